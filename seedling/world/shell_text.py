@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell families about text, processes, the network and git, as a table.
+
+Commands about files and folders are in ``shell_files.py``.
+"""
+
+from __future__ import annotations
+
+from seedling.world.shell_parts import (
+    BRANCHES,
+    DIRS,
+    FILES,
+    FOLDERS,
+    HOSTS,
+    PROGRAMS,
+    SITES,
+    SMALL,
+    TABLES,
+    TEXTS,
+    WORDS,
+    Command,
+)
+
+TEXT_COMMANDS: tuple[Command, ...] = (
+    Command(
+        "count_lines",
+        {"dir": DIRS, "file": TEXTS},
+        ("count the lines of <dir>/<file>", "how many lines has <dir>/<file>"),
+        (("lines", "wc -l <dir>/<file>"),),
+        (("characters", "wc -c <dir>/<file>"), ("words", "wc -w <dir>/<file>")),
+        0.32,
+    ),
+    Command(
+        "head",
+        {"n": SMALL, "dir": DIRS, "file": TEXTS},
+        ("show the first <n> lines of <dir>/<file>", "print the top <n> lines of <dir>/<file>"),
+        (("head", "head -n <n> <dir>/<file>"),),
+        (("tail", "tail -n <n> <dir>/<file>"), ("bytes", "head -c <n> <dir>/<file>")),
+        0.32,
+    ),
+    Command(
+        "tail",
+        {"n": SMALL, "dir": DIRS, "file": TEXTS},
+        ("show the last <n> lines of <dir>/<file>", "print the end of <dir>/<file>, <n> lines"),
+        (("tail", "tail -n <n> <dir>/<file>"),),
+        (("head", "head -n <n> <dir>/<file>"), ("from", "tail -n +<n> <dir>/<file>")),
+        0.36,
+    ),
+    Command(
+        "grep_tree",
+        {"word": WORDS, "dir": DIRS},
+        ("search for <word> in all files below <dir>", "find lines with <word> below <dir>"),
+        (("recursive", "grep -r <word> <dir>"),),
+        (("no-r", "grep <word> <dir>"), ("swapped", "grep -r <dir> <word>")),
+        0.42,
+    ),
+    Command(
+        "grep_count",
+        {"word": WORDS, "file": TEXTS},
+        ("count the lines with <word> in <file>", "how many lines of <file> hold <word>"),
+        (("count", "grep -c <word> <file>"), ("pipe", "grep <word> <file> | wc -l")),
+        (("number", "grep -n <word> <file>"), ("swapped", "grep -c <file> <word>")),
+        0.40,
+    ),
+    Command(
+        "grep_without",
+        {"word": WORDS, "file": TEXTS},
+        ("show the lines of <file> without <word>", "print <file> but no line with <word>"),
+        (("invert", "grep -v <word> <file>"),),
+        (("plain", "grep <word> <file>"), ("case", "grep -i <word> <file>")),
+        0.38,
+    ),
+    Command(
+        "unique",
+        {"dir": DIRS, "file": TEXTS},
+        ("count how often each line of <dir>/<file> occurs", "tally the lines of <dir>/<file>"),
+        (("sorted", "sort <dir>/<file> | uniq -c"),),
+        (("unsorted", "uniq -c <dir>/<file>"), ("no-count", "sort <dir>/<file> | uniq")),
+        0.46,
+    ),
+    Command(
+        "sort_column",
+        {"n": SMALL[:5], "file": TABLES, "side": (("up", "-n", "-rn"), ("down", "-rn", "-n"))},
+        (
+            "sort <file> by the number in column <n>, going <side.0>",
+            "order <file> by number column <n>, going <side.0>",
+        ),
+        (("key", "sort -t, -k<n> <side.1> <file>"),),
+        (("order", "sort -t, -k<n> <side.2> <file>"), ("separator", "sort -k<n> <side.1> <file>")),
+        0.46,
+    ),
+    Command(
+        "cut",
+        {"n": SMALL, "file": TABLES},
+        ("print column <n> of <file>", "show only column <n> of <file>"),
+        (("cut", "cut -d, -f<n> <file>"),),
+        (("separator", "cut -f<n> <file>"), ("characters", "cut -d, -c<n> <file>")),
+        0.40,
+    ),
+    Command(
+        "sum_column",
+        {"n": SMALL, "file": TABLES},
+        ("add up column <n> of <file>", "print the sum of column <n> of <file>"),
+        (("awk", "awk -F, '{s += $<n>} END {print s}' <file>"),),
+        (
+            ("separator", "awk '{s += $<n>} END {print s}' <file>"),
+            ("each", "awk -F, '{s += $<n>} {print s}' <file>"),
+        ),
+        0.42,
+    ),
+    Command(
+        "replace",
+        {"old": WORDS, "new": WORDS, "file": TEXTS},
+        ("replace every <old> with <new> in <file>", "change all <old> to <new> in <file>"),
+        (("in-place", "sed -i 's/<old>/<new>/g' <file>"),),
+        (("no-g", "sed -i 's/<old>/<new>/' <file>"), ("no-i", "sed 's/<old>/<new>/g' <file>")),
+        0.46,
+    ),
+    Command(
+        "delete_lines",
+        {"word": WORDS, "file": TEXTS},
+        ("delete the lines with <word> from <file>", "drop every line with <word> from <file>"),
+        (("sed", "sed -i '/<word>/d' <file>"),),
+        (("no-i", "sed '/<word>/d' <file>"), ("print", "sed -i '/<word>/p' <file>")),
+        0.40,
+    ),
+    Command(
+        "compare",
+        {"dir": DIRS, "other": DIRS, "file": FILES},
+        ("compare <file> in <dir> and <other>", "show how <dir>/<file> and <other>/<file> differ"),
+        (("unified", "diff -u <dir>/<file> <other>/<file>"),),
+        (
+            ("bytes", "cmp <dir>/<file> <other>/<file>"),
+            ("same", "diff -u <dir>/<file> <dir>/<file>"),
+        ),
+        0.32,
+    ),
+    Command(
+        "process_show",
+        {"name": PROGRAMS, "n": SMALL},
+        ("show the first <n> processes named <name>", "list up to <n> running <name> processes"),
+        (("ps", "ps aux | grep <name> | head -n <n>"),),
+        (("own", "ps | grep <name> | head -n <n>"), ("last", "ps aux | grep <name> | tail -n <n>")),
+        0.38,
+    ),
+    Command(
+        "process_stop",
+        {"name": PROGRAMS, "user": ["ann", "ben", "eva", "leo", "ops", "root", "ada"]},
+        ("stop all <name> processes of <user>", "end every <name> process that <user> runs"),
+        (("user", "pkill -u <user> <name>"),),
+        (("everyone", "pkill <name>"), ("kill", "kill -u <user> <name>")),
+        0.42,
+    ),
+    Command(
+        "download",
+        {"site": SITES, "file": FILES, "dir": DIRS},
+        (
+            "download <file> from <site> to <dir>/<file>",
+            "fetch https://<site>/<file> and save it as <dir>/<file>",
+        ),
+        (("output", "curl -o <dir>/<file> https://<site>/<file>"),),
+        (
+            ("remote-name", "curl -O <dir>/<file> https://<site>/<file>"),
+            ("plain-http", "curl -o <dir>/<file> http://<site>/<file>"),
+        ),
+        0.42,
+    ),
+    Command(
+        "remote_run",
+        {"host": HOSTS, "dir": DIRS},
+        ("list <dir> on <host>", "show what is in <dir> on the machine of <host>"),
+        (("ssh", "ssh <host> ls <dir>"), ("quoted", "ssh <host> 'ls <dir>'")),
+        (("local", "ls <host>:<dir>"), ("colon", "ssh <host>:<dir> ls")),
+        0.34,
+    ),
+    Command(
+        "remote_copy",
+        {"host": HOSTS, "dir": DIRS, "folder": FOLDERS},
+        ("copy the folder <folder> to <dir> on <host>", "send <folder> to <host>, into <dir>"),
+        (("recursive", "scp -r <folder> <host>:<dir>"),),
+        (("no-r", "scp <folder> <host>:<dir>"), ("swapped", "scp -r <host>:<dir> <folder>")),
+        0.44,
+    ),
+    Command(
+        "git_commit",
+        {
+            "word": FOLDERS,
+            "verb": ["add", "fix", "drop", "rename", "test", "improve", "update", "check"],
+        },
+        ("commit all tracked changes as: <verb> <word>", "record all edits with: <verb> <word>"),
+        (("all", "git commit -a -m '<verb> <word>'"), ("joined", "git commit -am '<verb> <word>'")),
+        (
+            ("not-all", "git commit -m '<verb> <word>'"),
+            ("unquoted", "git commit -am <verb> <word>"),
+        ),
+        0.38,
+    ),
+    Command(
+        "git_add",
+        {"dir": FOLDERS, "file": FILES},
+        ("stage <dir>/<file> for the next commit", "add <dir>/<file> to the index"),
+        (("add", "git add <dir>/<file>"),),
+        (("commit", "git commit <dir>/<file>"), ("stash", "git stash <dir>/<file>")),
+        0.30,
+    ),
+    Command(
+        "git_branch",
+        {"branch": BRANCHES, "base": FOLDERS},
+        (
+            "make the branch <branch> from <base> and switch to it",
+            "start <branch> at <base> in git",
+        ),
+        (
+            ("switch", "git switch -c <branch> <base>"),
+            ("checkout", "git checkout -b <branch> <base>"),
+        ),
+        (("no-switch", "git branch <branch> <base>"), ("swapped", "git switch -c <base> <branch>")),
+        0.42,
+    ),
+    Command(
+        "git_log",
+        {"n": SMALL, "file": FILES},
+        ("show the last <n> commits that touch <file>", "list <n> recent commits of <file>"),
+        (("line", "git log --oneline -n <n> -- <file>"),),
+        (("all", "git log --oneline -n <n>"), ("no-limit", "git log --oneline -- <file>")),
+        0.38,
+    ),
+)
