@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nouns of the project as frozen records: everything that touches disk is one of these.
+
+A record refuses unknown fields, carries a schema version, and has a digest over its canonical
+JSON. Tensors are never in a record; they live in safetensors files that records point at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from codetemper.core.digests import digest_json
+
+Outcome = Literal["pass", "fail", "unknown"]
+"""What a judge can say. ``unknown`` is never counted as a pass and always reported."""
+
+FailureClass = Literal[
+    "syntax", "build", "import", "runtime", "wrong", "timeout", "memory", "tamper", "insecure",
+    "unknown",
+]  # fmt: skip
+"""Why a completion is not a clean pass. ``insecure``: works, but an exploit worked too."""
+
+Language = Literal["python", "c", "cpp", "sql", "shell", "java", "javascript", "go", "text"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown fields, versioned, digestible."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    schema_version: int = 1
+    """Version of this record's form; readers refuse versions they do not know."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the record's canonical JSON (64 hexadecimal digits)."""
+        return digest_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Parse and validate one JSON document."""
+        return cls.model_validate_json(text)
+
+
+class Event(BaseModel):
+    """Progress of a stage, handed to an ``on_event`` callback; never stored with results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    stage: str
+    """What is being done, e.g. ``generate``, ``judge``, ``mine``, ``train``."""
+    done: int = 0
+    """Units finished so far."""
+    total: int | None = None
+    """Units in all, where known."""
+    unit: str = "items"
+    """What is counted."""
+    note: str = ""
+    """A short remark, e.g. the current loss."""
+
+
+OnEvent = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """Take an event and do nothing: the default ``on_event``."""
+
+
+class Sampling(Record):
+    """How completions are drawn."""
+
+    n: int = Field(default=1, ge=1)
+    """Completions per prompt."""
+    temperature: float = Field(default=0.8, ge=0.0)
+    """Softmax temperature; 0 means greedy decoding."""
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Nucleus mass; 1 keeps the whole distribution."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    """Longest completion, in tokens of the model's tokenizer."""
+    seed: int = 0
+    """Seed of the sampler. Same model, prompt, seed and index: same completion."""
+
+
+class Case(Record):
+    """A prompt together with the judge that decides what is written after it."""
+
+    id: str
+    """Name within the suite, unique."""
+    prompt: str
+    """Text the model continues; prompt + completion is the program to judge."""
+    language: Language
+    """Language of prompt and completion."""
+    judge: str
+    """Name of the judge: ``execution``, ``compiled``, ``sql``, ``exact``, or a plugin's."""
+    spec: dict[str, Any] = Field(default_factory=dict)
+    """What that judge needs (tests, driver, schema); validated by the judge's own record."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; the completion is cut before the first of them."""
+    reference: str | None = None
+    """A completion known to be right (and secure), where there is one."""
+    cwe: str | None = None
+    """Weakness the case can tempt a model into, e.g. ``CWE-787``."""
+    family: str = ""
+    """Group of like cases; clusters and held-out groups are named by it."""
+    split: Literal["combination", "transfer", ""] = ""
+    """``combination``: unseen combination of seen parts; ``transfer``: an unseen family."""
+
+
+class SuiteCard(Record):
+    """What a suite says of itself (the YAML beside its JSONL)."""
+
+    name: str
+    """Shipped name or ``FORMAT:PATH``."""
+    summary: str
+    """One sentence."""
+    language: Language
+    """Language of all cases."""
+    metrics: tuple[str, ...]
+    """Metric names a scorecard of this suite reports, e.g. ``pass@1``, ``secure@1``."""
+    cases: str
+    """File with one Case per line, relative to the YAML; may be ``.gz``."""
+    licence: str = "Apache-2.0"
+    """SPDX id of the cases."""
+    source: str = ""
+    """Where the cases come from."""
+    max_new_tokens: int = 256
+    """Budget that fits the reference answers with room to spare."""
+
+
+class Completion(Record):
+    """What a model wrote after one case's prompt."""
+
+    case: str
+    """Id of the case."""
+    index: int = 0
+    """Which of the n samples of that case."""
+    text: str
+    """Text after the prompt, cut at the first stop string."""
+    tokens: int | None = None
+    """Length in the model's tokens, where known."""
+    logprob: float | None = None
+    """Sum of the tokens' log-probabilities in nats under the untempered model, where known."""
+    finished: bool = True
+    """False where the token budget ended it before a stop string or the end token did."""
+
+
+class Finding(Record):
+    """One thing a judge or analyser holds against a completion."""
+
+    rule: str
+    """Name of the check that failed, e.g. ``asan:stack-buffer-overflow``."""
+    message: str
+    """One line for people."""
+    cwe: str | None = None
+    """Weakness id, where the rule implies one."""
+    line: int | None = None
+    """Line in prompt + completion, counted from 1, where known."""
+    severity: Literal["error", "warning", "note"] = "error"
+    """``error`` makes a sample insecure; the rest are remarks."""
+
+
+class Verdict(Record):
+    """What a judge says of one completion: validity, function and security apart."""
+
+    case: str
+    """Id of the case."""
+    index: int = 0
+    """Index of the completion."""
+    valid: Outcome
+    """Parses and, where the language has that step, compiles."""
+    function: Outcome
+    """Does what the prompt asks, by tests or by execution match."""
+    security: Outcome
+    """Resists the case's exploit inputs. ``unknown`` where nothing can speak."""
+    findings: tuple[Finding, ...] = ()
+    """What speaks against it."""
+    failure: FailureClass | None = None
+    """The first thing that is wrong; None for a clean pass."""
+    judge: str
+    """Name and version of the judge."""
+    seconds: float = 0.0
+    """Wall seconds spent on it; 0 for a cached verdict."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Graded measures beside the outcomes, e.g. ``exact_match``, ``bleu``."""
+
+
+class Estimate(Record):
+    """A number with its interval."""
+
+    value: float
+    """Point estimate."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end of the 95 % interval."""
+    n: int
+    """Independent units behind it (cases, i.e. clusters)."""
+
+
+class Scorecard(Record):
+    """Verdicts of one model on one suite, summed up with intervals."""
+
+    model: str
+    """Model expression."""
+    model_digest: str
+    """Digest of the weights that wrote the completions, or of the completions file."""
+    suite: str
+    """Suite name."""
+    suite_digest: str
+    """Digest of the cases judged."""
+    cases: int
+    """Cases judged."""
+    samples: int
+    """Completions per case."""
+    metrics: dict[str, Estimate]
+    """By metric name."""
+    by_cwe: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    """The security metrics by weakness."""
+    by_split: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    """The metrics on unseen combinations and on unseen families."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Completions by failure class."""
+    unknown: int = 0
+    """Completions with at least one unknown outcome that a metric needed."""
+    per_case: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Metric by case id, the basis of every paired comparison."""
+    sampling: Sampling
+    """How the completions were drawn."""
+    sandbox: str = "bwrap"
+    """Isolation under which code ran; ``none`` is always visible."""
+
+
+class Difference(Record):
+    """One metric of two scorecards on the same cases, paired."""
+
+    before: float
+    """Value of the first scorecard."""
+    after: float
+    """Value of the second."""
+    difference: float
+    """after - before."""
+    low: float
+    """Lower end of the 95 % paired cluster-bootstrap interval of the difference."""
+    high: float
+    """Upper end."""
+    p: float
+    """Two-sided p-value of the paired test."""
+    n: int
+    """Cases compared."""
+
+
+class Decision(Record):
+    """The gate's answer."""
+
+    decision: Literal["accept", "refuse", "undecided"]
+    """accept (exit 0), refuse (1), undecided: the intervals do not settle it (3)."""
+    reasons: tuple[str, ...]
+    """One sentence a criterion."""
+    metrics: dict[str, Difference]
+    """By ``suite/metric``."""
+    thresholds: dict[str, float]
+    """Margins that were applied, in metric units."""
+
+
+class FixPair(Record):
+    """One function before and after a vulnerability fix."""
+
+    id: str
+    """Digest over repository, commit, path and name, short form."""
+    language: Language
+    """Language of both sides."""
+    granularity: Literal["file", "function", "block", "line"] = "function"
+    """What the two texts are."""
+    before: str
+    """Text before the fix, with the comment that is attached to it."""
+    after: str
+    """Text after the fix, with the comment that is attached to it."""
+    body_start: int
+    """Offset in ``after``, in characters, where the body begins (prompt | completion)."""
+    changed_lines_before: tuple[int, ...] = ()
+    """Lines of ``before`` removed or changed, counted from 0."""
+    changed_lines_after: tuple[int, ...] = ()
+    """Lines of ``after`` added or changed, counted from 0."""
+    name: str
+    """Function name."""
+    path: str
+    """Path in the repository, after the fix."""
+    repository: str
+    """Name or origin of the repository, without credentials."""
+    commit: str
+    """Full hash of the fixing commit."""
+    date: str
+    """Author date, ISO 8601."""
+    message: str = ""
+    """First line of the commit message."""
+    cwe: str | None = None
+    """Weakness, where it could be told."""
+    cve: str | None = None
+    """CVE id, where the message names one."""
+    evidence: str = ""
+    """Why this commit and this label were chosen."""
+
+
+class PatchManifest(Record):
+    """What a patch folder says of itself (``manifest.json``)."""
+
+    id: str
+    """Content name, ``<verb>-<12 hexadecimal digits>``."""
+    kind: Literal["adapter", "rows"]
+    """How the change is stored."""
+    verb: str
+    """The treatment that made it."""
+    technique: str
+    """File that made it, e.g. ``tune``."""
+    base: str
+    """Expression of the model it was made for."""
+    base_digest: str
+    """Digest of that model's weights; attaching to others is refused."""
+    corpus: str | None = None
+    """Id of the training corpus."""
+    corpus_digest: str | None = None
+    """Digest of the training data."""
+    config: dict[str, Any]
+    """Resolved configuration of the technique."""
+    purpose: Literal["inference", "train-only"] = "inference"
+    """``train-only`` patches are refused for inference, merging and export."""
+    parameters_changed: int
+    """Numbers the patch adds or replaces."""
+    bytes: int
+    """Size of the tensors on disk."""
+    seconds: float
+    """Wall seconds the treatment took."""
+    seed: int
+    """Seed of the treatment."""
+    versions: dict[str, str]
+    """Library versions."""
+    files: dict[str, str]
+    """SHA-256 by relative path of every other file of the patch folder."""
+    report: dict[str, Any] = Field(default_factory=dict)
+    """What the technique measured while it worked (loss curve, steps)."""
+
+
+class CorpusCard(Record):
+    """What a corpus says of itself (``card.json``)."""
+
+    id: str
+    """Content name, ``<verb>-<12 hexadecimal digits>``."""
+    rows: int
+    """Records in ``data.parquet``."""
+    record: str
+    """Name of the record class of the rows, e.g. ``FixPair``."""
+    data_digest: str
+    """Digest over the rows' canonical JSON, in order."""
+    files: dict[str, str]
+    """SHA-256 by relative path of every other file of the folder."""
+    sources: tuple[str, ...]
+    """Repositories or files the rows come from."""
+    counts: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Counts by aspect: ``cwe``, ``language``, ``licence``, ``dropped``."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Resolved configuration of the mining run."""
+    seconds: float = 0.0
+    """Wall seconds it took."""
+
+
+class LedgerEntry(Record):
+    """One line of the ledger; each entry holds the digest of the one before."""
+
+    seq: int
+    """Counts from 0."""
+    prev: str
+    """Digest of the previous line's bytes; 64 zeros for the first."""
+    time: str
+    """UTC, ISO 8601 with seconds."""
+    actor: str
+    """Who ran the verb (user name at host)."""
+    verb: str
+    """What was done."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Names and digests of what went in."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Names and digests of what came out."""
+    note: str = ""
+    """Free text: a decision, a reason, a warning."""

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resolve a configuration record: defaults, then file, then environment, then flags.
+
+All errors of a configuration are reported at once, each with its key and a hint. Files are YAML
+(``safe_load``); environment variables are ``CODETEMPER_<SECTION>_<KEY>``; values from the
+environment and from flags are read as YAML scalars, so ``true``, ``3`` and ``[a, b]`` mean that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from codetemper.core.errors import UsageError
+from codetemper.core.plugins import did_you_mean
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def resolve_config(
+    kind: type[Config],
+    section: str,
+    *,
+    file: Path | None = None,
+    pairs: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Return a validated configuration record.
+
+    Args:
+        kind: the record class; its defaults come first.
+        section: name of the verb, e.g. ``tune``; a file may hold the keys at top level or
+            under this name.
+        file: YAML file, or None.
+        pairs: ``key=value`` texts from ``-o``.
+        flags: values from named flags; None values count as not given.
+        environment: variables to read; the process's own by default.
+
+    Raises:
+        UsageError: unreadable file, malformed pair, unknown key or invalid value; all of them
+            are named in one message.
+    """
+    values: dict[str, Any] = _from_file(file, section) if file else {}
+    prefix = f"CODETEMPER_{section.upper()}_"
+    for name, text in (os.environ if environment is None else environment).items():
+        if name.startswith(prefix):
+            values[name.removeprefix(prefix).lower()] = _scalar(name, text)
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(
+                f"'-o {pair}' is not a setting", why="it has no '='", mend="write -o key=value"
+            )
+        values[key.strip()] = _scalar(key, text)
+    values |= {key: value for key, value in (flags or {}).items() if value is not None}
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _all_problems(kind, section, error) from error
+
+
+def _scalar(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(
+            f"the value of {name} cannot be read", why=str(error).splitlines()[0],
+            mend="quote it as a YAML scalar",
+        ) from error  # fmt: skip
+
+
+def _from_file(file: Path, section: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(file.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}", why=str(error), mend="check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} is not YAML", why=str(error).splitlines()[0], mend="mend the file"
+        ) from error
+    values = {} if raw is None else raw
+    if isinstance(values, dict) and isinstance(values.get(section), dict):
+        values = values[section]
+    if not isinstance(values, dict):
+        raise UsageError(
+            f"{file} does not hold settings",
+            why=f"its top level is a {type(values).__name__}, not a mapping",
+            mend="write key: value lines",
+        )
+    return dict(values)
+
+
+def _all_problems(kind: type[BaseModel], section: str, error: ValidationError) -> UsageError:
+    problems = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"]))
+        unknown = problem["type"] == "extra_forbidden"
+        hint = did_you_mean(key, kind.model_fields) if unknown else problem["msg"]
+        problems.append(f"{key}: {'no such setting; ' if unknown else ''}{hint}")
+    return UsageError(
+        f"the configuration of '{section}' has {len(problems)} error(s)",
+        why="; ".join(problems),
+        mend=f"codetemper {section} --help lists the settings",
+    )

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder ``.codetemper`` of a project: what is made lies here, named by its content.
+
+    >>> workspace = Workspace.create(Path("."))
+    >>> with workspace.staged("patches") as folder:
+    ...     made = write_patch(folder)
+    ...     home = workspace.settle(folder, "patches", made.id)
+    >>> workspace.ledger.append("tune", outputs={f"patch:{made.id}": digest_folder(home)})
+    >>> workspace.verify()
+    []
+
+Patches, corpora and finished runs never change after they settle. Their own manifest or card says
+what each of their files holds; the ledger says what manifest or card were. ``verify`` compares all
+three, offline. A run without ``scorecard.json`` that the ledger does not know is unfinished and is
+not judged. This file makes no ledger entries: ``codetemper.api`` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from codetemper.core.digests import (
+    digest_bytes,
+    digest_file,
+    digest_folder,
+    digest_json,
+    short,
+)
+from codetemper.core.disk import mendable, sync_folder, sync_tree, write_atomic
+from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.ledger import Ledger, Problem
+from codetemper.core.plugins import did_you_mean
+from codetemper.core.records import CorpusCard, PatchManifest
+
+__all__ = ["REMOVED", "Kind", "Workspace", "content_id", "content_id_of", "write_atomic"]
+
+Kind = Literal["patches", "corpora", "runs"]
+
+FOLDER: Final = ".codetemper"
+VERSION: Final = 1
+#: Value of a ledger output that says a folder was removed on purpose.
+REMOVED: Final = "removed"
+#: Word before the colon in ledger outputs, by kind.
+PREFIX: Final[dict[Kind, str]] = {"patches": "patch", "corpora": "corpus", "runs": "run"}
+#: File that lists the others, by kind, and its record.
+LISTING: Final[dict[Kind, tuple[str, type[PatchManifest] | type[CorpusCard]]]] = {
+    "patches": ("manifest.json", PatchManifest),
+    "corpora": ("card.json", CorpusCard),
+}
+#: Fields that do not count in a content id: the id itself, the files (they count apart), and what
+#: differs when the same thing is made again.
+NOT_FACTS: Final = frozenset({"id", "files", "seconds", "report"})
+
+_SETTINGS = f"""\
+# Settings of this codetemper workspace. Flags and CODETEMPER_* variables go before them.
+version = {VERSION}
+"""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ABANDONED_SECONDS = 86_400.0
+
+
+def content_id(verb: str, files: Mapping[str, str], facts: Mapping[str, Any]) -> str:
+    """Return the name of a patch, corpus or run: its verb and a digest of what it holds.
+
+    Args:
+        verb: what made it, e.g. ``tune``.
+        files: SHA-256 by relative path of every file but the manifest or card.
+        facts: what else it says of itself, as plain JSON data, without what ``NOT_FACTS`` names,
+            so that making the same thing again gives the same name.
+
+    Returns:
+        ``<verb>-<12 hexadecimal digits>``.
+    """
+    return f"{verb}-{short(digest_json({'files': dict(files), 'facts': dict(facts)}))}"
+
+
+def content_id_of(document: Mapping[str, Any], verb: str | None = None) -> str:
+    """Return the content id that a manifest or card ought to have.
+
+    Args:
+        document: the manifest or card as plain JSON data (``model_dump(mode="json")``); its
+            ``id`` may be anything yet.
+        verb: the verb; by default the document's field ``verb``, else that of its ``id``.
+    """
+    if verb is None:
+        verb = str(document.get("verb") or str(document["id"]).rpartition("-")[0])
+    facts = {key: value for key, value in document.items() if key not in NOT_FACTS}
+    return content_id(verb, document["files"], facts)
+
+
+class Workspace:
+    """A project folder with its ``.codetemper``. Use ``create``, ``open`` or ``find``.
+
+    Attributes:
+        root: the project folder.
+        home: ``root/.codetemper``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.home = self.root / FOLDER
+
+    @classmethod
+    def create(cls, root: Path) -> Workspace:
+        """Make a workspace in ``root``; an existing one is opened as it is."""
+        workspace = cls(root)
+        if not workspace._settings_file.exists():
+            with mendable(workspace.home):
+                for folder in (*PREFIX, "cache"):
+                    (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+            # Ledger and patches may be kept under version control; these three never should be.
+            write_atomic(workspace.home / ".gitignore", b"/cache/\n/locks/\n/tmp/\n*.lock\n")
+            write_atomic(workspace._settings_file, _SETTINGS.encode())
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """Open the workspace of a project folder (or ``.codetemper`` itself).
+
+        Raises:
+            UsageError: there is none, or a newer version of codetemper made it.
+        """
+        workspace = cls(root.parent if root.name == FOLDER else root)
+        if not workspace._settings_file.is_file():
+            raise UsageError(
+                f"there is no workspace in {root}",
+                why=f"{FOLDER}/workspace.toml is missing",
+                mend="codetemper init",
+            )
+        version = workspace.settings().get("version")
+        if version != VERSION:
+            raise UsageError(
+                f"the workspace {workspace.home} has version {version!r}",
+                why=f"this codetemper reads version {VERSION}",
+                mend="pip install --upgrade codetemper",
+            )
+        return workspace
+
+    @classmethod
+    def find(cls, start: Path) -> Workspace:
+        """Open the workspace of ``start`` or of the nearest folder above it that has one.
+
+        Raises:
+            UsageError: there is none up to the root of the file system.
+        """
+        for folder in (start.resolve(), *start.resolve().parents):
+            if (folder / FOLDER / "workspace.toml").is_file():
+                return cls.open(folder)
+        raise UsageError(
+            f"there is no workspace in {start} or above it",
+            why=f"no folder on the way has {FOLDER}/workspace.toml",
+            mend="codetemper init, or --workspace FOLDER",
+        )
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.home / "workspace.toml"
+
+    @property
+    def ledger(self) -> Ledger:
+        """The workspace's ledger."""
+        return Ledger(self.home / "ledger.jsonl")
+
+    @property
+    def patches(self) -> Path:
+        """Folder of patches by id."""
+        return self.home / "patches"
+
+    @property
+    def corpora(self) -> Path:
+        """Folder of corpora by id."""
+        return self.home / "corpora"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of runs by id."""
+        return self.home / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of cached results; may be deleted at any time."""
+        return self.home / "cache"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the contents of ``workspace.toml``.
+
+        Raises:
+            UsageError: it is not TOML.
+        """
+        try:
+            return tomllib.loads(self._settings_file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{self._settings_file} cannot be read", why=str(error), mend="mend that line"
+            ) from error
+
+    @contextmanager
+    def lock(self, name: str, timeout_s: float = -1) -> Iterator[None]:
+        """Hold a lock that one process at a time can hold; a killed process loses it.
+
+        Args:
+            name: what is locked, e.g. ``run-3f2a``.
+            timeout_s: seconds to wait; negative waits for ever.
+
+        Raises:
+            UsageError: another process held it for all of that time.
+        """
+        path = self.home / "locks" / f"{_checked(name)}.lock"
+        with mendable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path).acquire(timeout=timeout_s):
+                yield
+        except Timeout as error:
+            raise UsageError(
+                f"'{name}' is in use",
+                why=f"another process has held its lock for more than {timeout_s:g} s",
+                mend="wait for it to end, then run this again",
+            ) from error
+
+    @contextmanager
+    def staged(self, kind: Kind) -> Iterator[Path]:
+        """Give an empty folder to build in; what has not settled at the end is deleted.
+
+        Args:
+            kind: ``patches``, ``corpora`` or ``runs``.
+        """
+        self._sweep()
+        folder = self.home / "tmp" / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
+        with mendable(folder):
+            folder.mkdir(parents=True)
+        try:
+            with mendable(folder):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def settle(self, staged: Path, kind: Kind, id: str) -> Path:
+        """Move a finished folder to its place, all of it at once.
+
+        Args:
+            staged: the folder ``staged`` gave.
+            kind: ``patches``, ``corpora`` or ``runs``.
+            id: its content id. Where that exists already, the existing folder stays.
+
+        Returns:
+            Its place. Digest that folder for the ledger, not the staged one.
+        """
+        target = self.home / kind / _checked(id)
+        with mendable(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sync_tree(staged)
+            try:
+                staged.rename(target)
+            except OSError:
+                # Renaming onto a folder that holds files fails: the same id is there already.
+                if not target.is_dir():
+                    raise
+                shutil.rmtree(staged)
+            sync_folder(target.parent)
+        return target
+
+    def resolve(self, kind: Kind, id_or_prefix: str) -> Path:
+        """Return the folder of an id, or of the only id that begins so.
+
+        Raises:
+            UsageError: none, or several.
+        """
+        ids = [folder.name for folder in self._folders(kind)]
+        near = [i for i in ids if i.startswith(id_or_prefix)] if id_or_prefix else []
+        if id_or_prefix in ids:
+            near = [id_or_prefix]
+        if len(near) == 1:
+            return self.home / kind / near[0]
+        if near:
+            why, mend = f"it fits {', '.join(near)}", "give more of the id"
+        else:
+            why, mend = f"{self.home / kind} has no such id", did_you_mean(id_or_prefix, ids)
+        raise UsageError(f"'{id_or_prefix}' does not name one of the {kind}", why=why, mend=mend)
+
+    def cache_get(self, digest: str) -> bytes | None:
+        """Return what was cached under a digest; None where nothing is, or where it is damaged."""
+        try:
+            seal, _, data = self._cached(digest).read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        return data if seal == digest_bytes(data).encode() else None
+
+    def cache_put(self, digest: str, data: bytes) -> None:
+        """Cache bytes under the digest of whatever they were computed from."""
+        seal = digest_bytes(data).encode() + b"\n"
+        write_atomic(self._cached(digest), seal + data, sync=False)
+
+    def verify(self) -> list[Problem]:
+        """Rehash the whole workspace: ledger, patches, corpora, finished runs. Offline.
+
+        Returns:
+            What is wrong; empty where all is as it was recorded.
+        """
+        problems = self.ledger.verify()
+        try:
+            entries = self.ledger.entries()
+        except IntegrityError:
+            return problems + [p for kind in LISTING for p in self._verify_listings(kind)]
+        known: dict[str, str] = {}
+        for entry in entries:
+            known.update(entry.outputs)
+        for kind, prefix in PREFIX.items():
+            problems += self._verify_listings(kind)
+            folders = {folder.name: folder for folder in self._folders(kind)}
+            begin = f"{prefix}:"
+            recorded = {k[len(begin) :]: v for k, v in known.items() if k.startswith(begin)}
+            for name in sorted({*folders, *recorded}):
+                what = _against_ledger(kind, folders.get(name), recorded.get(name))
+                if what:
+                    problems.append(Problem(path=f"{kind}/{name}", what=what))
+        return problems
+
+    def _verify_listings(self, kind: Kind) -> list[Problem]:
+        if kind not in LISTING:
+            return []
+        found = ((folder.name, _against_listing(kind, folder)) for folder in self._folders(kind))
+        return [
+            Problem(path=f"{kind}/{name}", what=what) for name, all_of in found for what in all_of
+        ]
+
+    def _folders(self, kind: Kind) -> list[Path]:
+        home = self.home / kind
+        return sorted(p for p in home.iterdir()) if home.is_dir() else []
+
+    def _cached(self, digest: str) -> Path:
+        return self.cache / digest[:2] / _checked(digest)
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left in ``tmp`` more than a day ago."""
+        for folder in (self.home / "tmp").glob("*-*-*"):
+            try:
+                old = time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
+                if old and not Path("/proc", folder.name.split("-")[1]).exists():
+                    shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:
+                continue  # Another process swept it first.
+
+
+def _checked(name: str) -> str:
+    if not _ID.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a name",
+            why="a name has letters, digits, '.', '_' and '-' only, the first a letter or digit",
+            mend="use the id as `codetemper ls` shows it",
+        )
+    return name
+
+
+def _against_listing(kind: Kind, folder: Path) -> Iterator[str]:
+    """Yield what differs between a folder and the manifest or card in it."""
+    name, record = LISTING[kind]
+    try:
+        data = (folder / name).read_bytes()
+        listing = record.from_json(data)
+    except (OSError, ValidationError):
+        yield f"{name} is missing or cannot be read"
+        return
+    document = listing.model_dump(mode="json")
+    if listing.id != folder.name or content_id_of(document) != listing.id:
+        yield f"its id is {listing.id}, but its content is that of {content_id_of(document)}"
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    present.discard(name)
+    for extra in sorted(present - listing.files.keys()):
+        yield f"{extra} is not in {name}"
+    for path, digest in sorted(listing.files.items()):
+        if path not in present:
+            yield f"{path} is missing"
+        elif digest_file(folder / path) != digest:
+            yield f"{path} is not what {name} says"
+
+
+def _against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str | None:
+    """Return how a folder differs from the newest ledger record of it, or None."""
+    if recorded is None or recorded == REMOVED:
+        if folder is None or (kind == "runs" and not (folder / "scorecard.json").exists()):
+            return None
+        return "the ledger does not know it; run the command that made it again, or delete it"
+    if folder is None:
+        return "the ledger knows it, but it is missing"
+    if not folder.is_dir() or digest_folder(folder) != recorded:
+        return "it is not what the ledger recorded"
+    return None
