@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bubblewrap command line, and whether it works here.
+
+All namespaces are fresh, the system is read-only, the only writable place is a small tmpfs, the
+environment is empty, no capability survives into candidate code. Called by root, the sandbox keeps
+the initial user namespace and candidates run under a uid of their own, because the kernel does not
+enforce a process limit on uid 0 behind a user namespace; called by anybody else, it uses a user
+namespace. No seccomp filter is applied.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from codetemper.core.errors import CannotKnowError
+from codetemper.core.records import Event, OnEvent
+
+Sandbox = Literal["bwrap", "container", "none"]
+
+#: Where the program that runs within is seen in the sandbox.
+INSIDE = Path(__file__).parent / "inside"
+#: The one writable place in the sandbox.
+SPACE = "/tmp"  # noqa: S108 - a fresh tmpfs of the sandbox, not the machine's /tmp
+#: Uids that neither systemd nor container managers hand out (systemd's "UIDS-GIDS" page).
+_UNUSED_UIDS = (1_879_048_192, 2_147_483_646)
+_CONTAINER_UIDS = (61_184, 65_519)
+_INSTALL = "sudo apt-get install -y bubblewrap"
+
+
+def interpreter() -> tuple[str, str]:
+    """Return the path of the base interpreter (no virtual environment) and its prefix."""
+    prefix = sys.base_prefix
+    named = Path(prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if named.exists():
+        return str(named), prefix
+    return os.path.realpath(sys.executable), prefix
+
+
+def candidate_uid() -> int | None:
+    """Return a uid that candidates can be dropped to, or None where only one uid is to be had."""
+    if os.geteuid() != 0:
+        return None
+    lines = Path("/proc/self/uid_map").read_text("ascii").splitlines()
+    spans = [(int(first), int(first) + int(count) - 1) for first, _, count in map(str.split, lines)]
+    for low, high in (_UNUSED_UIDS, _CONTAINER_UIDS):
+        if any(first <= low and high <= last for first, last in spans):
+            return low + secrets.randbelow(high - low)
+    return None
+
+
+def _system_binds() -> list[str]:
+    binds = ["--ro-bind", "/usr", "/usr"]
+    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        if os.path.islink(name):
+            binds += ["--symlink", os.readlink(name), name]
+        elif os.path.isdir(name):
+            binds += ["--ro-bind", name, name]
+    for name in ("/etc/alternatives", "/etc/ld.so.cache"):
+        binds += ["--ro-bind-try", name, name]
+    prefix = interpreter()[1]
+    if not Path(prefix).resolve().is_relative_to("/usr"):
+        binds += ["--ro-bind", prefix, prefix]
+    return binds
+
+
+def command(uid: int | None, *, space_mb: int, proc: bool) -> list[str]:
+    """Return the bubblewrap command up to the program to run.
+
+    Args:
+        uid: uid that the program inside drops candidates to; None for a user namespace instead.
+        space_mb: size of the writable tmpfs in MiB.
+        proc: whether to mount ``/proc`` (of the sandbox's own processes).
+    """
+    if uid is None:
+        rights = ["--unshare-all", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+    else:
+        rights = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+        rights += ["--unshare-cgroup-try", "--cap-drop", "ALL"]
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL"):
+            rights += ["--cap-add", capability]
+    mounts = [*_system_binds(), "--dev", "/dev", "--remount-ro", "/dev"]
+    if proc:
+        mounts += ["--proc", "/proc"]
+    mounts += ["--perms", "0711", "--size", str(space_mb << 20), "--tmpfs", SPACE]
+    mounts += ["--ro-bind", str(INSIDE), "/judge/inside", "--remount-ro", "/"]
+    settled = ["--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
+    # A fixed hash seed makes the order of sets, hence verdicts, the same in every run.
+    settled += ["--setenv", "PYTHONHASHSEED", "0", "--chdir", "/", "--hostname", "sandbox"]
+    base = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--as-pid-1"]
+    return [*base, *rights, *mounts, *settled]
+
+
+@functools.cache
+def sandbox_available() -> tuple[bool, str]:
+    """Tell whether bubblewrap can isolate code here.
+
+    Returns:
+        True and the version, or False and the reason. Asked once per process.
+    """
+    if shutil.which("bwrap") is None:
+        return False, "bubblewrap (bwrap) is not installed"
+    probe = [*command(candidate_uid(), space_mb=1, proc=True), "/usr/bin/true"]
+    try:
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, f"bubblewrap did not start: {error}"
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        return False, f"bubblewrap cannot isolate here: {said[-1] if said else 'no message'}"
+    version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
+    return True, version.stdout.strip()
+
+
+def require_sandbox(sandbox: Sandbox, on_event: OnEvent) -> None:
+    """Make sure that code can be run the way the options ask for, before anything runs.
+
+    Raises:
+        CannotKnowError: the isolation asked for is not to be had here (exit code 3).
+    """
+    if sandbox == "none":
+        on_event(Event(stage="judge", note="WARNING: --sandbox none, untrusted code runs with "
+                       "your rights, your files and your network"))  # fmt: skip
+        return
+    if sandbox == "container":
+        raise CannotKnowError(
+            "code cannot be judged in a container",
+            why="container isolation needs docker, and this version does not drive docker",
+            mend=f"use bubblewrap: {_INSTALL}",
+        )
+    works, reason = sandbox_available()
+    if not works:
+        raise CannotKnowError(
+            "generated code cannot be judged: there is no sandbox to run it in",
+            why=reason,
+            mend=_INSTALL
+            if shutil.which("bwrap") is None
+            else "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+            "kernel.apparmor_restrict_unprivileged_userns=0) or run in a plain virtual machine",
+        )

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop within the sandbox: one framed JSON request in, one framed JSON answer out.
+
+Started by ``codetemper.judges._sandbox.worker``. Requests: ``python`` (program and one check),
+``build`` (a C program), ``run`` (what was built). A frame is four bytes of length, big end first,
+and that many bytes of JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+import types
+from typing import Any
+
+from . import process, python
+
+#: Modules that candidates often import; imported once here and inherited by every fork.
+PREIMPORTED = (
+    "abc array ast base64 binascii bisect calendar cmath codecs collections collections.abc "
+    "contextlib copy csv dataclasses datetime decimal difflib enum fnmatch fractions functools "
+    "glob hashlib heapq hmac html html.parser inspect io ipaddress itertools json keyword logging "
+    "marshal math numbers operator os os.path pathlib pickle posixpath queue random re secrets "
+    "shlex shutil signal socket sqlite3 stat statistics string struct subprocess tempfile "
+    "textwrap threading time traceback types typing unicodedata urllib.parse uuid warnings "
+    "xml.etree.ElementTree zlib"
+)
+_PR_SET_DUMPABLE = 4
+_ADDR_NO_RANDOMIZE = 0x0040000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Server:
+    """State of one sandbox: its settings, its code cache and what was built last."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.space: str = settings["space"]
+        self.uid: int | None = settings["uid"]
+        self.tools: dict[str, str] = settings["environment"]
+        self.codes: dict[str, types.CodeType] = {}
+        self.runs = 0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one request."""
+        kind = request["op"]
+        keep = frozenset({"build"}) if kind == "run" else frozenset()
+        if not process.sweep(self.space, keep, self.uid) and kind != "run":
+            return {"spent": True}
+        if kind == "python":
+            return self.run_python(request)
+        return self.build(request) if kind == "build" else self.run_built(request)
+
+    def folder(self, name: str = "") -> str:
+        """Make a private empty folder that the candidate may write to."""
+        self.runs += 1
+        path = os.path.join(self.space, name or f"run{self.runs}")
+        os.mkdir(path)
+        os.chmod(path, 0o777)  # noqa: S103 - the candidate has another uid, and nobody else is here
+        return path
+
+    def code(self, text: str, name: str) -> types.CodeType:
+        """Compile a part of a case once. It comes from the suite, hence is not hostile."""
+        found = self.codes.get(text)
+        if found is None:
+            if len(self.codes) >= 4096:
+                self.codes.clear()
+            found = self.codes[text] = compile(text, name, "exec", dont_inherit=True)
+        return found
+
+    def run_python(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a program and one check in a fresh process with a folder of its own."""
+        try:
+            setup = self.code(request["setup"], "setup.py")
+            check = None
+            if request["check"] is not None:
+                check = self.code(request["check"], "check.py")
+        except (SyntaxError, ValueError) as error:
+            return {"broken": f"{type(error).__name__}: {error}"}
+        folder, nonce = self.folder(), secrets.token_hex(8)
+
+        def body(channels: list[int]) -> None:
+            os.chdir(folder)
+            os.environ.update(HOME=folder, TMPDIR=folder)
+            gc.enable()
+            python.run(channels[0], nonce, setup, request["program"], check)
+
+        limits = process.Limits(request["seconds"], address_mb=request["memory_mb"])
+        outcome = process.run(body, 1, limits, self.uid)
+        lines = [
+            line[len(nonce) + 5 :]
+            for line in outcome.outputs[0].decode("ascii", "replace").splitlines()
+            if line.startswith(f'["{nonce}", ') and line.endswith("]")
+        ]
+        return {"ended": outcome.ended, "status": outcome.status, "lines": lines,
+                "seconds": outcome.seconds}  # fmt: skip
+
+    def build(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Compile the C source with the command given; the result stays until the next build."""
+        folder = self.folder("build")
+        with open(os.path.join(folder, "program.c"), "w", encoding="utf-8",
+                  errors="surrogateescape") as stream:  # fmt: skip
+            stream.write(request["source"])
+        limits = process.Limits(request["seconds"], address_mb=2048, file_mb=64, processes=32)
+        outcome = self._execute(request["command"], folder, b"", limits)
+        os.chmod(folder, 0o755)
+        return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
+                "log": outcome.outputs[1][:8000].decode("utf-8", "replace")}  # fmt: skip
+
+    def run_built(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run what was built in a fresh folder of its own; output is bytes as Latin-1 text."""
+        limits = process.Limits(request["seconds"], resident_mb=request["memory_mb"])
+        program = os.path.join(self.space, "build", "program")
+        given = request["stdin"].encode("utf-8", "surrogateescape")
+        outcome = self._execute([program, *request["argv"]], self.folder(), given, limits)
+        stdout, stderr = (part.decode("latin-1") for part in outcome.outputs)
+        return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
+                "stdout": stdout, "stderr": stderr}  # fmt: skip
+
+    def _execute(
+        self, command: list[str], folder: str, given: bytes, limits: process.Limits
+    ) -> process.Outcome:
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder,
+                       "TMPDIR": folder, **self.tools}  # fmt: skip
+        arguments = [os.fsencode(argument) for argument in command]
+
+        def body(channels: list[int]) -> None:
+            os.chdir(folder)
+            if given:
+                stdin = os.memfd_create("stdin")
+                os.write(stdin, given)
+                os.lseek(stdin, 0, os.SEEK_SET)
+                os.dup2(stdin, 0)
+            os.dup2(channels[0], 1)
+            os.dup2(channels[1], 2)
+            # Fixed addresses: the same program misbehaves the same way in every run, and the
+            # sanitizers' shadow never collides with a randomly placed mapping.
+            _LIBC.personality(_ADDR_NO_RANDOMIZE)
+            os.execve(arguments[0], arguments, environment)  # noqa: S606
+
+        return process.run(body, 2, limits, self.uid)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        block = os.read(descriptor, size - len(data))
+        if not block:
+            os._exit(0)
+        data += block
+    return data
+
+
+def _send(descriptor: int, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode("ascii")
+    data = len(data).to_bytes(4, "big") + data
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def main() -> None:
+    """Serve requests until the standard input ends."""
+    settings = json.loads(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # No candidate may trace this process or read its memory, even under the same uid.
+    _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if settings["preimport"]:
+        for name in PREIMPORTED.split():
+            importlib.import_module(name)
+    sys.path[:] = [path for path in sys.path if path != settings["code"]]
+    requests, answers, void = os.dup(0), os.dup(1), os.open("/dev/null", os.O_RDWR)
+    _send(answers, {"ready": True, "alone": process.alone()})
+    for descriptor in (0, 1, 2):
+        os.dup2(void, descriptor)
+    server = Server(settings)
+    process.PRIVATE += [requests, answers]
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    while True:
+        size = int.from_bytes(_read(requests, 4), "big")
+        request = json.loads(_read(requests, size))
+        start = time.monotonic()
+        answer = server.answer(request)
+        answer["wall"], answer["cpu"] = time.monotonic() - start, sum(os.times()[:4])
+        _send(answers, answer)
+        if answer.get("spent"):
+            os._exit(0)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One sandbox seen from outside: start it, ask it, and end it when it does not answer.
+
+The program within enforces each run's deadline; this side enforces it again from another process,
+with SIGKILL to the whole namespace. A lost sandbox costs the request that lost it and nothing else:
+the next request starts a fresh one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from codetemper.core.errors import CannotKnowError
+from codetemper.judges._sandbox import bubble
+
+#: What the outside waits beyond a run's own deadline before it ends the sandbox.
+GRACE_S = 4.0
+_START_S = 60.0
+_LARGEST_ANSWER = 64 << 20
+
+
+class WorkerLostError(Exception):
+    """The sandbox ended or stopped answering during a request; it is gone."""
+
+
+class Worker:
+    """A sandbox that answers one request a time. A context manager; not shared by threads.
+
+    Args:
+        sandbox: ``bwrap`` or ``none``.
+        kind: ``python`` (imports common modules ahead, no ``/proc``) or ``compiled``.
+        environment: variables that built programs see.
+    """
+
+    def __init__(
+        self,
+        sandbox: bubble.Sandbox,
+        kind: Literal["python", "compiled"],
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._sandbox = sandbox
+        self._kind = kind
+        self._environment = environment or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._space: str | None = None
+        self.starts = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Send one request and return its answer.
+
+        Args:
+            request: what ``inside.server`` understands, without its deadline.
+            seconds: wall seconds the run within may take.
+
+        Raises:
+            WorkerLostError: no answer within ``seconds`` and some grace; the sandbox was ended.
+            CannotKnowError: the sandbox cannot be started.
+        """
+        data = json.dumps({**request, "seconds": seconds}).encode("ascii")
+        for _ in range(2):
+            if self._process is None:
+                self._start()
+            answer = self._exchange(data, time.monotonic() + seconds + GRACE_S)
+            if not answer.get("spent"):
+                return answer
+            self.close()  # what the last run left behind could not be deleted
+        raise WorkerLostError("the sandbox could not be cleaned")
+
+    def close(self) -> None:
+        """End the sandbox and everything in it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        if self._space is not None:
+            shutil.rmtree(self._space, ignore_errors=True)
+            self._space = None
+
+    def _start(self) -> None:
+        executable, _ = bubble.interpreter()
+        if self._sandbox == "none":
+            self._space = tempfile.mkdtemp(prefix="codetemper-judge-")
+            uid, before, space, code = None, [], self._space, str(bubble.INSIDE.parent)
+        else:
+            uid, space, code = bubble.candidate_uid(), bubble.SPACE, "/judge"
+            compiled = self._kind == "compiled"
+            before = bubble.command(uid, space_mb=256 if compiled else 64, proc=compiled)
+        settings = {"space": space, "uid": uid, "code": code, "environment": self._environment,
+                    "preimport": self._kind == "python"}  # fmt: skip
+        program = f"import sys; sys.path.insert(0, {code!r}); import inside.server as s; s.main()"
+        line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, json.dumps(settings)]
+        self._process = subprocess.Popen(  # noqa: S603
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+        self.starts += 1
+        try:
+            ready = self._exchange(None, time.monotonic() + _START_S)
+        except WorkerLostError as error:
+            raise CannotKnowError(
+                "the sandbox for generated code does not start", why=str(error),
+                mend="codetemper doctor tells what is missing",
+            ) from error  # fmt: skip
+        if self._sandbox != "none" and not ready["alone"]:
+            self.close()
+            raise CannotKnowError(
+                "the sandbox for generated code does not isolate", why="it has no process "
+                "namespace of its own", mend="upgrade bubblewrap to 0.4 or later",
+            )  # fmt: skip
+
+    def _exchange(self, data: bytes | None, deadline: float) -> dict[str, Any]:
+        try:
+            if data is not None:
+                self._write(len(data).to_bytes(4, "big") + data)
+            size = int.from_bytes(self._read(4, deadline), "big")
+            if size > _LARGEST_ANSWER:
+                raise WorkerLostError("answer too large")
+            answer: dict[str, Any] = json.loads(self._read(size, deadline))
+        except (OSError, ValueError) as error:
+            self._lose(error)
+        except BaseException:
+            self.close()
+            raise
+        return answer
+
+    def _lose(self, error: Exception) -> None:
+        said = b""
+        if self._process is not None and self._process.stderr is not None:
+            self._process.kill()
+            said = self._process.stderr.read()[-300:]
+        self.close()
+        raise WorkerLostError(said.decode("utf-8", "replace").strip() or str(error)) from error
+
+    def _write(self, data: bytes) -> None:
+        assert self._process is not None and self._process.stdin is not None  # noqa: S101
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._process.stdin.fileno(), view) :]
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        assert self._process is not None and self._process.stdout is not None  # noqa: S101
+        descriptor, data = self._process.stdout.fileno(), bytearray()
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        while len(data) < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poller.poll(left * 1000):
+                raise TimeoutError("no answer in time")
+            block = os.read(descriptor, size - len(data))
+            if not block:
+                raise OSError("the sandbox ended")
+            data += block
+        return bytes(data)
