@@ -214,6 +214,7 @@ def test_resolve_by_id_prefix_and_nearness(tmp_path: Path) -> None:
             workspace.resolve("patches", none)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_the_cache_gives_back_what_it_took(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
