@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# setup check test demo bench docs: all there is. Everything runs in .venv; a second `make setup`
+# does nothing until one of the files it was made from changes.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup.stamp
+WORKERS ?= 2
+
+.PHONY: setup check test demo bench docs
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
+	scripts/setup_system.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[hf,train,judge,report,dev]'
+	touch $(STAMP)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/make_docs.py --check
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+demo: $(STAMP)
+	$(BIN)/codetemper demo $(ARGS)
+
+bench: $(STAMP)
+	@test -n "$(NAME)" || { echo "make bench NAME=..., one of:" $$(ls benchmarks); exit 2; }
+	$(BIN)/python benchmarks/$(NAME)/run.py $(ARGS)
+
+docs: $(STAMP)
+	$(BIN)/python scripts/make_docs.py
