@@ -17,8 +17,15 @@ from pydantic import Field
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import (
-    Event, FailureClass, Finding, OnEvent, Outcome, Record, Verdict, ignore_events,
-)  # fmt: skip
+    Event,
+    FailureClass,
+    Finding,
+    OnEvent,
+    Outcome,
+    Record,
+    Verdict,
+    ignore_events,
+)
 from codetemper.judges._sandbox import require_sandbox
 from codetemper.judges._sandbox.pool import run_pool
 from codetemper.judges._sandbox.worker import Worker, WorkerLostError

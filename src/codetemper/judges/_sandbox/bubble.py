@@ -108,13 +108,13 @@ def sandbox_available() -> tuple[bool, str]:
         return False, "bubblewrap (bwrap) is not installed"
     probe = [*command(candidate_uid(), space_mb=1, proc=True), "/usr/bin/true"]
     try:
-        done = subprocess.run(probe, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, f"bubblewrap did not start: {error}"
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         return False, f"bubblewrap cannot isolate here: {said[-1] if said else 'no message'}"
-    version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
+    version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False)
     return True, version.stdout.strip()
 
 

@@ -111,7 +111,7 @@ class Worker:
                     "preimport": self._kind == "python"}  # fmt: skip
         program = f"import sys; sys.path.insert(0, {code!r}); import inside.server as s; s.main()"
         line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, json.dumps(settings)]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
         self.starts += 1
@@ -153,13 +153,15 @@ class Worker:
         raise WorkerLostError(said.decode("utf-8", "replace").strip() or str(error)) from error
 
     def _write(self, data: bytes) -> None:
-        assert self._process is not None and self._process.stdin is not None  # noqa: S101
+        if self._process is None or self._process.stdin is None:
+            raise OSError("the sandbox is gone")
         view = memoryview(data)
         while view:
             view = view[os.write(self._process.stdin.fileno(), view) :]
 
     def _read(self, size: int, deadline: float) -> bytes:
-        assert self._process is not None and self._process.stdout is not None  # noqa: S101
+        if self._process is None or self._process.stdout is None:
+            raise OSError("the sandbox is gone")
         descriptor, data = self._process.stdout.fileno(), bytearray()
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)

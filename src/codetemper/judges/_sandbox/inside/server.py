@@ -109,7 +109,7 @@ class Server:
             stream.write(request["source"])
         limits = process.Limits(request["seconds"], address_mb=2048, file_mb=64, processes=32)
         outcome = self._execute(request["command"], folder, b"", limits)
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103 - candidates run it, but cannot change it
         return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
                 "log": outcome.outputs[1][:8000].decode("utf-8", "replace")}  # fmt: skip
 
