@@ -102,7 +102,8 @@ def write_corpus(
         files={DATA: digest_file(folder / DATA)},
         sources=tuple(sources),
         counts={aspect: dict(by) for aspect, by in (counts or {}).items()},
-        config=dict(config or {}),
+        # As it will be read back: JSON knows no tuples.
+        config=json.loads(canonical_json(dict(config or {}))),
         seconds=seconds,
     )
     card = card.model_copy(update={"id": content_id_of(card.model_dump(mode="json"), verb)})

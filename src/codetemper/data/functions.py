@@ -92,10 +92,10 @@ def _tools(language: SourceLanguage) -> tuple[Parser, Query]:
 
 
 def functions(source: str, language: SourceLanguage) -> Extracted:
-    """List the outermost functions of a source text.
+    r"""List the outermost functions of a source text.
 
     Args:
-        source: the whole file, with ``\\n`` line ends.
+        source: the whole file, with ``\n`` line ends.
         language: which grammar reads it.
 
     Returns:
@@ -139,24 +139,42 @@ def _c(node: Node, data: bytes) -> Function | None:
     body = node.child_by_field_name("body")
     if body is None or body.type not in ("compound_statement", "try_statement"):
         return None
-    name = _c_name(node, data)
+    begins, named = _c_heading(node)
+    name = "".join(_text(data, named.start_byte, named.end_byte).split())
+    name = name.strip("()") if name.startswith("(") else name
     if not name or name in _NOT_NAMES:
         return None
-    outer = node
-    while outer.parent is not None and outer.parent.type == "template_declaration":
-        outer = outer.parent
+    while begins.parent is not None and begins.parent.type == "template_declaration":
+        begins = begins.parent
     # Unknown macros before the type may be left outside the node: take the line from its start.
-    start = outer.start_byte
+    start = begins.start_byte
     line = _line_start(data, start)
     if not re.search(rb"[;{}#/]", data[line:start]):
         start = line
     signature = " ".join(_text(data, start, body.start_byte).split())
-    start = _with_comments(outer, start, data)
+    start = _with_comments(begins, start, data)
     brace = body.start_byte + 1
     line_end = _line_end(data, brace)
     opens = line_end if not data[brace:line_end].strip() else brace
     text = _text(data, start, node.end_byte)
     return Function(name, signature, _finish(text), len(_text(data, start, opens)))
+
+
+def _c_heading(node: Node) -> tuple[Node, Node]:
+    """Return the node a definition begins with and the node of its name."""
+    inner, declarator = node.child_by_field_name("declarator"), node
+    while inner is not None:
+        declarator = inner if inner.type == "function_declarator" else declarator
+        parts = (c for c in inner.named_children if c.type.endswith("declarator"))
+        inner = inner.child_by_field_name("declarator") or next(parts, None)
+    children = declarator.named_children
+    if declarator is not node and children[-1].type == "call_expression":
+        # A macro call without semicolon before the definition reads as an old-style heading, and
+        # the heading as its declarations: "MACRO(x) static int f(a) {".
+        name = children[-1].child_by_field_name("function") or children[-1]
+        after = (c for c in children[1:] if c.type != "parameter_list")
+        return next(after, name), name
+    return node, declarator.child_by_field_name("declarator") or declarator
 
 
 def _with_comments(node: Node, start: int, data: bytes) -> int:
@@ -169,21 +187,6 @@ def _with_comments(node: Node, start: int, data: bytes) -> int:
             break
         start, row, above = line, above.start_point.row, above.prev_sibling
     return start
-
-
-def _c_name(node: Node, data: bytes) -> str:
-    """Follow declarators (pointers, references, K&R) down to the function's name."""
-    inner = node.child_by_field_name("declarator")
-    while inner is not None:
-        deeper = inner.child_by_field_name("declarator")
-        if deeper is None:
-            deeper = next((c for c in inner.named_children if c.type.endswith("declarator")), None)
-        if deeper is None:
-            break
-        inner = deeper
-    if inner is None:
-        return ""
-    return "".join(_text(data, inner.start_byte, inner.end_byte).split())
 
 
 def _python(node: Node, data: bytes) -> Function | None:
@@ -277,9 +280,7 @@ def changed_lines(before: str, after: str) -> tuple[tuple[int, ...], tuple[int, 
 
     Lines are counted from 0.
     """
-    matcher = difflib.SequenceMatcher(
-        None, before.splitlines(), after.splitlines(), autojunk=False
-    )
+    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
     removed: list[int] = []
     added: list[int] = []
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():

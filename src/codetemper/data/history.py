@@ -113,7 +113,7 @@ class History:
         self, *arguments: str, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         try:
-            return subprocess.run(  # noqa: S603
+            return subprocess.run(
                 self._command(*arguments),
                 input=stdin if stdin is not None else b"",
                 capture_output=True,
@@ -173,14 +173,15 @@ class History:
             "log", "-z", "--date-order", "--encoding=UTF-8", f"--format={_FORMAT}%x00",
             *_window(since, until), *_end(revision),
         )  # fmt: skip
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **_ENVIRONMENT},
         ) as process:
-            assert process.stdout is not None and process.stderr is not None  # noqa: S101
+            assert process.stdout is not None  # noqa: S101
+            assert process.stderr is not None  # noqa: S101
             try:
                 yield from _parse_log(process.stdout)
             except GeneratorExit:
@@ -231,14 +232,15 @@ class History:
     def blob(self, blob_id: str) -> bytes | None:
         """Return the contents of a blob; None where it is missing, too large or no blob."""
         if self._cat is None or self._cat.poll() is not None:
-            self._cat = subprocess.Popen(  # noqa: S603
+            self._cat = subprocess.Popen(
                 self._command("cat-file", "--batch"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, **_ENVIRONMENT},
             )
-        assert self._cat.stdin is not None and self._cat.stdout is not None  # noqa: S101
+        assert self._cat.stdin is not None  # noqa: S101
+        assert self._cat.stdout is not None  # noqa: S101
         try:
             self._cat.stdin.write(blob_id.encode() + b"\n")
             self._cat.stdin.flush()

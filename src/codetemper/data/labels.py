@@ -76,8 +76,7 @@ _RULES = tuple((re.compile(p, re.IGNORECASE), points, cwe) for p, points, cwe in
 
 #: One pass that tells whether any positive rule can match; most commits stop here.
 _ANY = re.compile(
-    "|".join(f"(?:{p})" for p, points, _ in _VOCABULARY if points > 0)
-    + r"|\bCVE-\d|\bCWE[-_ ]?\d",
+    "|".join(f"(?:{p})" for p, points, _ in _VOCABULARY if points > 0) + r"|\bCVE-\d|\bCWE[-_ ]?\d",
     re.IGNORECASE,
 )
 
