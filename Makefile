@@ -13,7 +13,7 @@ WORKERS ?= 2
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
-	scripts/setup_system.sh
+	PYTHON=$(PYTHON) scripts/setup_system.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[hf,train,judge,report,dev]'

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Write ``docs/cli.md`` from the command line itself: ``python scripts/make_docs.py [--check]``.
 

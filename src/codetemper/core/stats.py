@@ -141,20 +141,7 @@ def paired_bootstrap(
         CannotKnowError: no case counts in both.
         UsageError: lengths differ, or weights for one side only.
     """
-    first, second = _values(before), _values(after)
-    if len(first) != len(second) or (before_weights is None) != (after_weights is None):
-        raise UsageError(
-            "the two sides of a paired comparison do not match",
-            why=f"{len(first)} cases before, {len(second)} after; weights must be on both or none",
-            mend="compare scorecards of one suite, on the cases they share",
-        )
-    weight_1, weight_2 = _weights(before_weights, len(first)), _weights(after_weights, len(first))
-    kept = ~(np.isnan(first) & (weight_1 > 0)) & ~(np.isnan(second) & (weight_2 > 0))
-    kept &= (weight_1 > 0) | (weight_2 > 0)
-    first, second, weight_1, weight_2 = (x[kept] for x in (first, second, weight_1, weight_2))
-    if not weight_1.sum() > 0 or not weight_2.sum() > 0:
-        raise _no_cases()
-    first, second = np.nan_to_num(first), np.nan_to_num(second)
+    first, second, weight_1, weight_2 = _pair(before, after, before_weights, after_weights)
     value_1, value_2 = _ratio(first, weight_1), _ratio(second, weight_2)
     drawn = np.concatenate([
         _ratio_rows(second, weight_2, rows) - _ratio_rows(first, weight_1, rows)
@@ -187,6 +174,27 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
         floor = max(floor, min(1.0, (len(pvalues) - rank) * pvalues[name]))
         adjusted[name] = floor
     return {name: adjusted[name] for name in pvalues}
+
+
+def _pair(
+    before: Values, after: Values, before_weights: Values | None, after_weights: Values | None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return values and weights of the cases that count on either side, checked."""
+    first, second = _values(before), _values(after)
+    if len(first) != len(second) or (before_weights is None) != (after_weights is None):
+        raise UsageError(
+            "the two sides of a paired comparison do not match",
+            why=f"{len(first)} cases before, {len(second)} after; weights must be on both or none",
+            mend="compare scorecards of one suite, on the cases they share",
+        )
+    weight_1, weight_2 = _weights(before_weights, len(first)), _weights(after_weights, len(first))
+    kept = ~(np.isnan(first) & (weight_1 > 0)) & ~(np.isnan(second) & (weight_2 > 0))
+    kept &= (weight_1 > 0) | (weight_2 > 0)
+    first, second, weight_1, weight_2 = (x[kept] for x in (first, second, weight_1, weight_2))
+    if not weight_1.sum() > 0 or not weight_2.sum() > 0:
+        raise _no_cases()
+    first, second = np.nan_to_num(first), np.nan_to_num(second)
+    return first, second, weight_1, weight_2
 
 
 def _values(per_case: Values) -> Floats:

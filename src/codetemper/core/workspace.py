@@ -23,81 +23,39 @@ import secrets
 import shutil
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
-from codetemper.core.digests import (
-    digest_bytes,
-    digest_file,
-    digest_folder,
-    digest_json,
-    short,
+from codetemper.core.contents import (
+    LISTING,
+    PREFIX,
+    REMOVED,
+    Kind,
+    against_ledger,
+    against_listing,
+    content_id,
+    content_id_of,
 )
+from codetemper.core.digests import digest_bytes
 from codetemper.core.disk import mendable, sync_folder, sync_tree, write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.ledger import Ledger, Problem
 from codetemper.core.plugins import did_you_mean
-from codetemper.core.records import CorpusCard, PatchManifest
 
 __all__ = ["REMOVED", "Kind", "Workspace", "content_id", "content_id_of", "write_atomic"]
 
-Kind = Literal["patches", "corpora", "runs"]
-
 FOLDER: Final = ".codetemper"
 VERSION: Final = 1
-#: Value of a ledger output that says a folder was removed on purpose.
-REMOVED: Final = "removed"
-#: Word before the colon in ledger outputs, by kind.
-PREFIX: Final[dict[Kind, str]] = {"patches": "patch", "corpora": "corpus", "runs": "run"}
-#: File that lists the others, by kind, and its record.
-LISTING: Final[dict[Kind, tuple[str, type[PatchManifest] | type[CorpusCard]]]] = {
-    "patches": ("manifest.json", PatchManifest),
-    "corpora": ("card.json", CorpusCard),
-}
-#: Fields that do not count in a content id: the id itself, the files (they count apart), and what
-#: differs when the same thing is made again.
-NOT_FACTS: Final = frozenset({"id", "files", "seconds", "report"})
-
 _SETTINGS = f"""\
 # Settings of this codetemper workspace. Flags and CODETEMPER_* variables go before them.
 version = {VERSION}
 """
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ABANDONED_SECONDS = 86_400.0
-
-
-def content_id(verb: str, files: Mapping[str, str], facts: Mapping[str, Any]) -> str:
-    """Return the name of a patch, corpus or run: its verb and a digest of what it holds.
-
-    Args:
-        verb: what made it, e.g. ``tune``.
-        files: SHA-256 by relative path of every file but the manifest or card.
-        facts: what else it says of itself, as plain JSON data, without what ``NOT_FACTS`` names,
-            so that making the same thing again gives the same name.
-
-    Returns:
-        ``<verb>-<12 hexadecimal digits>``.
-    """
-    return f"{verb}-{short(digest_json({'files': dict(files), 'facts': dict(facts)}))}"
-
-
-def content_id_of(document: Mapping[str, Any], verb: str | None = None) -> str:
-    """Return the content id that a manifest or card ought to have.
-
-    Args:
-        document: the manifest or card as plain JSON data (``model_dump(mode="json")``); its
-            ``id`` may be anything yet.
-        verb: the verb; by default the document's field ``verb``, else that of its ``id``.
-    """
-    if verb is None:
-        verb = str(document.get("verb") or str(document["id"]).rpartition("-")[0])
-    facts = {key: value for key, value in document.items() if key not in NOT_FACTS}
-    return content_id(verb, document["files"], facts)
 
 
 class Workspace:
@@ -323,7 +281,7 @@ class Workspace:
             begin = f"{prefix}:"
             recorded = {k[len(begin) :]: v for k, v in known.items() if k.startswith(begin)}
             for name in sorted({*folders, *recorded}):
-                what = _against_ledger(kind, folders.get(name), recorded.get(name))
+                what = against_ledger(kind, folders.get(name), recorded.get(name))
                 if what:
                     problems.append(Problem(path=f"{kind}/{name}", what=what))
         return problems
@@ -331,7 +289,7 @@ class Workspace:
     def _verify_listings(self, kind: Kind) -> list[Problem]:
         if kind not in LISTING:
             return []
-        found = ((folder.name, _against_listing(kind, folder)) for folder in self._folders(kind))
+        found = ((folder.name, against_listing(kind, folder)) for folder in self._folders(kind))
         return [
             Problem(path=f"{kind}/{name}", what=what) for name, all_of in found for what in all_of
         ]
@@ -362,39 +320,3 @@ def _checked(name: str) -> str:
             mend="use the id as `codetemper ls` shows it",
         )
     return name
-
-
-def _against_listing(kind: Kind, folder: Path) -> Iterator[str]:
-    """Yield what differs between a folder and the manifest or card in it."""
-    name, record = LISTING[kind]
-    try:
-        data = (folder / name).read_bytes()
-        listing = record.from_json(data)
-    except (OSError, ValidationError):
-        yield f"{name} is missing or cannot be read"
-        return
-    document = listing.model_dump(mode="json")
-    if listing.id != folder.name or content_id_of(document) != listing.id:
-        yield f"its id is {listing.id}, but its content is that of {content_id_of(document)}"
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    present.discard(name)
-    for extra in sorted(present - listing.files.keys()):
-        yield f"{extra} is not in {name}"
-    for path, digest in sorted(listing.files.items()):
-        if path not in present:
-            yield f"{path} is missing"
-        elif digest_file(folder / path) != digest:
-            yield f"{path} is not what {name} says"
-
-
-def _against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str | None:
-    """Return how a folder differs from the newest ledger record of it, or None."""
-    if recorded is None or recorded == REMOVED:
-        if folder is None or (kind == "runs" and not (folder / "scorecard.json").exists()):
-            return None
-        return "the ledger does not know it; run the command that made it again, or delete it"
-    if folder is None:
-        return "the ledger knows it, but it is missing"
-    if not folder.is_dir() or digest_folder(folder) != recorded:
-        return "it is not what the ledger recorded"
-    return None
