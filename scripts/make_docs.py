@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write ``docs/cli.md`` from the command line itself: ``python scripts/make_docs.py [--check]``.
 
-Walks the typer application ``codetemper.cli.app``; ``--check`` compares instead of writing and
+Walks the typer application ``codetemper.cli.app.app``; ``--check`` compares instead of writing and
 exits with 1 where the page is out of date. It writes no other page.
 """
 
@@ -100,7 +100,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args()
-    from codetemper.cli import app
+    from codetemper.cli.app import app
 
     text = page(app)
     if not options.check:

@@ -34,7 +34,7 @@ def test_a_file_says_what_it_is_and_stays_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["codetemper", "codetemper.core.workspace", "codetemper.core.records"]
+    "module", ["codetemper", "codetemper.core.workspace", "codetemper.cli.app"]
 )
 def test_importing_the_words_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & sys.modules.keys()))"

@@ -53,9 +53,9 @@ def test_the_page_tells_all_that_is_shown(app: typer.Typer) -> None:
 def test_check_finds_a_page_that_is_out_of_date(
     app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli = type(sys)("codetemper.cli")
+    cli = type(sys)("codetemper.cli.app")
     cli.app = app
-    monkeypatch.setitem(sys.modules, "codetemper.cli", cli)
+    monkeypatch.setitem(sys.modules, "codetemper.cli.app", cli)
     monkeypatch.setattr(make_docs, "PAGE", tmp_path / "cli.md")
     monkeypatch.setattr(sys, "argv", ["make_docs.py", "--check"])
     assert make_docs.main() == 1
