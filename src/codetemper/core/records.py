@@ -18,9 +18,17 @@ Outcome = Literal["pass", "fail", "unknown"]
 """What a judge can say. ``unknown`` is never counted as a pass and always reported."""
 
 FailureClass = Literal[
-    "syntax", "build", "import", "runtime", "wrong", "timeout", "memory", "tamper", "insecure",
+    "syntax",
+    "build",
+    "import",
+    "runtime",
+    "wrong",
+    "timeout",
+    "memory",
+    "tamper",
+    "insecure",
     "unknown",
-]  # fmt: skip
+]
 """Why a completion is not a clean pass. ``insecure``: works, but an exploit worked too."""
 
 Language = Literal["python", "c", "cpp", "sql", "shell", "java", "javascript", "go", "text"]

@@ -30,6 +30,7 @@ def resolve_config(
     pairs: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Config:
     """Return a validated configuration record.
 
@@ -41,12 +42,13 @@ def resolve_config(
         pairs: ``key=value`` texts from ``-o``.
         flags: values from named flags; None values count as not given.
         environment: variables to read; the process's own by default.
+        defaults: values that replace the record's own defaults, e.g. a suite's budget.
 
     Raises:
         UsageError: unreadable file, malformed pair, unknown key or invalid value; all of them
             are named in one message.
     """
-    values: dict[str, Any] = _from_file(file, section) if file else {}
+    values: dict[str, Any] = dict(defaults or {}) | (_from_file(file, section) if file else {})
     prefix = f"CODETEMPER_{section.upper()}_"
     for name, text in (os.environ if environment is None else environment).items():
         if name.startswith(prefix):
@@ -70,9 +72,10 @@ def _scalar(name: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(
-            f"the value of {name} cannot be read", why=str(error).splitlines()[0],
+            f"the value of {name} cannot be read",
+            why=str(error).splitlines()[0],
             mend="quote it as a YAML scalar",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _from_file(file: Path, section: str) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that answer who changed what, and that undo it: listings, revert, restore, export.
+
+Reverting never subtracts anything: a patch is a folder beside the model, so reverting is refusing
+to load it from now on, after checking that the base without it still has the recorded digest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from codetemper.api.models import load_model
+from codetemper.core.digests import digest_folder
+from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.records import CorpusCard, PatchManifest
+from codetemper.core.workspace import Workspace
+from codetemper.models.patch import load_manifest, verify_patch
+
+
+@dataclass(frozen=True)
+class PatchState:
+    """A patch and what became of it.
+
+    Attributes:
+        manifest: what it says of itself.
+        state: ``made``, ``accept``, ``refuse``, ``undecided`` (by the gate) or ``reverted``.
+    """
+
+    manifest: PatchManifest
+    state: str
+
+
+def patches(workspace: Workspace) -> list[PatchState]:
+    """Return every patch of the workspace, oldest first, with its state by the ledger."""
+    states: dict[str, str] = {}
+    for entry in workspace.ledger.entries():
+        for output in entry.outputs:
+            if output.startswith("patch:"):
+                states[output.removeprefix("patch:")] = "made"
+        if entry.verb == "gate":
+            id = entry.inputs.get("after", "").rpartition("+")[2]
+            named = [known for known in states if id and known.startswith(id)]
+            states |= dict.fromkeys(named, entry.note.partition(":")[0])
+        elif entry.verb in ("revert", "restore"):
+            states[entry.inputs["patch"]] = "reverted" if entry.verb == "revert" else "made"
+    found = []
+    for id, state in states.items():
+        if (workspace.patches / id).is_dir():
+            found.append(PatchState(load_manifest(workspace.patches / id), state))
+    return found
+
+
+def revert(workspace: Workspace, patch: str, *, reason: str = "", check: bool = True) -> str:
+    """Take a patch out of use and record it; its folder stays for the account.
+
+    Args:
+        workspace: holds the patch.
+        patch: its id or the beginning of it.
+        reason: goes into the ledger.
+        check: load the base and compare its digest with the manifest's.
+
+    Returns:
+        The id.
+
+    Raises:
+        UsageError: no such patch, or reverted already.
+        IntegrityError: the base is not what the patch was made for.
+    """
+    folder = workspace.resolve("patches", patch)
+    manifest = load_manifest(folder)
+    state = next(s.state for s in patches(workspace) if s.manifest.id == manifest.id)
+    if state == "reverted":
+        raise UsageError(
+            f"{manifest.id} is reverted already",
+            why="the ledger's newest entry of it is 'revert'",
+            mend="nothing to do",
+        )
+    if check:
+        with load_model(workspace, manifest.base) as handle:
+            digest = handle.digest
+        if digest != manifest.base_digest:
+            raise IntegrityError(
+                f"the base '{manifest.base}' is not the model {manifest.id} was made for",
+                why=f"its digest is {digest[:12]}, recorded was {manifest.base_digest[:12]}",
+                mend="restore the base's weights, or pass --no-check to revert all the same",
+            )
+    workspace.ledger.append(
+        "revert",
+        inputs={"patch": manifest.id, "base": manifest.base, "base_digest": manifest.base_digest},
+        note=reason,
+    )
+    return manifest.id
+
+
+def restore(workspace: Workspace, patch: str, *, reason: str = "") -> str:
+    """Allow a reverted patch again, and record it."""
+    folder = workspace.resolve("patches", patch)
+    workspace.ledger.append("restore", inputs={"patch": folder.name}, note=reason)
+    return folder.name
+
+
+def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
+    """Copy a patch out as a plain PEFT folder that strangers can load.
+
+    Raises:
+        UsageError: the target exists, or the patch is train-only.
+        IntegrityError: the patch is damaged.
+    """
+    folder = workspace.resolve("patches", patch)
+    verify_patch(folder)
+    manifest = load_manifest(folder)
+    if manifest.purpose == "train-only":
+        raise UsageError(
+            f"{manifest.id} may not leave the workspace",
+            why="it is a train-only patch: attached for inference it does harm",
+            mend="export the patch that was tuned with it",
+        )
+    if target.exists():
+        raise UsageError(
+            f"{target} exists already", why="export does not overwrite", mend="name a new folder"
+        )
+    shutil.copytree(folder, target)
+    workspace.ledger.append(
+        "export", inputs={"patch": manifest.id}, outputs={f"export:{target}": digest_folder(target)}
+    )
+    return manifest
+
+
+def corpora(workspace: Workspace) -> list[CorpusCard]:
+    """Return the cards of all corpora.
+
+    Raises:
+        IntegrityError: a card cannot be read.
+    """
+    cards = []
+    for folder in sorted(workspace.corpora.iterdir()):
+        try:
+            cards.append(CorpusCard.from_json((folder / "card.json").read_bytes()))
+        except (OSError, ValidationError) as error:
+            raise IntegrityError(
+                f"the corpus {folder.name} cannot be read",
+                why=str(error).splitlines()[0],
+                mend="codetemper verify",
+            ) from error
+    return cards
+
+
+def runs(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return one line for each recorded run, oldest first."""
+    found = []
+    for entry in workspace.ledger.entries():
+        for output in entry.outputs:
+            kind, _, id = output.partition(":")
+            if kind == "run":
+                found.append(
+                    {
+                        "id": id,
+                        "time": entry.time,
+                        "verb": entry.verb,
+                        "model": entry.inputs.get("model", ""),
+                        "suite": entry.inputs.get("suite", ""),
+                    }
+                )
+    return found

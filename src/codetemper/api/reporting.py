@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``report``: gather what a workspace knows of one or two models, and write one page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from codetemper import __version__
+from codetemper.api.account import corpora, patches
+from codetemper.api.evaluation import Run, find_scorecards, read_rows
+from codetemper.core.digests import digest_file
+from codetemper.core.errors import UsageError
+from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
+from codetemper.core.workspace import Workspace, write_atomic
+from codetemper.evaluate import gate as gating
+from codetemper.evaluate import suites
+from codetemper.publish.report import ReportInput, SuiteResult, render
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report and where it lies.
+
+    Attributes:
+        path: the HTML file.
+        decision: the gate's answer shown in it, or None for one model alone.
+    """
+
+    path: Path
+    decision: Decision | None
+
+
+def report(
+    workspace: Workspace,
+    before: str,
+    after: str | None = None,
+    *,
+    out: Path | None = None,
+    thresholds: gating.Thresholds | None = None,
+) -> Reported:
+    """Write the report of one model, or of two that were evaluated on the same suites.
+
+    Args:
+        workspace: holds runs, patches and ledger.
+        before: model expression or run id.
+        after: the same for the changed model; None reports one model alone.
+        out: the HTML file; ``report.html`` in the workspace's root where None.
+        thresholds: margins of the decision shown.
+
+    Raises:
+        UsageError: nothing was evaluated under these names, or on no suite together.
+    """
+    first = find_scorecards(workspace, before)
+    second = find_scorecards(workspace, after) if after else {}
+    names = [suite for suite in first if not after or suite in second]
+    if not names:
+        raise UsageError(
+            f"'{before}' and '{after}' were not evaluated on the same suite",
+            why=f"suites: {', '.join(first)} against {', '.join(second)}",
+            mend="evaluate both on the same suites first",
+        )
+    pairs = [(first[n].scorecard, second[n].scorecard) for n in names if n in second]
+    secure = any("secure@1" in b.metrics for b, _ in pairs)
+    decision = gating.decide(pairs, thresholds) if secure else None
+    base = first[names[0]].scorecard
+    expressions = "+".join(filter(None, (before, after)))
+    shown = [p for p in patches(workspace) if p.manifest.id in expressions]
+    used = {p.manifest.corpus for p in shown}
+    in_use = [p.manifest.id for p in shown if p.state != "reverted"]
+    page = render(
+        ReportInput(
+            title=f"codetemper report: {after or before}",
+            model_before=base.model,
+            model_after=second[names[0]].scorecard.model if second else None,
+            facts=_facts(workspace, base.model, base.model_digest),
+            suites=tuple(_suite(first[n], second.get(n)) for n in names),
+            decision=decision,
+            manifests=tuple(p.manifest for p in shown),
+            corpora=tuple(c for c in corpora(workspace) if c.id in used),
+            ledger=tuple(workspace.ledger.entries()),
+            revert_command=f"codetemper revert {in_use[-1]}" if in_use else None,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=__version__,
+        )
+    )
+    path = out or workspace.root / "report.html"
+    write_atomic(path, page.encode("utf-8", "replace"))
+    workspace.ledger.append(
+        "report",
+        inputs={"before": before} | ({"after": after} if after else {}),
+        outputs={f"report:{path.name}": digest_file(path)},
+    )
+    return Reported(path, decision)
+
+
+def _suite(before: Run, after: Run | None) -> SuiteResult:
+    cases: tuple[Case, ...] = tuple(read_rows(before.folder / "cases.parquet", Case))
+    differences = gating.compare(before.scorecard, after.scorecard) if after else {}
+    return SuiteResult(
+        card=_card(before.scorecard.suite, cases),
+        cases=cases,
+        before=before.scorecard,
+        before_completions=_completions(before),
+        before_verdicts=_verdicts(before),
+        after=after.scorecard if after else None,
+        after_completions=_completions(after) if after else (),
+        after_verdicts=_verdicts(after) if after else (),
+        differences=differences,
+    )
+
+
+def _card(name: str, cases: tuple[Case, ...]) -> SuiteCard:
+    if name in suites.shipped():
+        return suites.load(name, limit=1).card
+    return SuiteCard(
+        name=name,
+        summary=f"{len(cases)} cases, read by path.",
+        language=cases[0].language,
+        metrics=(),
+        cases="",
+    )
+
+
+def _completions(run: Run) -> tuple[Completion, ...]:
+    return tuple(read_rows(run.folder / "completions.parquet", Completion))
+
+
+def _verdicts(run: Run) -> tuple[Verdict, ...]:
+    return tuple(read_rows(run.folder / "verdicts.parquet", Verdict))
+
+
+def _facts(workspace: Workspace, model: str, digest: str) -> dict[str, str]:
+    """Return what is known of a base without loading it: configuration and size on disk."""
+    # Imported when needed: this is what pulls torch in.
+    from codetemper.api.models import base_folder
+
+    facts = {"expression": model, "digest": digest}
+    folder = base_folder(model)
+    if folder is None:
+        return facts
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    sizes = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
+    facts["architecture"] = ", ".join(config.get("architectures") or ["unknown"])
+    for key, label in (
+        ("num_hidden_layers", "layers"),
+        ("hidden_size", "width"),
+        ("vocab_size", "vocabulary"),
+    ):
+        if key in config:
+            facts[label] = str(config[key])
+    facts["weights on disk"] = f"{sizes / 1e6:.1f} MB"
+    return facts

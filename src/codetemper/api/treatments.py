@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that make corpora and patches: ``mine`` and ``tune``.
+
+Each builds in a staged folder, settles it under its content id, and writes one ledger entry. A
+killed verb leaves no half-made folder; giving the command again starts it anew.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codetemper.api.models import load_model
+from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.errors import UsageError
+from codetemper.core.records import CorpusCard, OnEvent, PatchManifest, ignore_events
+from codetemper.core.workspace import Workspace, content_id_of, write_atomic
+from codetemper.data.corpus import read_corpus, write_corpus
+from codetemper.data.mine import MineConfig, MineResult
+from codetemper.data.mine import mine as mine_pairs
+
+_LIBRARIES = ("codetemper", "torch", "transformers", "peft", "trl", "safetensors", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A corpus and how it came about.
+
+    Attributes:
+        card: the corpus card.
+        result: counts of the mining run.
+    """
+
+    card: CorpusCard
+    result: MineResult
+
+
+def mine(
+    workspace: Workspace,
+    repositories: Sequence[Path],
+    config: MineConfig | None = None,
+    *,
+    on_event: OnEvent = ignore_events,
+) -> Mined:
+    """Mine fix pairs from git histories into a corpus of the workspace.
+
+    Args:
+        workspace: gets the corpus and a ledger entry.
+        repositories: local git repositories.
+        config: what counts as a fix.
+        on_event: progress.
+
+    Raises:
+        UsageError: a path is no git repository, or nothing was found to learn from.
+    """
+    config = config or MineConfig()
+    result = mine_pairs(repositories, config, on_event=on_event)
+    if not result.pairs:
+        dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(result.dropped.items()))
+        raise UsageError(
+            f"no fix pairs in {len(repositories)} repositories",
+            why=f"{result.commits_seen} commits were read; dropped: {dropped or 'none'}",
+            mend="name other repositories, or lower -o min_score=N",
+        )
+    counts = {
+        "cwe": result.by_cwe,
+        "language": dict(Counter(pair.language for pair in result.pairs)),
+        "dropped": result.dropped,
+        "notes": result.notes,
+    }
+    with workspace.staged("corpora") as folder:
+        card = write_corpus(
+            folder,
+            result.pairs,
+            verb="mine",
+            sources=result.sources,
+            counts=counts,
+            config=config.model_dump(mode="json"),
+            seconds=result.seconds,
+        )
+        home = workspace.settle(folder, "corpora", card.id)
+    workspace.ledger.append(
+        "mine",
+        inputs={f"repository:{i}": source for i, source in enumerate(result.sources)},
+        outputs={f"corpus:{card.id}": digest_folder(home)},
+        note=f"{len(result.pairs)} pairs of {result.commits_kept} commits",
+    )
+    return Mined(card, result)
+
+
+def tune(
+    workspace: Workspace,
+    model: str,
+    corpus: str,
+    config: Any | None = None,
+    *,
+    limit: int | None = None,
+    device: str = "cpu",
+    on_event: OnEvent = ignore_events,
+    loaded: Any | None = None,
+) -> PatchManifest:
+    """Tune a LoRA patch on the fixed side of a corpus of fix pairs.
+
+    Args:
+        workspace: holds the corpus; gets the patch and a ledger entry.
+        model: expression of the base model, without patches.
+        corpus: id of the corpus, or the beginning of it, or a corpus folder.
+        config: ``codetemper.harden.tune.Config``; its defaults where None.
+        limit: use the first pairs of the corpus only.
+        device: torch device name.
+        on_event: progress.
+        loaded: a handle of the base model that is loaded already.
+
+    Raises:
+        UsageError: an expression with patches, an unknown corpus, a corpus that is not of pairs.
+        IntegrityError: the corpus does not match its card.
+    """
+    # Imported when needed: this is what pulls torch in.
+    from codetemper.harden import tune as technique
+
+    if "+" in model:
+        raise UsageError(
+            f"'{model}' already carries a patch",
+            why="a patch is bound to the digest of a plain base",
+            mend="tune the base, then stack: BASE+PATCH1+PATCH2",
+        )
+    folder = Path(corpus)
+    if not (folder / "card.json").is_file():
+        folder = workspace.resolve("corpora", corpus)
+    card, pairs = read_corpus(folder)
+    if card.record != "FixPair":
+        raise UsageError(
+            f"the corpus {card.id} cannot be tuned on",
+            why=f"it holds {card.record} rows, tune learns from FixPair rows",
+            mend="make one with: codetemper mine REPOSITORY",
+        )
+    config = config or technique.Config()
+    opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
+    with opened as handle, workspace.staged("patches") as staged:
+        result = technique.tune(handle.loaded, pairs[:limit], config, staged, on_event=on_event)
+        manifest = _write_manifest(
+            staged,
+            verb="tune",
+            base=model,
+            base_digest=handle.loaded.digest,
+            corpus=card,
+            config=config.model_dump(mode="json") | {"limit": limit},
+            seed=config.seed,
+            result=result,
+        )
+        home = workspace.settle(staged, "patches", manifest.id)
+    workspace.ledger.append(
+        "tune",
+        inputs={
+            "model": model,
+            "model_digest": handle.loaded.digest,
+            "corpus": card.id,
+            "corpus_digest": card.data_digest,
+        },
+        outputs={f"patch:{manifest.id}": digest_folder(home)},
+        note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
+    )
+    return manifest
+
+
+def _write_manifest(
+    folder: Path,
+    *,
+    verb: str,
+    base: str,
+    base_digest: str,
+    corpus: CorpusCard,
+    config: dict[str, Any],
+    seed: int,
+    result: Any,
+) -> PatchManifest:
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    draft = PatchManifest(
+        id=f"{verb}-draft",
+        kind="adapter",
+        verb=verb,
+        technique=verb,
+        base=base,
+        base_digest=base_digest,
+        corpus=corpus.id,
+        corpus_digest=corpus.data_digest,
+        config=config,
+        parameters_changed=result.parameters_changed,
+        bytes=sum(p.stat().st_size for n, p in files.items() if n.endswith(".safetensors")),
+        seconds=round(result.seconds, 3),
+        seed=seed,
+        versions=versions(),
+        files={name: digest_file(path) for name, path in sorted(files.items())},
+        report=result.report(),
+    )
+    id = content_id_of(draft.model_dump(mode="json"))
+    manifest = draft.model_copy(update={"id": id})
+    write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1).encode())
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that shape a result."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that account and undo: ls, patch, log, verify, revert, export, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from codetemper.cli import screen
+from codetemper.cli.options import ConfigFile, DryRun, Json, Pairs, Place, workspace
+from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
+
+PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
+Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
+patch_app = typer.Typer(no_args_is_help=True, help="List, show, check and restore patches.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the app."""
+    app.command("ls")(listing)
+    app.add_typer(patch_app, name="patch")
+    app.command("log")(log)
+    app.command("verify")(verify)
+    app.command("revert")(revert)
+    app.command("export")(export)
+    app.command("report")(report)
+
+
+def listing(
+    what: Annotated[
+        Literal["suites", "patches", "corpora", "runs"], typer.Argument(help="What to list.")
+    ] = "runs",
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """List suites, patches, corpora or runs.
+
+    \b
+    codetemper ls suites
+    codetemper ls runs
+    codetemper ls patches --json
+    """
+    from codetemper.api import account
+
+    if what == "suites":
+        from codetemper.evaluate import suites
+
+        cards = [suites.load(name) for name in suites.shipped()]
+        rows = [
+            {"suite": s.card.name, "cases": len(s.cases), "summary": s.card.summary} for s in cards
+        ]
+        follow = "codetemper eval seedling world-python"
+    elif what == "patches":
+        rows = [
+            {
+                "patch": p.manifest.id,
+                "state": p.state,
+                "base": p.manifest.base,
+                "corpus": p.manifest.corpus or "",
+                "bytes": p.manifest.bytes,
+            }
+            for p in account.patches(workspace(place))
+        ]
+        follow = "codetemper patch show PATCH"
+    elif what == "corpora":
+        rows = [
+            {"corpus": c.id, "rows": c.rows, "record": c.record, "from": ", ".join(c.sources)}
+            for c in account.corpora(workspace(place))
+        ]
+        follow = "codetemper tune MODEL CORPUS"
+    else:
+        rows = account.runs(workspace(place))
+        follow = "codetemper report MODEL"
+    screen.emit({what: rows}, as_json, lambda: _show_rows(what, rows, follow))
+
+
+def _show_rows(what: str, rows: list[dict[str, Any]], follow: str) -> None:
+    if not rows:
+        screen.out.print(f"no {what} yet")
+    else:
+        screen.table(tuple(rows[0]), [tuple(str(v) for v in row.values()) for row in rows])
+    screen.suggest(follow)
+
+
+@patch_app.command("ls")
+def patch_list(place: Place = None, as_json: Json = False) -> None:
+    """List patches with their state (made, accept, refuse, undecided, reverted)."""
+    listing("patches", place, as_json)
+
+
+@patch_app.command("show")
+def patch_show(patch: PatchId, place: Place = None, as_json: Json = False) -> None:
+    """Show what a patch says of itself.
+
+    \b
+    codetemper patch show tune-3fa9
+    """
+    from codetemper.models.patch import load_manifest
+
+    manifest = load_manifest(workspace(place).resolve("patches", patch))
+    document = manifest.model_dump(mode="json")
+    screen.emit(document, as_json, lambda: screen.out.print_json(data=document))
+
+
+@patch_app.command("verify")
+def patch_verify(patch: PatchId, place: Place = None, as_json: Json = False) -> None:
+    """Check one patch's files against its manifest; exit code 4 where they differ."""
+    from codetemper.models.patch import verify_patch
+
+    folder = workspace(place).resolve("patches", patch)
+    verify_patch(folder)
+    document = {"patch": folder.name, "whole": True}
+    screen.emit(document, as_json, lambda: screen.out.print(f"{folder.name} is whole"))
+
+
+@patch_app.command("restore")
+def patch_restore(
+    patch: PatchId, reason: Reason = "", place: Place = None, as_json: Json = False
+) -> None:
+    """Allow a reverted patch again."""
+    from codetemper.api import account
+
+    id = account.restore(workspace(place), patch, reason=reason)
+    screen.emit({"restored": id}, as_json, lambda: screen.out.print(f"restored {id}"))
+
+
+def log(
+    limit: Annotated[int | None, typer.Option(min=1, help="Newest entries only.")] = None,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Show the ledger: who did what, with which digests.
+
+    \b
+    codetemper log
+    codetemper log --limit 5
+    codetemper log --json
+    """
+    home = workspace(place)
+    entries = list(home.ledger.entries())[-(limit or 0) :]
+
+    def show() -> None:
+        rows = [
+            (
+                str(e.seq),
+                e.time,
+                e.actor,
+                e.verb,
+                ", ".join(e.outputs) or ", ".join(e.inputs.values()),
+                e.note[:60],
+            )
+            for e in entries
+        ]
+        screen.table(("seq", "time", "actor", "verb", "made", "note"), rows)
+        screen.suggest("codetemper verify")
+
+    document = {"entries": [e.model_dump(mode="json") for e in entries]}
+    screen.emit(document, as_json, show)
+
+
+def verify(place: Place = None, as_json: Json = False) -> None:
+    """Rehash everything in the workspace, offline; exit code 4 where anything was changed.
+
+    \b
+    codetemper verify
+    codetemper verify --workspace ../other
+    codetemper verify --json
+    """
+    problems = workspace(place).verify()
+    document = {"whole": not problems, "problems": [p.model_dump(mode="json") for p in problems]}
+
+    def show() -> None:
+        for problem in problems:
+            screen.out.print(f"[red]{problem.path}[/red]: {problem.what}")
+        screen.out.print("[green]whole[/green]" if not problems else f"{len(problems)} problem(s)")
+
+    screen.emit(document, as_json, show)
+    raise typer.Exit(EXIT_INTEGRITY if problems else EXIT_YES)
+
+
+def revert(
+    patch: PatchId,
+    reason: Reason = "",
+    check: Annotated[bool, typer.Option(help="Load the base and compare its digest.")] = True,
+    dry_run: DryRun = False,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Take a patch out of use, and record it; the base's weights were never touched.
+
+    \b
+    codetemper revert tune-3fa9
+    codetemper revert tune-3fa9 --reason "slower on our own prompts"
+    codetemper revert tune-3fa9 --no-check --json
+    """
+    from codetemper.api import account
+
+    home = workspace(place)
+    if dry_run:
+        id = home.resolve("patches", patch).name
+        screen.emit({"would_revert": id}, as_json, lambda: screen.out.print(f"would revert {id}"))
+        return
+    id = account.revert(home, patch, reason=reason, check=check)
+    screen.emit({"reverted": id}, as_json, lambda: screen.out.print(f"reverted {id}"))
+
+
+def export(
+    patch: PatchId,
+    target: Annotated[Path, typer.Argument(help="New folder for the plain PEFT files.")],
+    dry_run: DryRun = False,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Copy a patch out as a plain PEFT folder that loads without codetemper.
+
+    \b
+    codetemper export tune-3fa9 ./adapter
+    codetemper export tune-3fa9 ./adapter --dry-run
+    codetemper export tune-3fa9 ./adapter --json
+    """
+    from codetemper.api import account
+
+    home = workspace(place)
+    if dry_run:
+        id = home.resolve("patches", patch).name
+        screen.emit({"would_export": id}, as_json, lambda: screen.out.print(f"would export {id}"))
+        return
+    id = account.export(home, patch, target).id
+    document = {"exported": id, "folder": str(target)}
+    screen.emit(document, as_json, lambda: screen.out.print(f"exported {id} to {target}"))
+
+
+def report(
+    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    after: Annotated[str | None, typer.Argument(help="The changed model, to compare.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="The HTML file.")] = None,
+    config: ConfigFile = None,
+    option: Pairs = None,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page: what is it, is it safer, still able, can I undo it?
+
+    \b
+    codetemper report seedling
+    codetemper report seedling seedling+tune-3fa9 --output report.html
+    codetemper report seedling seedling+tune-3fa9 -o security_gain=0.10
+    """
+    from codetemper.api import reporting
+    from codetemper.core.settings import resolve_config
+    from codetemper.evaluate.gate import Thresholds
+
+    margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
+    made = reporting.report(workspace(place), before, after, out=output, thresholds=margins)
+    decision = made.decision.decision if made.decision else None
+    document = {"report": str(made.path), "decision": decision}
+    screen.emit(document, as_json, lambda: screen.out.print(f"report: {made.path}"))

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that measure: eval, judge, compare, gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codetemper.cli import screen
+from codetemper.cli.options import (
+    ConfigFile,
+    Device,
+    DryRun,
+    Json,
+    Limit,
+    Pairs,
+    Place,
+    Sandbox,
+    Seed,
+    workspace,
+)
+from codetemper.core.errors import EXIT_NO, EXIT_UNKNOWN, EXIT_YES
+
+if TYPE_CHECKING:
+    from codetemper.api.evaluation import Run
+
+EXITS = {"accept": EXIT_YES, "refuse": EXIT_NO, "undecided": EXIT_UNKNOWN}
+Ks = Annotated[list[int] | None, typer.Option("--k", min=1, help="Report metrics at this k too.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the app."""
+    app.command("eval")(evaluate)
+    app.command("judge")(judge)
+    app.command("compare")(compare)
+    app.command("gate")(gate)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model expression, e.g. seedling+tune-3fa9.")],
+    suite: Annotated[list[str], typer.Argument(help="Suites, shipped or FORMAT:PATH.")],
+    n: Annotated[int | None, typer.Option("-n", "--samples", help="Samples per case.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
+    k: Ks = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    option: Pairs = None,
+    sandbox: Sandbox = "bwrap",
+    device: Device = "cpu",
+    place: Place = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Let a model answer suites, and judge the answers.
+
+    \b
+    codetemper eval seedling world-python -n 10 --k 10
+    codetemper eval hf:./my-model world-security-c world-security-python
+    codetemper eval seedling+tune-3fa9 humaneval:HumanEval.jsonl.gz --limit 20 --json
+    """
+    from codetemper.api import evaluation
+    from codetemper.api.models import load_model
+    from codetemper.core.records import Sampling
+    from codetemper.core.settings import resolve_config
+    from codetemper.evaluate import suites
+
+    flags = {"n": n, "temperature": temperature, "seed": seed}
+    plans = {}
+    for name in suite:
+        budget = suites.load(name, limit=1).card.max_new_tokens
+        plans[name] = resolve_config(
+            Sampling,
+            "eval",
+            file=config,
+            pairs=option or (),
+            flags=flags,
+            defaults={"max_new_tokens": budget},
+        )
+    if dry_run:
+        plan = {"model": model, "suites": {k: v.model_dump(mode="json") for k, v in plans.items()}}
+        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        return
+    home, runs = workspace(place), []
+    with load_model(home, model, device=device) as loaded, screen.progress() as on_event:
+        for name, sampling in plans.items():
+            runs.append(
+                evaluation.evaluate(
+                    home,
+                    model,
+                    name,
+                    sampling,
+                    limit=limit,
+                    options=options(sandbox),
+                    ks=tuple(k or (1,)),
+                    on_event=on_event,
+                    loaded=loaded,
+                )
+            )
+    _show_runs(runs, as_json)
+
+
+def judge(
+    suite: Annotated[str, typer.Argument(help="Suite, shipped or FORMAT:PATH.")],
+    completions: Annotated[Path, typer.Argument(help="JSONL: case (or task_id) and completion.")],
+    k: Ks = None,
+    sandbox: Sandbox = "bwrap",
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Judge completions made elsewhere; no model is needed.
+
+    \b
+    codetemper judge world-python answers.jsonl
+    codetemper judge humaneval:HumanEval.jsonl.gz samples.jsonl.gz --k 10 --k 100
+    codetemper judge suite:my/suite.yaml answers.jsonl --json
+    """
+    from codetemper.api import evaluation
+
+    with screen.progress() as on_event:
+        run = evaluation.judge_file(
+            workspace(place),
+            suite,
+            completions,
+            options=options(sandbox),
+            ks=tuple(k or (1,)),
+            on_event=on_event,
+        )
+    _show_runs([run], as_json)
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two models on the cases both have answered, paired.
+
+    \b
+    codetemper compare seedling seedling+tune-3fa9
+    codetemper compare eval-1b2c eval-9f0e
+    codetemper compare seedling seedling+tune-3fa9 --json
+    """
+    from codetemper.api import evaluation
+
+    found = evaluation.compare(workspace(place), before, after)
+    metrics = {name: d.model_dump(exclude={"schema_version"}) for name, d in found.items()}
+    document = {"decision": None, "reasons": [], "metrics": metrics}
+    screen.emit(document, as_json, lambda: show_differences(metrics))
+
+
+def gate(
+    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    config: ConfigFile = None,
+    option: Pairs = None,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Decide whether a change is accepted: more secure, and not less able.
+
+    Exit code 0: accept; 1: refuse; 3: the intervals do not settle it. Settings: security_gain
+    (least gain of secure@1) and function_loss (largest loss of the functional metric).
+
+    \b
+    codetemper gate seedling seedling+tune-3fa9
+    codetemper gate seedling seedling+tune-3fa9 -o security_gain=0.10 -o function_loss=0.03
+    codetemper gate eval-1b2c eval-9f0e --json
+    """
+    from codetemper.api import evaluation
+    from codetemper.core.settings import resolve_config
+    from codetemper.evaluate.gate import Thresholds
+
+    margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
+    decision = evaluation.gate(workspace(place), before, after, margins)
+    document = decision.model_dump(mode="json", exclude={"schema_version"})
+    for value in document["metrics"].values():
+        value.pop("schema_version")
+    screen.emit(document, as_json, lambda: show_decision(document))
+    raise typer.Exit(EXITS[decision.decision])
+
+
+def options(sandbox: str) -> Any:
+    """Return the judges' options for a ``--sandbox`` value."""
+    from codetemper.core.settings import resolve_config
+    from codetemper.judges.options import JudgeOptions, default_workers
+
+    if sandbox == "none":
+        screen.err.print("[red]no sandbox: generated code runs with your own rights[/red]")
+    return resolve_config(
+        JudgeOptions, "judges", flags={"sandbox": sandbox, "workers": default_workers()}
+    )
+
+
+def document_of(run: Run) -> dict[str, Any]:
+    """Return the JSON contract of ``eval`` and ``judge`` for one run."""
+    card = run.scorecard.model_dump(mode="json")
+
+    def plain(metrics: dict[str, Any]) -> dict[str, Any]:
+        return {m: {k: e[k] for k in ("value", "low", "high", "n")} for m, e in metrics.items()}
+
+    return {
+        "model": card["model"],
+        "suite": card["suite"],
+        "cases": card["cases"],
+        "samples": card["samples"],
+        "metrics": plain(card["metrics"]),
+        "by_cwe": {cwe: plain(metrics) for cwe, metrics in card["by_cwe"].items()},
+        "by_split": {split: plain(metrics) for split, metrics in card["by_split"].items()},
+        "failures": card["failures"],
+        "unknown": card["unknown"],
+        "sandbox": card["sandbox"],
+        "run": run.id,
+        "digest": run.scorecard.digest(),
+    }
+
+
+def _show_runs(runs: list[Run], as_json: bool) -> None:
+    documents = [document_of(run) for run in runs]
+    whole = documents[0] if len(documents) == 1 else {"runs": documents}
+
+    def show() -> None:
+        for document in documents:
+            show_run(document)
+        screen.suggest(f"codetemper report {documents[0]['model']}")
+
+    screen.emit(whole, as_json, show)
+
+
+def show_run(document: dict[str, Any]) -> None:
+    """Print one run for people."""
+    rows = [(name, screen.estimate(e), str(e["n"])) for name, e in document["metrics"].items()]
+    title = f"{document['model']} on {document['suite']}: {document['samples']} samples a case"
+    screen.table(("metric", "value [95 % interval]", "cases"), rows, title)
+    if document["unknown"]:
+        screen.out.print(f"[yellow]unknown: {document['unknown']} completions[/yellow]")
+    failures = ", ".join(f"{name} {count}" for name, count in document["failures"].items())
+    screen.out.print(f"failures: {failures or 'none'}; run {document['run']}")
+
+
+def show_differences(metrics: dict[str, Any]) -> None:
+    """Print paired differences for people."""
+    rows = [
+        (
+            name,
+            f"{d['before']:.2f}",
+            f"{d['after']:.2f}",
+            screen.difference(d),
+            f"{d['p']:.2g}",
+            str(d["n"]),
+        )
+        for name, d in metrics.items()
+    ]
+    screen.table(("metric", "before", "after", "difference [95 %]", "p", "cases"), rows)
+
+
+def show_decision(document: dict[str, Any]) -> None:
+    """Print a gate's decision for people."""
+    show_differences(document["metrics"])
+    for reason in document["reasons"]:
+        screen.out.print(f"  {reason}", markup=False)
+    colour = screen.decision_colour(document["decision"])
+    screen.out.print(f"decision: [bold {colour}]{document['decision']}[/bold {colour}]")

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verb shows: one JSON document, or tables; progress and errors go to stderr.
+
+Numbers carry intervals, paired differences carry a sign; green is pass, red fail, yellow unknown.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+#: Seconds between two progress lines where stderr is not a terminal.
+QUIET_SECONDS = 10.0
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def emit(document: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    """Print the JSON document, or call ``show`` for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    else:
+        show()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print a table; columns after the first are as wide as they need."""
+    grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        grid.add_row(*row)
+    out.print(grid)
+
+
+def suggest(command: str) -> None:
+    """End a listing by naming the next command."""
+    out.print(f"[dim]next: {command}[/dim]")
+
+
+def estimate(value: dict[str, Any]) -> str:
+    """Return ``0.62 [0.55, 0.68]`` for an estimate."""
+    return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+
+
+def difference(value: dict[str, Any]) -> str:
+    """Return a signed difference with its interval, coloured by what the interval excludes."""
+    text = f"{value['difference']:+.2f} [{value['low']:+.2f}, {value['high']:+.2f}]"
+    colour = "green" if value["low"] > 0 else "red" if value["high"] < 0 else "yellow"
+    return f"[{colour}]{text.replace('[', chr(92) + '[')}[/{colour}]"
+
+
+def decision_colour(decision: str) -> str:
+    """Return the colour of a gate's answer."""
+    return {"accept": "green", "refuse": "red"}.get(decision, "yellow")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Any], None]]:
+    """Give an ``on_event`` that draws bars with rate and time left, on stderr.
+
+    Where stderr is not a terminal it writes a line now and then instead.
+    """
+    if not err.is_terminal:
+        yield _lines()
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}[/dim]"),
+    )
+    with Progress(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(event: Any) -> None:
+            if event.stage == "demo":
+                bars.console.print(f"[bold]{event.done}/{event.total}[/bold] {event.note}")
+                for old in tasks.values():
+                    bars.remove_task(old)
+                tasks.clear()
+                return
+            if event.stage not in tasks:
+                tasks[event.stage] = bars.add_task(event.stage, total=None, rate="", note="")
+            task = tasks[event.stage]
+            bars.update(task, completed=event.done, total=event.total, note=event.note)
+            speed = bars.tasks[bars.task_ids.index(task)].speed
+            bars.update(task, rate=f"{speed:.1f} {event.unit}/s" if speed else event.unit)
+
+        yield draw
+
+
+def _lines() -> Callable[[Any], None]:
+    started: dict[str, tuple[float, int]] = {}
+    shown: dict[str, float] = {}
+
+    def write(event: Any) -> None:
+        now = time.monotonic()
+        if event.stage == "demo":
+            err.print(f"{event.done}/{event.total} {event.note}")
+            started.clear()
+            shown.clear()
+            return
+        begin, base = started.setdefault(event.stage, (now, event.done))
+        if now - shown.setdefault(event.stage, begin) < QUIET_SECONDS:
+            return
+        shown[event.stage] = now
+        rate = (event.done - base) / max(now - begin, 1e-9)
+        left = f", {(event.total - event.done) / rate:.0f} s left" if event.total and rate else ""
+        of = f" of {event.total}" if event.total else ""
+        note = f" ({event.note})" if event.note else ""
+        err.print(f"  {event.stage}: {event.done}{of} {event.unit}, {rate:.1f}/s{left}{note}")
+
+    return write
+
+
+def failure(what: str, why: str, mend: str) -> None:
+    """Print an error in three lines."""
+    err.print(f"[red]error:[/red] {_plain(what)}")
+    err.print(f"  why:  {_plain(why)}")
+    err.print(f"  mend: {_plain(mend)}")
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("[", "\\[")

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that make corpora and patches: mine, tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codetemper.cli import screen
+from codetemper.cli.options import (
+    ConfigFile,
+    Device,
+    DryRun,
+    Json,
+    Pairs,
+    Place,
+    Seed,
+    workspace,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the app."""
+    app.command("mine")(mine)
+    app.command("tune")(tune)
+
+
+def mine(
+    repository: Annotated[list[Path], typer.Argument(help="Local git repositories.")],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Read this many commits of each, newest first.")
+    ] = None,
+    config: ConfigFile = None,
+    option: Pairs = None,
+    place: Place = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Mine fix pairs from git histories: functions before and after a vulnerability fix.
+
+    \b
+    codetemper mine ../libexpat
+    codetemper mine ../curl ../libexpat -o since=2015-01-01 --limit 5000
+    codetemper mine ../libexpat --dry-run --json
+    """
+    from codetemper.core.settings import resolve_config
+    from codetemper.data import mine as mining
+
+    settings = resolve_config(
+        mining.MineConfig, "mine", file=config, pairs=option or (), flags={"limit": limit}
+    )
+    with screen.progress() as on_event:
+        if dry_run:
+            result, corpus = mining.mine(repository, settings, on_event=on_event), None
+        else:
+            from codetemper.api import treatments
+
+            mined = treatments.mine(workspace(place), repository, settings, on_event=on_event)
+            result, corpus = mined.result, mined.card.id
+    document = {
+        "corpus": corpus,
+        "commits_seen": result.commits_seen,
+        "commits_kept": result.commits_kept,
+        "pairs": {"function": len(result.pairs)},
+        "by_cwe": result.by_cwe,
+        "dropped": result.dropped,
+        "notes": result.notes,
+        "seconds": round(result.seconds, 3),
+    }
+    screen.emit(document, as_json, lambda: _show_mined(document))
+
+
+def _show_mined(document: dict[str, Any]) -> None:
+    screen.out.print(
+        f"{document['pairs']['function']} pairs from {document['commits_kept']} of "
+        f"{document['commits_seen']} commits in {document['seconds']:.1f} s"
+    )
+    rows = [(cwe, str(count)) for cwe, count in document["by_cwe"].items()]
+    screen.table(("weakness", "pairs"), rows)
+    rows = [(reason, str(count)) for reason, count in document["dropped"].items()]
+    screen.table(("dropped", "count"), rows)
+    if document["corpus"]:
+        screen.out.print(f"corpus {document['corpus']}")
+        screen.suggest(f"codetemper tune seedling {document['corpus']}")
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="Base model expression, without patches.")],
+    corpus: Annotated[str, typer.Argument(help="Corpus id (or its beginning), or a folder.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Use the first pairs only.")] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    option: Pairs = None,
+    device: Device = "cpu",
+    place: Place = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Tune a LoRA patch on the fixed side of mined pairs.
+
+    \b
+    codetemper tune seedling mine-3fa9
+    codetemper tune hf:./my-model mine-3fa9 -o rank=8 -o epochs=2 --seed 1
+    codetemper tune seedling mine-3fa9 -c tune.yaml --dry-run
+    """
+    from codetemper.core.settings import resolve_config
+    from codetemper.harden.tune import Config
+
+    settings = resolve_config(Config, "tune", file=config, pairs=option or (), flags={"seed": seed})
+    if dry_run:
+        plan = {
+            "model": model,
+            "corpus": corpus,
+            "limit": limit,
+            "config": settings.model_dump(mode="json"),
+        }
+        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        return
+    from codetemper.api import treatments
+
+    with screen.progress() as on_event:
+        manifest = treatments.tune(
+            workspace(place), model, corpus, settings, limit=limit, device=device, on_event=on_event
+        )
+    document = treatment_document(manifest)
+    screen.emit(document, as_json, lambda: _show_treatment(document))
+
+
+def treatment_document(manifest: Any) -> dict[str, Any]:
+    """Return the JSON contract of a treatment."""
+    keys = ("kind", "base", "seconds", "parameters_changed", "bytes", "corpus", "seed", "report")
+    return {"patch": manifest.id} | {key: getattr(manifest, key) for key in keys}
+
+
+def _show_treatment(document: dict[str, Any]) -> None:
+    screen.out.print(
+        f"patch {document['patch']}: {document['parameters_changed']:,} parameters, "
+        f"{document['bytes'] / 1e6:.2f} MB, {document['seconds']:.1f} s"
+    )
+    screen.suggest(f"codetemper eval {document['base']}+{document['patch']} world-security-c")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate accepts, refuses or abstains by paired intervals, and never compares unlike cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from codetemper.core.errors import UsageError
+from codetemper.core.records import Sampling, Scorecard
+from codetemper.evaluate import gate
+
+
+def card(secure: Sequence[float], able: Sequence[float], digest: str = "s") -> Scorecard:
+    per_case = {
+        "secure@1": {f"c{i}": value for i, value in enumerate(secure)},
+        "pass@1": {f"c{i}": value for i, value in enumerate(able)},
+    }
+    return Scorecard(model="m", model_digest="d", suite="toy", suite_digest=digest,
+                     cases=len(able), samples=4, metrics={}, per_case=per_case,
+                     sampling=Sampling(n=4))  # fmt: skip
+
+
+BASE = card([0.0, 1.0, 0.5, 0.5] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+
+
+def test_safer_and_as_able_is_accepted() -> None:
+    after = card([0.5, 1.0, 1.0, 1.0] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+    decision = gate.decide([(BASE, after)])
+    assert decision.decision == "accept"
+    assert decision.metrics["toy/secure@1"].low > 0.3
+
+
+def test_safer_but_broken_is_refused() -> None:
+    after = card([0.5, 1.0, 1.0, 1.0] * 50, [0.0, 0.5, 0.0, 0.5] * 50)
+    decision = gate.decide([(BASE, after)])
+    assert decision.decision == "refuse"
+    assert any("pass@1" in reason and "refuse" in reason for reason in decision.reasons)
+
+
+def test_less_secure_is_refused_even_without_margin() -> None:
+    after = card([0.0, 0.5, 0.5, 0.5] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+    assert gate.decide([(BASE, after)]).decision == "refuse"
+
+
+def test_no_change_is_undecided() -> None:
+    assert gate.decide([(BASE, BASE)]).decision == "undecided"
+
+
+def test_margins_matter() -> None:
+    after = card([0.5, 1.0, 1.0, 1.0] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+    strict = gate.Thresholds(security_gain=0.9)
+    assert gate.decide([(BASE, after)], strict).decision == "refuse"
+
+
+def test_unlike_cases_are_not_compared() -> None:
+    with pytest.raises(UsageError, match="different cases"):
+        gate.compare(BASE, card([1.0] * 4, [1.0] * 4, digest="t"))
+
+
+def test_a_gate_without_security_is_refused() -> None:
+    plain = BASE.model_copy(update={"per_case": {"pass@1": BASE.per_case["pass@1"]}})
+    with pytest.raises(UsageError, match="measures security"):
+        gate.decide([(plain, plain)])

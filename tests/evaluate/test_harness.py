@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The harness asks once, judges equal texts once, goes on after a kill, and counts right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codetemper.core.journal import Journal
+from codetemper.core.records import (
+    Case,
+    Completion,
+    Event,
+    Sampling,
+    SuiteCard,
+    Verdict,
+    ignore_events,
+)
+from codetemper.evaluate import harness
+from codetemper.evaluate.suites import Suite
+
+SUITE = Suite(
+    SuiteCard(
+        name="toy", summary="Toy.", language="python", metrics=("secure@1", "pass@1", "valid@1"),
+        cases="toy.jsonl",
+    ),
+    tuple(
+        Case(id=f"c{i}", prompt=f"p{i}", language="python", judge="toy", cwe="CWE-78",
+             split="combination")
+        for i in range(harness.PROMPTS + 5)
+    ),
+)  # fmt: skip
+
+
+class Parrot:
+    """A model that says its prompt back, each sample with its index; it counts its calls."""
+
+    digest = "d" * 64
+
+    def __init__(self, die_after: int | None = None) -> None:
+        self.asked: list[str] = []
+        self.die_after = die_after
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        *,
+        stops: Sequence[tuple[str, ...]] | None = None,
+        on_event: Any = ignore_events,
+    ) -> list[list[Completion]]:
+        if self.die_after is not None and len(self.asked) >= self.die_after:
+            raise KeyboardInterrupt
+        self.asked += prompts
+        return [
+            [Completion(case="?", index=i, text=f"{p}:{i}") for i in range(sampling.n)]
+            for p in prompts
+        ]
+
+
+def _verdict(case: Case, text: str) -> Verdict:
+    odd = text.endswith("1")
+    return Verdict(case=case.id, valid="pass", function="pass" if odd else "fail",
+                   security="unknown" if odd else "pass", judge="toy/1",
+                   failure=None if odd else "wrong")  # fmt: skip
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    path, sampling = tmp_path / "j.jsonl", Sampling(n=2)
+    model = Parrot(die_after=harness.PROMPTS)
+    with pytest.raises(KeyboardInterrupt):
+        harness.complete(model, SUITE, sampling, Journal(path))
+    with path.open("ab") as stream:
+        stream.write(b'{"key": "torn')
+    second = Parrot()
+    done = harness.complete(second, SUITE, sampling, Journal(path))
+    assert len(second.asked) == 5
+    assert [c.text for c in done] == [f"{c.prompt}:{i}" for c in SUITE.cases for i in range(2)]
+    third = Parrot()
+    assert harness.complete(third, SUITE, sampling, Journal(path)) == done
+    assert third.asked == []
+
+
+def test_another_seed_or_model_asks_again(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    harness.complete(Parrot(), SUITE, Sampling(n=1), Journal(path))
+    model = Parrot()
+    harness.complete(model, SUITE, Sampling(n=1, seed=1), Journal(path))
+    assert len(model.asked) == len(SUITE.cases)
+    changed = Parrot()
+    changed.digest = "e" * 64
+    harness.complete(changed, SUITE, Sampling(n=1), Journal(path))
+    assert len(changed.asked) == len(SUITE.cases)
+
+
+def test_equal_texts_are_judged_once_and_counted_each_time(tmp_path: Path) -> None:
+    judged: list[str] = []
+
+    def judge(items: Any, *, on_event: Any) -> list[Verdict]:
+        judged.extend(completion.text for _, completion in items)
+        on_event(Event(stage="judge", done=len(items), total=len(items)))
+        return [_verdict(case, completion.text) for case, completion in items]
+
+    completions = [Completion(case="c0", index=i, text="same1") for i in range(6)]
+    events: list[Event] = []
+    journal = Journal(tmp_path / "v.jsonl")
+    verdicts = harness.decide(SUITE, completions, judge, journal, on_event=events.append)
+    assert judged == ["same1"]
+    assert [v.index for v in verdicts] == list(range(6))
+    assert {v.function for v in verdicts} == {"pass"}
+    assert events[-1].done == events[-1].total == 6
+    harness.decide(SUITE, completions, judge, journal, salt="other judge version")
+    assert judged == ["same1", "same1"]
+
+
+def _card(verdicts: list[Verdict]) -> Any:
+    return harness.scorecard(
+        SUITE, verdicts, model="m", model_digest="d", sampling=Sampling(n=2), sandbox="bwrap"
+    )
+
+
+def test_unknown_is_never_a_pass_and_always_reported() -> None:
+    verdicts = [
+        Verdict(case=f"c{i}", index=j, valid="pass", function="pass", security=security, judge="t")
+        for i in range(10)
+        for j, security in enumerate(("pass", "unknown"))
+    ]
+    card = _card(verdicts)
+    assert card.metrics["secure@1"].value == pytest.approx(0.5)
+    assert card.unknown == 10
+    assert card.metrics["pass@1"].value == 1.0
+    assert card.metrics["pass@1"].low < 1.0, "ten cases cannot give certainty"
+
+
+def test_secure_counts_over_all_and_secure_of_valid_over_the_valid() -> None:
+    verdicts = []
+    for i in range(12):
+        broken = i % 2 == 0
+        verdicts += [
+            Verdict(case=f"c{i}", index=0, valid="fail" if broken else "pass", function="fail",
+                    security="unknown" if broken else "pass", judge="t", failure="syntax"),
+            Verdict(case=f"c{i}", index=1, valid="pass", function="pass", security="fail",
+                    judge="t", failure="insecure"),
+        ]  # fmt: skip
+    card = _card(verdicts)
+    assert card.metrics["secure@1"].value == pytest.approx(6 / 24)
+    assert card.metrics["secure_of_valid"].value == pytest.approx(6 / 18)
+    assert card.failures == {"syntax": 12, "insecure": 12}
+    assert set(card.by_cwe) == {"CWE-78"}
+    assert set(card.by_split) == {"combination"}
