@@ -168,7 +168,11 @@ def test_code_in_the_folder_is_never_run(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [({"dtype": "int8"}, "number type"), ({"device": "tpu"}, "device"), ({"device": "cuda"}, "GPU")],
+    [
+        ({"dtype": "int8"}, "number type"),
+        ({"device": "tpu"}, "device"),
+        ({"device": "cuda"}, "GPU"),
+    ],
 )
 def test_wrong_options(folder: Path, option: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -55,7 +55,7 @@ def test_parts_of_decoders(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DECODERS)
 def test_the_ffn_output_enters_the_stream_where_anatomy_says(kind: str) -> None:
-    """Adding a constant to the named layer's output moves the block's output by it, or by a norm."""
+    """Adding a constant to the named layer's output moves the block's output, or a norm follows."""
     module = tiny_model(kind)
     layer = anatomy(module).layers[-1]
     seen: list[torch.Tensor] = []

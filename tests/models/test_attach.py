@@ -60,7 +60,7 @@ def state(module: Any) -> dict[str, Any]:
     }
 
 
-class Boom(Exception):
+class BoomError(Exception):
     pass
 
 
@@ -75,7 +75,7 @@ def test_a_patch_changes_the_model_inside_and_nothing_outside(
     assert state(model.module) == before
 
 
-@pytest.mark.parametrize("error", [Boom, KeyboardInterrupt, MemoryError, GeneratorExit])
+@pytest.mark.parametrize("error", [BoomError, KeyboardInterrupt, MemoryError, GeneratorExit])
 @pytest.mark.parametrize("training", [False, True])
 def test_the_model_comes_back_after_an_exception(
     model: LoadedModel, patches: dict[str, Path], error: type[BaseException], training: bool
@@ -83,7 +83,7 @@ def test_the_model_comes_back_after_an_exception(
     model.module.train(training)
     next(model.module.parameters()).requires_grad_(training)
     before = state(model.module)
-    with pytest.raises(error), attached(model, patches["one"], patches["two"]):
+    with pytest.raises(error), attached(model, patches["one"], patches["two"]):  # noqa: PT012
         logits(model.module)
         raise error
     assert state(model.module) == before
@@ -91,7 +91,10 @@ def test_the_model_comes_back_after_an_exception(
 
 def test_training_leaves_nothing_behind(model: LoadedModel, patches: dict[str, Path]) -> None:
     before = state(model.module)
-    with pytest.raises(Boom), training_adapter(model, lora(), patches["one"]) as wrapped:
+    with (  # noqa: PT012
+        pytest.raises(BoomError),
+        training_adapter(model, lora(), patches["one"]) as wrapped,
+    ):
         wrapped.train()
         wrapped.enable_input_require_grads()
         model.module.config.use_cache = False
@@ -101,7 +104,7 @@ def test_training_leaves_nothing_behind(model: LoadedModel, patches: dict[str, P
         wrapped(input_ids=TOKENS, labels=TOKENS).loss.backward()
         optimiser.step()
         model.module.forward = lambda *args, **kwargs: None
-        raise Boom
+        raise BoomError
     assert state(model.module) == before
 
 
@@ -220,8 +223,8 @@ def test_trap_disable_adapter_unfreezes_the_guard(
             assert torch.equal(logits(wrapped), base)
         assert trainable(wrapped) == {"task"}
         assert torch.equal(logits(wrapped), both)
-        with pytest.raises(Boom), wrapped.disable_adapter():
-            raise Boom
+        with pytest.raises(BoomError), wrapped.disable_adapter():
+            raise BoomError
         assert trainable(wrapped) == {"task"}
         assert torch.equal(logits(wrapped), both)
 
@@ -240,9 +243,11 @@ def test_trap_adding_an_adapter_changes_the_others(
 def test_trap_merging_bakes_the_guard_in(
     model: LoadedModel, patches: dict[str, Path], merge: str
 ) -> None:
-    with training_adapter(model, lora(), patches["guard"]) as wrapped:
-        with pytest.raises(UsageError, match="never merged"):
-            getattr(wrapped, merge)()
+    with (
+        training_adapter(model, lora(), patches["guard"]) as wrapped,
+        pytest.raises(UsageError, match="never merged"),
+    ):
+        getattr(wrapped, merge)()
 
 
 @pytest.mark.parametrize("route", ["save_trained", "save_pretrained"])

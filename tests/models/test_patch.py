@@ -60,7 +60,7 @@ def test_a_changed_byte_is_found(patch: Path, name: str, place: float) -> None:
 
 def test_lost_and_foreign_files_are_found(patch: Path) -> None:
     (patch / "note.txt").write_text("hello")
-    with pytest.raises(IntegrityError, match="note.txt"):
+    with pytest.raises(IntegrityError, match=r"note\.txt"):
         verify_patch(patch)
     (patch / "note.txt").unlink()
     (patch / "adapter_config.json").unlink()

@@ -180,9 +180,7 @@ class Generation:
             last=torch.cat(lasts),
         )
 
-    def _cache_rows(
-        self, batch: Batch, rows: Sequence[Row], at: torch.Tensor
-    ) -> torch.Tensor:
+    def _cache_rows(self, batch: Batch, rows: Sequence[Row], at: torch.Tensor) -> torch.Tensor:
         """Rows of the cache that belong to rows of the batch: a prefill has one for n of them."""
         held = batch.cache.layers[0].keys.shape[0]
         return at if held == len(batch.rows) else at // self.sampling.n

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The white-box backend: any model transformers can load, from a folder or the hub.
+r"""The white-box backend: any model transformers can load, from a folder or the hub.
 
     with load(parse("seedling+tune-7f3a9c"), resolve_patch=workspace_patch) as model:
-        model.generate(["def add(a, b):"], Sampling(n=10), stops=[("\\ndef ",)])
+        model.generate(["def add(a, b):"], Sampling(n=10), stops=[("\ndef ",)])
         model.logprobs(["def add(a, b):"], [" return a + b"])
 
 The patches of the expression are attached while the model is open and come off when it is closed;
@@ -47,7 +47,9 @@ class HFModel:
         digest: names the weights and the patches together.
     """
 
-    def __init__(self, loaded: LoadedModel, expression: Expression, patches: Sequence[Path]) -> None:
+    def __init__(
+        self, loaded: LoadedModel, expression: Expression, patches: Sequence[Path]
+    ) -> None:
         self._scope = ExitStack()
         self.loaded, self.expression = loaded, expression
         self.digest = loaded.digest

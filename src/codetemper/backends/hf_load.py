@@ -159,9 +159,7 @@ def weight_files(folder: Path) -> list[Path]:
 def _described(folder: Path) -> tuple[Any, Any]:
     """Read configuration and tokenizer, with code of the transformers library only."""
     try:
-        config = AutoConfig.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )

@@ -157,7 +157,9 @@ def attached(
     manifests = [_checked(model, folder, training=trainable is not None) for folder in folders]
     ids = [manifest.id for manifest in manifests]
     if len(set(ids)) != len(ids):
-        raise _usage("a patch is attached twice", f"the patches are {', '.join(ids)}", "name each once")
+        raise _usage(
+            "a patch is attached twice", f"the patches are {', '.join(ids)}", "name each once"
+        )
     if trainable is not None and trainable not in ids:
         raise _usage(
             f"'{trainable}' cannot be trained", "it is not among the patches", "attach it as well"
@@ -227,7 +229,8 @@ def save_trained(wrapped: OwnedPeftModel, folder: Path, *, base: str) -> None:
     config = wrapped.peft_config[name].to_dict()
     config.update(inference_mode=True, base_model_name_or_path=base)
     write_atomic(
-        folder / ADAPTER_CONFIG, json.dumps(config, default=_plain, indent=2, sort_keys=True).encode()
+        folder / ADAPTER_CONFIG,
+        json.dumps(config, default=_plain, indent=2, sort_keys=True).encode(),
     )
 
 
