@@ -55,6 +55,13 @@ def candidate_uid() -> int | None:
     return None
 
 
+@functools.cache
+def _knows_size() -> bool:
+    """Tell whether bubblewrap can limit a tmpfs (0.7 or later); else half the memory limits it."""
+    said = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False)
+    return "--size" in said.stdout + said.stderr
+
+
 def _system_binds() -> list[str]:
     binds = ["--ro-bind", "/usr", "/usr"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
@@ -64,9 +71,12 @@ def _system_binds() -> list[str]:
             binds += ["--ro-bind", name, name]
     for name in ("/etc/alternatives", "/etc/ld.so.cache"):
         binds += ["--ro-bind-try", name, name]
-    prefix = interpreter()[1]
-    if not Path(prefix).resolve().is_relative_to("/usr"):
-        binds += ["--ro-bind", prefix, prefix]
+    prefix = Path(interpreter()[1])
+    if not prefix.resolve().is_relative_to("/usr"):
+        # Folders that bubblewrap makes by itself on the way are closed to other uids.
+        for parent in reversed(prefix.parents[:-1]):
+            binds += ["--perms", "0755", "--dir", str(parent)]
+        binds += ["--ro-bind", str(prefix), str(prefix)]
     return binds
 
 
@@ -88,7 +98,8 @@ def command(uid: int | None, *, space_mb: int, proc: bool) -> list[str]:
     mounts = [*_system_binds(), "--dev", "/dev", "--remount-ro", "/dev"]
     if proc:
         mounts += ["--proc", "/proc"]
-    mounts += ["--perms", "0711", "--size", str(space_mb << 20), "--tmpfs", SPACE]
+    size = ["--size", str(space_mb << 20)] if _knows_size() else []
+    mounts += ["--perms", "0711", *size, "--tmpfs", SPACE]
     mounts += ["--ro-bind", str(INSIDE), "/judge/inside", "--remount-ro", "/"]
     settled = ["--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
     # A fixed hash seed makes the order of sets, hence verdicts, the same in every run.
