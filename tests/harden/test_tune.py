@@ -127,9 +127,10 @@ def test_progress_goes_to_the_callback(tuned: Tuned) -> None:
 def test_the_same_seed_gives_the_same_bytes(
     tuned: Tuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    model = loaded()
     torch.rand(3)
     state = torch.random.get_rng_state()
-    run(loaded(), tmp_path / "patch")
+    run(model, tmp_path / "patch")
     assert torch.equal(torch.random.get_rng_state(), state)
     tensors = "adapter_model.safetensors"
     assert (tmp_path / "patch" / tensors).read_bytes() == (tuned.folder / tensors).read_bytes()
