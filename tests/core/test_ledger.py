@@ -2,6 +2,7 @@
 """The ledger: any changed byte is found, kill -9 costs one line at most, writers share it."""
 
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -17,6 +18,21 @@ from hypothesis import strategies as st
 from codetemper.core import ledger as ledger_module
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.ledger import GENESIS, Ledger
+
+
+@functools.cache
+def filled_files() -> dict[str, bytes]:
+    """Return the bytes of a filled ledger by file name; synced once, not for every example."""
+    with tempfile.TemporaryDirectory() as folder:
+        filled(Path(folder))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def copied(folder: Path) -> Ledger:
+    for name, data in filled_files().items():
+        (folder / name).write_bytes(data)
+    return Ledger(folder / "ledger.jsonl")
+
 
 LOOP = """
 import sys
@@ -61,7 +77,7 @@ def test_entries_come_back_chained(tmp_path: Path) -> None:
 @given(st.data())
 def test_any_changed_byte_is_found(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        ledger = filled(Path(folder))
+        ledger = copied(Path(folder))
         path = ledger.path if data.draw(st.booleans()) else ledger.path.with_suffix(".head")
         content = bytearray(path.read_bytes())
         at = data.draw(st.integers(0, len(content) - 1))
@@ -74,7 +90,7 @@ def test_any_changed_byte_is_found(data: st.DataObject) -> None:
 @given(st.data())
 def test_missing_bytes_and_lines_are_found(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        ledger = filled(Path(folder))
+        ledger = copied(Path(folder))
         content = ledger.path.read_bytes()
         begin = data.draw(st.integers(0, len(content) - 1))
         end = data.draw(st.integers(begin + 1, len(content)))
