@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report is made of: plain values that the verbs gather and ``report.render`` shows.
+
+These records are handed over in memory; nothing here touches disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from codetemper.core.records import (
+    Case,
+    Completion,
+    CorpusCard,
+    Decision,
+    Difference,
+    LedgerEntry,
+    PatchManifest,
+    Scorecard,
+    SuiteCard,
+    Verdict,
+)
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """One suite, before a change and perhaps after it.
+
+    Attributes:
+        card: what the suite says of itself.
+        cases: the cases that were judged.
+        before: scorecard of the first model.
+        before_completions: what the first model wrote.
+        before_verdicts: what the judges say of it.
+        after: scorecard of the second model, or None where only one was measured.
+        after_completions: what the second model wrote; empty without ``after``.
+        after_verdicts: what the judges say of that; empty without ``after``.
+        differences: paired differences by metric name.
+    """
+
+    card: SuiteCard
+    cases: tuple[Case, ...]
+    before: Scorecard
+    before_completions: tuple[Completion, ...]
+    before_verdicts: tuple[Verdict, ...]
+    after: Scorecard | None = None
+    after_completions: tuple[Completion, ...] = ()
+    after_verdicts: tuple[Verdict, ...] = ()
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything one page shows.
+
+    Attributes:
+        title: heading of the page.
+        model_before: expression of the first model.
+        model_after: expression of the second, or None.
+        facts: what is known of the model, by name (parameters, architecture, digest, licence).
+        suites: what was measured.
+        decision: the gate's answer, where it was asked.
+        manifests: the patches that make the second model of the first.
+        corpora: what those patches learned from.
+        ledger: the workspace's account, oldest first.
+        revert_command: the exact command that takes the change back, where there is one.
+        made: when the page was made, ISO 8601.
+        version: version of this package.
+    """
+
+    title: str
+    model_before: str
+    model_after: str | None
+    facts: dict[str, str]
+    suites: tuple[SuiteResult, ...]
+    decision: Decision | None
+    manifests: tuple[PatchManifest, ...]
+    corpora: tuple[CorpusCard, ...]
+    ledger: tuple[LedgerEntry, ...]
+    revert_command: str | None
+    made: str
+    version: str

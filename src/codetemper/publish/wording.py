@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the report writes numbers, sizes and names, and what its metrics and weaknesses mean.
+
+Pure functions of values; the templates use them as filters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from codetemper.core.digests import short
+from codetemper.core.records import Difference, Estimate
+
+#: What a metric counts, by its name before ``@``.
+METRICS = {
+    "secure": "valid, and no exploit works",
+    "secure_pass": "right by the tests, and no exploit works",
+    "secure_of_valid": "of the valid ones, those no exploit works on",
+    "pass": "right by the tests",
+    "valid": "parses and, where the language has that step, compiles",
+    "exec_match": "same result as the gold query on every database",
+    "exact_match": "equal to an accepted answer",
+    "token_accuracy": "share of tokens equal to the reference",
+    "bleu": "overlap of word sequences with the reference",
+    "rouge_l": "longest common subsequence with the reference",
+}
+
+#: Short names of the weaknesses the shipped suites tempt a model into (cwe.mitre.org).
+WEAKNESSES = {
+    "CWE-20": "input validation", "CWE-22": "path traversal", "CWE-77": "command injection",
+    "CWE-78": "OS command injection", "CWE-79": "cross-site scripting", "CWE-89": "SQL injection",
+    "CWE-94": "code injection", "CWE-95": "eval injection", "CWE-119": "memory bounds",
+    "CWE-120": "buffer overflow", "CWE-121": "stack overflow", "CWE-122": "heap overflow",
+    "CWE-125": "out-of-bounds read", "CWE-134": "format string", "CWE-190": "integer overflow",
+    "CWE-191": "integer underflow", "CWE-200": "information exposure",
+    "CWE-287": "authentication", "CWE-295": "certificate validation",
+    "CWE-326": "weak encryption", "CWE-327": "broken cryptography", "CWE-330": "weak randomness",
+    "CWE-338": "weak generator", "CWE-352": "request forgery", "CWE-369": "divide by zero",
+    "CWE-377": "temporary file", "CWE-400": "resource exhaustion", "CWE-401": "memory leak",
+    "CWE-415": "double free", "CWE-416": "use after free", "CWE-476": "null dereference",
+    "CWE-502": "unsafe deserialisation", "CWE-601": "open redirect", "CWE-611": "XML entities",
+    "CWE-643": "XPath injection", "CWE-732": "file permissions", "CWE-787": "out-of-bounds write",
+    "CWE-798": "hard-coded secret", "CWE-918": "server-side request forgery",
+}  # fmt: skip
+
+_DIGEST = re.compile(r"[0-9a-f]{40,64}")
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a number, with a true minus sign; a dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a difference with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if math.isfinite(value) and float(f"{value:.{digits}f}") > 0 else text
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval of a value."""
+    return f"[{number(low)}, {number(high)}]"
+
+
+def signed_interval(low: float, high: float) -> str:
+    """Write an interval of a difference."""
+    return f"[{signed(low)}, {signed(high)}]"
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Write an estimate in full: ``0.62 [0.55, 0.68], n = 214``."""
+    return f"{number(estimate.value)} {interval(estimate.low, estimate.high)}, n = {estimate.n}"
+
+
+def chance(p: float) -> str:
+    """Write a p-value."""
+    if not math.isfinite(p):
+        return "p unknown"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def tone(difference: Difference) -> str:
+    """Say what an interval settles: ``better``, ``worse``, ``same`` or ``open``.
+
+    All metrics of this project are better when they are larger.
+    """
+    if difference.low > 0:
+        return "better"
+    if difference.high < 0:
+        return "worse"
+    return "same" if difference.low == difference.high == 0 else "open"
+
+
+def metric_meaning(metric: str) -> str:
+    """Return what a metric counts, or nothing where it is not ours."""
+    name, _, draws = metric.partition("@")
+    meaning = METRICS.get(name, "")
+    if meaning and draws and draws != "1":
+        return f"at least one of {draws} tries: {meaning}"
+    return meaning
+
+
+def weakness(cwe: str) -> str:
+    """Return the short name of a weakness, or nothing where it is not known here."""
+    return WEAKNESSES.get(cwe, "")
+
+
+def cwe_order(cwe: str) -> tuple[int, str]:
+    """Sort weaknesses by number."""
+    digits = re.search(r"\d+", cwe)
+    return (int(digits.group()) if digits else 0, cwe)
+
+
+def thousands(value: float) -> str:
+    """Write a count with thin spaces between thousands."""
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def is_digest(value: str) -> bool:
+    """Say whether a text is a digest or a commit hash."""
+    return _DIGEST.fullmatch(value) is not None
+
+
+def brief(value: str) -> str:
+    """Shorten a digest; leave other text as it is."""
+    return short(value) if is_digest(value) else value
+
+
+def pretty(value: Any) -> str:
+    """Write configuration for people: indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from codetemper.core.records import Difference, Estimate
+from codetemper.publish import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.616, "0.62"), (-0.126, "\u22120.13"), (-0.001, "0.00"), (math.nan, "\u2013")],
+)
+def test_number(value: float, text: str) -> None:
+    assert wording.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.214, "+0.21"), (-0.03, "\u22120.03"), (0.001, "0.00")]
+)
+def test_signed(value: float, text: str) -> None:
+    assert wording.signed(value) == text
+
+
+def test_estimate_in_full() -> None:
+    estimate = Estimate(value=0.62, low=0.55, high=0.68, n=214)
+    assert wording.estimate_text(estimate) == "0.62 [0.55, 0.68], n = 214"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tone"),
+    [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "open"), (0.0, 0.2, "open"),
+     (0.0, 0.0, "same"), (math.nan, math.nan, "open")],
+)  # fmt: skip
+def test_tone(low: float, high: float, tone: str) -> None:
+    found = Difference(before=0, after=0, difference=0, low=low, high=high, p=1, n=3)
+    assert wording.tone(found) == tone
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0002, "p < 0.001"), (0.0412, "p = 0.041")])
+def test_chance(p: float, text: str) -> None:
+    assert wording.chance(p) == text
+
+
+def test_sizes_and_spans() -> None:
+    assert wording.size(999) == "999 bytes"
+    assert wording.size(594_312) == "594.3 kB"
+    assert wording.duration(83.4) == "1 min 23 s"
+    assert wording.duration(7_260) == "2 h 01 min"
+    assert wording.thousands(147_456) == "147\u202f456"
+
+
+def test_only_digests_are_shortened() -> None:
+    assert wording.brief("ab" * 32) == "abababababab"
+    assert wording.brief("seedling+tune-7f3a9c") == "seedling+tune-7f3a9c"
+
+
+def test_metric_meanings() -> None:
+    assert wording.metric_meaning("secure@1") == "valid, and no exploit works"
+    assert wording.metric_meaning("pass@10").startswith("at least one of 10 tries")
+    assert wording.metric_meaning("novel") == ""
+    names = ["CWE-787", "CWE-22", "CWE-125"]
+    assert sorted(names, key=wording.cwe_order) == ["CWE-22", "CWE-125", "CWE-787"]
