@@ -189,7 +189,7 @@ def test_encoders_load_as_what_they_are(tmp_path: Path, kind: str, family: str) 
 
 def test_scores_equal_a_plain_forward_pass(folder: Path) -> None:
     model = load(at(folder), resolve_patch=nowhere)
-    prompts, after = ["def add(a, b):\n", "int", "SELECT"], ["    return a", " main(void)", " é;"]
+    prompts, after = ["def add(a, b):", "int", "SELECT"], ["\n    return a", " main(void)", " é;"]
     scores = model.logprobs(prompts, after, batch_size=2)
     tokenizer = tiny_tokenizer()
     for prompt, rest, score in zip(prompts, after, scores, strict=True):
@@ -199,6 +199,8 @@ def test_scores_equal_a_plain_forward_pass(folder: Path) -> None:
         given = len(tokenizer(prompt)["input_ids"])
         expected = known.gather(-1, whole[0, 1:, None])[given - 1 :, 0]
         assert np.allclose(score, expected.numpy(), atol=1e-4)
+    # A token that would span the border is split there, as it is when text is drawn.
+    assert len(model.logprobs(["x:\n"], ["    y"])[0]) == len(tokenizer("    y")["input_ids"])
     assert model.logprobs([], []) == []
     assert model.logprobs(["int"], [""])[0].shape == (0,)
     with pytest.raises(UsageError, match="cannot be scored"):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+)
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
 )
 
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
@@ -56,15 +63,16 @@ def load_base(expression: Expression, *, dtype: str, device: str) -> LoadedModel
     place = _device(device)
     number = _dtype(dtype, place, files[0])
     config, tokenizer = _described(folder)
-    module, report = _family(config).from_pretrained(
-        folder,
-        config=config,
-        dtype=number,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-    )
+    with _quiet():
+        module, report = _family(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=number,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
     lost = [str(key) for key in (*report["missing_keys"], *report["mismatched_keys"])]
     if lost:
         raise IntegrityError(
@@ -74,6 +82,18 @@ def load_base(expression: Expression, *, dtype: str, device: str) -> LoadedModel
         )
     module = module.to(place).eval().requires_grad_(False)
     return LoadedModel(str(expression.bare), module, tokenizer, weights_digest(module), place)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' own progress bar off the terminal; progress goes through ``on_event``."""
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bar()
 
 
 def find_folder(expression: Expression) -> Path:

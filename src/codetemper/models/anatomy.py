@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
-from codetemper.models.anatomy_probe import Trace, is_linear, is_norm, linear_shape, trace
+from codetemper.models.anatomy_probe import Trace, is_linear, linear_shape, trace
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,3 @@ def _unknown(why: str) -> UsageError:
         why=why,
         mend="use a dense transformer (see docs/architecture.md for the families that are tested)",
     )
-
-
-__all__ = ["Anatomy", "Layer", "Stack", "anatomy", "is_norm", "norm_gain"]

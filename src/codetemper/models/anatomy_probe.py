@@ -29,7 +29,7 @@ def is_linear(module: nn.Module) -> bool:
 def linear_shape(module: nn.Module) -> tuple[int, int]:
     """Return (numbers in, numbers out) of a linear layer of either layout."""
     rows, columns = module.weight.shape  # type: ignore[misc]
-    return (columns, rows) if isinstance(module, nn.Linear) else (rows, columns)  # type: ignore[has-type]
+    return (columns, rows) if isinstance(module, nn.Linear) else (rows, columns)
 
 
 def is_norm(module: nn.Module) -> bool:

@@ -123,7 +123,7 @@ def check_tensors(path: Path) -> int:
         IntegrityError: the header or the length of the file is wrong.
     """
     try:
-        with safe_open(path, framework="pt") as tensors:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as tensors:
             return sum(_count(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _broken(path, f"it is not a whole safetensors file: {error}") from error

@@ -58,8 +58,8 @@ class Snapshot:
 
 
 def _shallow(state: dict[str, Any]) -> dict[str, Any]:
-    """Copy a module's attributes, one level into its dictionaries of parts, tensors and hooks."""
-    return {k: v.copy() if isinstance(v, dict) else v for k, v in state.items()}
+    """Copy a module's attributes, one level into its collections of parts, tensors and hooks."""
+    return {k: v.copy() if isinstance(v, dict | set) else v for k, v in state.items()}
 
 
 def _refill(held: dict[str, Any], value: dict[str, Any]) -> None:
