@@ -213,6 +213,7 @@ def test_browser_shows_hostile_completion_as_text(
     assert f'data-case="{case}"' in document
     assert "&lt;/script&gt;&lt;img src=x onerror=" in shown
     assert "U+202E" in shown  # what hides code is shown by name
+    assert "U+D800" in shown
     assert "exploit:&lt;/script&gt;&lt;b&gt;" in shown  # the finding, on its line
     assert 'class="row bad"' in shown
     assert 'class="row add"' in shown  # the difference to the base's answer

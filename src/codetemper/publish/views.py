@@ -127,6 +127,7 @@ def suite_view(suite: SuiteResult, limit: float) -> SuiteView:
         sides.append(("after", after, len(suite.after_verdicts)))
     bars = tuple(_bar(side, card, total) for side, card, total in sides)
     classes = {s.label for bar in bars for s in bar.segments}
+    order = ("clean", *charts.FAILURES)
     return SuiteView(
         name=suite.card.name,
         summary=suite.card.summary,
@@ -137,10 +138,7 @@ def suite_view(suite: SuiteResult, limit: float) -> SuiteView:
         forest_metric=metric,
         splits=_splits(suite, link),
         bars=bars,
-        classes=tuple(
-            name for name in ("clean", *charts.FAILURES, *sorted(classes))
-            if name in classes and classes.discard(name) is None
-        ),
+        classes=(*(c for c in order if c in classes), *sorted(classes.difference(order))),
         unknown=tuple(
             (bar.side, card.unknown, bar.total)
             for bar, (_, card, _) in zip(bars, sides, strict=True)

@@ -23,8 +23,9 @@
   const chip = (text, kind) => make("span", { class: "chip " + (kind || "") }, text);
   const count = (n, word) => n + " " + word + (n === 1 ? "" : "s");
 
-  // Control, zero-width and direction characters are shown by name: they can hide code.
-  const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+  // Control, zero-width and direction characters and halves of surrogate pairs are shown by name:
+  // they can hide code.
+  const HIDDEN = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
   const visible = (line) => {
     const parts = [];
     let end = 0;
