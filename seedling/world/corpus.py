@@ -19,7 +19,7 @@ from seedling.world import c_security, python_functions, python_security, shell,
 from seedling.world.task import Family, Split, Task
 
 #: Share of a suite's cases that come from its held-out family.
-TRANSFER_SHARE = 0.1
+TRANSFER_SHARE = 0.05
 #: Draws without a new combination after which a family counts as exhausted.
 PATIENCE = 400
 
