@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-VERBS = (
-    "init doctor demo eval judge compare gate mine tune ls patch log verify revert export report"
-).split()
+VERBS = tuple(
+    "init doctor demo eval judge compare gate mine tune ls patch log verify revert export"
+    " report".split()
+)
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

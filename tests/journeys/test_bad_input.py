@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,9 @@ def whole(cli: Cli, home: Path) -> None:
 
 
 def test_missing_model_folder(cli: Cli, home: Path) -> None:
-    told(cli("eval", "hf:./no-such-model", "world-sql", "-w", home, "--limit", 1), 2, "no-such-model")
+    told(
+        cli("eval", "hf:./no-such-model", "world-sql", "-w", home, "--limit", 1), 2, "no-such-model"
+    )
     whole(cli, home)
 
 
@@ -62,7 +65,9 @@ def test_pickled_weights_are_refused_unopened(
 
 
 def test_suite_with_an_unknown_key(cli: Cli, home: Path, tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text("name: s\nsummry: x\nlanguage: c\nmetrics: []\ncases: s.jsonl\n")
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nsummry: x\nlanguage: c\nmetrics: []\ncases: s.jsonl\n"
+    )
     answer = cli("eval", "seedling", f"suite:{tmp_path / 's.yaml'}", "-w", home)
     told(answer, 2, "summry", "did you mean 'summary'")
     whole(cli, home)
@@ -93,7 +98,7 @@ def test_no_bubblewrap(
     cli: Cli, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = tmp_path / "answers.jsonl"
-    rows.write_text('{"case": "%s", "completion": "    return 1\\n"}\n' % _a_case())
+    rows.write_text(json.dumps({"case": _a_case(), "completion": "    return 1\n"}) + "\n")
     monkeypatch.setenv("PATH", str(tmp_path))
     told(cli("judge", "world-python", rows, "-w", home), 3, "bubblewrap")
     whole(cli, home)

@@ -313,7 +313,7 @@ def test_broken_specs_are_usage_errors() -> None:
 
 def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    bubble.sandbox_available.cache_clear()
+    bubble._probe.cache_clear()
     try:
         with pytest.raises(CannotKnowError) as caught:
             verdicts(BOTH, "    return a + b\n")
@@ -321,7 +321,7 @@ def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> Non
         assert "apt-get install -y bubblewrap" in caught.value.mend
         assert bubble.sandbox_available()[0] is False
     finally:
-        bubble.sandbox_available.cache_clear()
+        bubble._probe.cache_clear()
 
 
 def test_container_is_refused_and_none_is_loud() -> None:

@@ -26,7 +26,10 @@ def test_no_evaluation_case_is_in_the_training_text(training_text: list[str]) ->
     asked = {case.prompt: case.id for name in WORLDS for case in suites.load(name).cases}
     lengths = {len(prompt) for prompt in asked}
     leaked = [
-        asked[text[:length]] for text in training_text for length in lengths if text[:length] in asked
+        asked[text[:length]]
+        for text in training_text
+        for length in lengths
+        if text[:length] in asked
     ]
     assert leaked == []
     assert len(training_text) == sum(world.documents for world in WORLDS.values())

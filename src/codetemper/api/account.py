@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,7 +19,8 @@ from codetemper.core.digests import digest_folder
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import CorpusCard, PatchManifest
 from codetemper.core.workspace import Workspace
-from codetemper.models.patch import load_manifest, verify_patch
+
+Listing = TypeVar("Listing", PatchManifest, CorpusCard)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,26 @@ class PatchState:
 
     manifest: PatchManifest
     state: str
+
+
+def read_manifest(folder: Path) -> PatchManifest:
+    """Read a patch's manifest without loading torch.
+
+    Raises:
+        IntegrityError: it is missing or damaged.
+    """
+    return _read(folder / "manifest.json", PatchManifest)
+
+
+def _read(path: Path, kind: type[Listing]) -> Listing:
+    try:
+        return kind.from_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise IntegrityError(
+            f"{path.parent.name} cannot be read",
+            why=str(error).splitlines()[0],
+            mend="codetemper verify",
+        ) from error
 
 
 def patches(workspace: Workspace) -> list[PatchState]:
@@ -51,7 +72,7 @@ def patches(workspace: Workspace) -> list[PatchState]:
     found = []
     for id, state in states.items():
         if (workspace.patches / id).is_dir():
-            found.append(PatchState(load_manifest(workspace.patches / id), state))
+            found.append(PatchState(read_manifest(workspace.patches / id), state))
     return found
 
 
@@ -72,7 +93,7 @@ def revert(workspace: Workspace, patch: str, *, reason: str = "", check: bool = 
         IntegrityError: the base is not what the patch was made for.
     """
     folder = workspace.resolve("patches", patch)
-    manifest = load_manifest(folder)
+    manifest = read_manifest(folder)
     state = next(s.state for s in patches(workspace) if s.manifest.id == manifest.id)
     if state == "reverted":
         raise UsageError(
@@ -111,9 +132,11 @@ def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
         UsageError: the target exists, or the patch is train-only.
         IntegrityError: the patch is damaged.
     """
+    # Imported when needed: this is what pulls torch in.
+    from codetemper.models.patch import verify_patch
+
     folder = workspace.resolve("patches", patch)
-    verify_patch(folder)
-    manifest = load_manifest(folder)
+    manifest = verify_patch(folder)
     if manifest.purpose == "train-only":
         raise UsageError(
             f"{manifest.id} may not leave the workspace",
@@ -137,17 +160,9 @@ def corpora(workspace: Workspace) -> list[CorpusCard]:
     Raises:
         IntegrityError: a card cannot be read.
     """
-    cards = []
-    for folder in sorted(workspace.corpora.iterdir()):
-        try:
-            cards.append(CorpusCard.from_json((folder / "card.json").read_bytes()))
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"the corpus {folder.name} cannot be read",
-                why=str(error).splitlines()[0],
-                mend="codetemper verify",
-            ) from error
-    return cards
+    return [
+        _read(folder / "card.json", CorpusCard) for folder in sorted(workspace.corpora.iterdir())
+    ]
 
 
 def runs(workspace: Workspace) -> list[dict[str, Any]]:

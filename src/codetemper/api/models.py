@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load the model that an expression names, with its patches found in the workspace or by path."""
+"""Load the model that an expression names, with its patches found in the workspace."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ BACKENDS = {"hf": "codetemper.backends.hf"}
 
 
 def patch_finder(workspace: Workspace) -> Callable[[str], Path]:
-    """Return a function from a patch's id, prefix or path to its folder; none that is reverted."""
-    reverted = {
-        entry.inputs["patch"] for entry in workspace.ledger.entries() if entry.verb == "revert"
+    """Return a function from a patch's id or prefix to its folder; it refuses reverted ones."""
+    newest = {
+        entry.inputs["patch"]: entry.verb
+        for entry in workspace.ledger.entries()
+        if entry.verb in ("revert", "restore")
     }
 
     def find(name: str) -> Path:
-        if Path(name, "manifest.json").is_file():
-            return Path(name)
         folder = workspace.resolve("patches", name)
-        if folder.name in reverted:
+        if newest.get(folder.name) == "revert":
             raise UsageError(
                 f"the patch {folder.name} was reverted",
                 why="the ledger holds a 'revert' entry for it",

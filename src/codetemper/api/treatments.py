@@ -7,8 +7,6 @@ killed verb leaves no half-made folder; giving the command again starts it anew.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from codetemper.api.models import load_model
-from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.digests import digest_folder
 from codetemper.core.errors import UsageError
-from codetemper.core.records import CorpusCard, OnEvent, PatchManifest, ignore_events
-from codetemper.core.workspace import Workspace, content_id_of, write_atomic
+from codetemper.core.records import CorpusCard, FixPair, OnEvent, PatchManifest, ignore_events
+from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
 from codetemper.data.mine import MineConfig, MineResult
 from codetemper.data.mine import mine as mine_pairs
-
-_LIBRARIES = ("codetemper", "torch", "transformers", "peft", "trl", "safetensors", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,9 @@ def mine(
             why=f"{result.commits_seen} commits were read; dropped: {dropped or 'none'}",
             mend="name other repositories, or lower -o min_score=N",
         )
-    counts = {
+    counts: dict[str, dict[str, int]] = {
         "cwe": result.by_cwe,
-        "language": dict(Counter(pair.language for pair in result.pairs)),
+        "language": dict(Counter(str(pair.language) for pair in result.pairs)),
         "dropped": result.dropped,
         "notes": result.notes,
     }
@@ -123,6 +119,7 @@ def tune(
     """
     # Imported when needed: this is what pulls torch in.
     from codetemper.harden import tune as technique
+    from codetemper.models.patch import save_adapter
 
     if "+" in model:
         raise UsageError(
@@ -133,8 +130,9 @@ def tune(
     folder = Path(corpus)
     if not (folder / "card.json").is_file():
         folder = workspace.resolve("corpora", corpus)
-    card, pairs = read_corpus(folder)
-    if card.record != "FixPair":
+    card, rows = read_corpus(folder)
+    pairs = [row for row in rows if isinstance(row, FixPair)]
+    if len(pairs) < len(rows):
         raise UsageError(
             f"the corpus {card.id} cannot be tuned on",
             why=f"it holds {card.record} rows, tune learns from FixPair rows",
@@ -144,15 +142,18 @@ def tune(
     opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
     with opened as handle, workspace.staged("patches") as staged:
         result = technique.tune(handle.loaded, pairs[:limit], config, staged, on_event=on_event)
-        manifest = _write_manifest(
+        manifest = save_adapter(
             staged,
             verb="tune",
+            technique="tune",
             base=model,
             base_digest=handle.loaded.digest,
-            corpus=card,
+            corpus=card.id,
+            corpus_digest=card.data_digest,
             config=config.model_dump(mode="json") | {"limit": limit},
+            seconds=round(result.seconds, 3),
             seed=config.seed,
-            result=result,
+            report=result.report(),
         )
         home = workspace.settle(staged, "patches", manifest.id)
     workspace.ledger.append(
@@ -167,50 +168,3 @@ def tune(
         note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
     )
     return manifest
-
-
-def _write_manifest(
-    folder: Path,
-    *,
-    verb: str,
-    base: str,
-    base_digest: str,
-    corpus: CorpusCard,
-    config: dict[str, Any],
-    seed: int,
-    result: Any,
-) -> PatchManifest:
-    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    draft = PatchManifest(
-        id=f"{verb}-draft",
-        kind="adapter",
-        verb=verb,
-        technique=verb,
-        base=base,
-        base_digest=base_digest,
-        corpus=corpus.id,
-        corpus_digest=corpus.data_digest,
-        config=config,
-        parameters_changed=result.parameters_changed,
-        bytes=sum(p.stat().st_size for n, p in files.items() if n.endswith(".safetensors")),
-        seconds=round(result.seconds, 3),
-        seed=seed,
-        versions=versions(),
-        files={name: digest_file(path) for name, path in sorted(files.items())},
-        report=result.report(),
-    )
-    id = content_id_of(draft.model_dump(mode="json"))
-    manifest = draft.model_copy(update={"id": id})
-    write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1).encode())
-    return manifest
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that shape a result."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -97,9 +97,9 @@ def patch_show(patch: PatchId, place: Place = None, as_json: Json = False) -> No
     \b
     codetemper patch show tune-3fa9
     """
-    from codetemper.models.patch import load_manifest
+    from codetemper.api.account import read_manifest
 
-    manifest = load_manifest(workspace(place).resolve("patches", patch))
+    manifest = read_manifest(workspace(place).resolve("patches", patch))
     document = manifest.model_dump(mode="json")
     screen.emit(document, as_json, lambda: screen.out.print_json(data=document))
 

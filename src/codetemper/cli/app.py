@@ -19,7 +19,7 @@ from codetemper.cli import account, measure, screen, start, treat
 from codetemper.core.errors import EXIT_UNKNOWN, EXIT_USAGE, CodetemperError
 
 #: Typer's own error for a command line it cannot parse; it exports the subclass only.
-CommandLineError = typer.BadParameter.__mro__[1]
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
 EXAMPLES = """Harden code language models with small, reversible, measured patches.
 

@@ -148,7 +148,7 @@ def compare(
 
     found = evaluation.compare(workspace(place), before, after)
     metrics = {name: d.model_dump(exclude={"schema_version"}) for name, d in found.items()}
-    document = {"decision": None, "reasons": [], "metrics": metrics}
+    document: dict[str, Any] = {"decision": None, "reasons": [], "metrics": metrics}
     screen.emit(document, as_json, lambda: show_differences(metrics))
 
 

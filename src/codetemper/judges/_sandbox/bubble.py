@@ -108,15 +108,18 @@ def command(uid: int | None, *, space_mb: int, proc: bool) -> list[str]:
     return [*base, *rights, *mounts, *settled]
 
 
-@functools.cache
 def sandbox_available() -> tuple[bool, str]:
     """Tell whether bubblewrap can isolate code here.
 
     Returns:
-        True and the version, or False and the reason. Asked once per process.
+        True and the version, or False and the reason. Each program found is asked once.
     """
-    if shutil.which("bwrap") is None:
-        return False, "bubblewrap (bwrap) is not installed"
+    program = shutil.which("bwrap")
+    return _probe(program) if program else (False, "bubblewrap (bwrap) is not installed")
+
+
+@functools.cache
+def _probe(program: str) -> tuple[bool, str]:
     probe = [*command(candidate_uid(), space_mb=1, proc=True), "/usr/bin/true"]
     try:
         done = subprocess.run(probe, capture_output=True, text=True, timeout=20, check=False)
@@ -125,7 +128,7 @@ def sandbox_available() -> tuple[bool, str]:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         return False, f"bubblewrap cannot isolate here: {said[-1] if said else 'no message'}"
-    version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False)
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return True, version.stdout.strip()
 
 
