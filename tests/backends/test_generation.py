@@ -47,7 +47,7 @@ def text(prompt: str, tokens: list[int]) -> str:
 def test_greedy_decoding_equals_transformers(kind: str) -> None:
     module = tiny_model(kind)
     theirs = [text(prompt, reference(module, prompt, 12)) for prompt in PROMPTS]
-    assert len(set(theirs)) == len(PROMPTS)
+    assert len(set(theirs)) > len(PROMPTS) // 2, "a model that ignores its prompt shows nothing"
     for batch_size in (1, 3, 64):
         ours = generate(module, tiny_tokenizer(), PROMPTS, GREEDY, batch_size=batch_size)
         assert [completion.text for (completion,) in ours] == theirs

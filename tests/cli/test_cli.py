@@ -8,10 +8,12 @@ import sys
 
 import pytest
 
-VERBS = tuple(
-    "init doctor demo eval judge compare gate mine tune ls patch log verify revert export"
-    " report".split()
+# fmt: off
+VERBS = (
+    "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "ls", "patch",
+    "log", "verify", "revert", "export", "report",
 )
+# fmt: on
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Geometry of the charts: every mark inside its frame, also for extreme numbers."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The embedded completions: what is kept, what is cut, and that it reads back as it was."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Table rows and strips that the page is made of."""
+
 from __future__ import annotations
 
 import pytest

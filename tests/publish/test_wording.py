@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Numbers as people read them: intervals, signs, and names."""
+
 from __future__ import annotations
 
 import math

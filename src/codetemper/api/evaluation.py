@@ -28,7 +28,6 @@ from codetemper.core.records import (
     Completion,
     Decision,
     Difference,
-    Event,
     OnEvent,
     Record,
     Sampling,
@@ -95,9 +94,8 @@ def evaluate(
         digest = handle.digest
         journal = Journal(_journal(workspace, "completions", [digest, suite.digest]))
         completions = harness.complete(handle, suite, sampling, journal, on_event=on_event)
-    return _finish(
-        workspace, suite, completions, model, digest, sampling, options, ks, "eval", on_event
-    )
+    asked = _Asked("eval", model, digest, suite, sampling, completions)
+    return _finish(workspace, asked, options, ks, on_event)
 
 
 def judge_file(
@@ -128,18 +126,10 @@ def judge_file(
     asked = {completion.case for completion in completions}
     part = suites.Suite(suite.card, tuple(case for case in suite.cases if case.id in asked))
     count = max(sum(c.case == case.id for c in completions) for case in part.cases)
-    return _finish(
-        workspace,
-        part,
-        completions,
-        f"file:{path.name}",
-        digest_file(path),
-        Sampling(n=count),
-        options,
-        ks,
-        "judge",
-        on_event,
+    asked_for = _Asked(
+        "judge", f"file:{path.name}", digest_file(path), part, Sampling(n=count), completions
     )
+    return _finish(workspace, asked_for, options, ks, on_event)
 
 
 def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
@@ -175,75 +165,106 @@ def _journal(workspace: Workspace, kind: str, parts: Sequence[str]) -> Path:
     return folder / f"{kind}-{digest_json(list(parts))[:24]}.jsonl"
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked and answered, before it is judged.
+
+    Attributes:
+        verb: ``eval`` or ``judge``.
+        model: expression, or where the completions come from.
+        model_digest: of the weights, or of the completions' file.
+        suite: the cases.
+        sampling: how completions were drawn.
+        completions: what was written.
+    """
+
+    verb: str
+    model: str
+    model_digest: str
+    suite: suites.Suite
+    sampling: Sampling
+    completions: list[Completion]
+
+
 def _finish(
     workspace: Workspace,
-    suite: suites.Suite,
-    completions: list[Completion],
-    model: str,
-    model_digest: str,
-    sampling: Sampling,
+    asked: _Asked,
     options: JudgeOptions,
     ks: Sequence[int],
-    verb: str,
     on_event: OnEvent,
 ) -> Run:
+    """Judge, sum up, store and record."""
     start = time.monotonic()
-    versions = _signatures(suite)
-    salt = digest_json([versions, options.model_dump(mode="json", exclude={"workers"})])
+    suite = asked.suite
+    salt = digest_json([_signatures(suite), options.model_dump(mode="json", exclude={"workers"})])
     journal = Journal(_journal(workspace, "verdicts", [suite.digest, salt]))
 
     def judge(items: Any, *, on_event: OnEvent) -> list[Verdict]:
         return judge_all(items, options=options, on_event=on_event)
 
-    verdicts = harness.decide(suite, completions, judge, journal, salt=salt, on_event=on_event)
+    verdicts = harness.decide(
+        suite, asked.completions, judge, journal, salt=salt, on_event=on_event
+    )
     card = harness.scorecard(
         suite,
         verdicts,
-        model=model,
-        model_digest=model_digest,
-        sampling=sampling,
+        model=asked.model,
+        model_digest=asked.model_digest,
+        sampling=asked.sampling,
         sandbox=options.sandbox,
         ks=ks,
     )
-    config = {
-        "verb": verb,
-        "model": model,
-        "suite": suite.card.name,
-        "judges": versions,
-        "sampling": sampling.model_dump(mode="json"),
-        "options": options.model_dump(mode="json"),
-    }
-    with workspace.staged("runs") as folder:
-        write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
-        _write_rows(folder / "completions.parquet", completions)
-        _write_rows(folder / "verdicts.parquet", verdicts)
-        _write_rows(folder / "cases.parquet", suite.cases)
-        write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
-        names = ("cases", "completions", "verdicts")
-        facts = {
-            n: digest_json([r.model_dump(mode="json") for r in rows])
-            for n, rows in zip(names, (suite.cases, completions, verdicts), strict=True)
-        }
-        id = content_id(verb, {}, facts | {"card": card.digest()})
-        event = Event(stage=verb, done=len(verdicts), total=len(verdicts), unit="completions")
-        seconds = time.monotonic() - start
-        write_atomic(
-            folder / "events.jsonl",
-            (json.dumps({**event.model_dump(), "seconds": round(seconds, 3)}) + "\n").encode(),
-        )
-        home = workspace.settle(folder, "runs", id)
-    note = "" if options.sandbox == "bwrap" else f"sandbox: {options.sandbox}"
+    run = _store(workspace, asked, options, verdicts, card, time.monotonic() - start)
     workspace.ledger.append(
-        verb,
+        asked.verb,
         inputs={
-            "model": model,
-            "model_digest": model_digest,
+            "model": asked.model,
+            "model_digest": asked.model_digest,
             "suite": suite.card.name,
             "suite_digest": suite.digest,
         },
-        outputs={f"run:{id}": digest_folder(home)},
-        note=note,
+        outputs={f"run:{run.id}": digest_folder(run.folder)},
+        note="" if options.sandbox == "bwrap" else f"sandbox: {options.sandbox}",
     )
+    return run
+
+
+def _store(
+    workspace: Workspace,
+    asked: _Asked,
+    options: JudgeOptions,
+    verdicts: Sequence[Verdict],
+    card: Scorecard,
+    seconds: float,
+) -> Run:
+    """Write the run folder and settle it under its content id."""
+    config = {
+        "verb": asked.verb,
+        "model": asked.model,
+        "suite": asked.suite.card.name,
+        "judges": _signatures(asked.suite),
+        "sampling": asked.sampling.model_dump(mode="json"),
+        "options": options.model_dump(mode="json"),
+    }
+    rows: dict[str, Sequence[Record]] = {
+        "cases": asked.suite.cases,
+        "completions": asked.completions,
+        "verdicts": verdicts,
+    }
+    facts = {
+        # The seconds a verdict took are no part of what was found.
+        name: digest_json([r.model_dump(mode="json", exclude={"seconds"}) for r in records])
+        for name, records in rows.items()
+    }
+    id = content_id(asked.verb, {}, facts | {"card": card.digest()})
+    with workspace.staged("runs") as folder:
+        write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+        for name, records in rows.items():
+            _write_rows(folder / f"{name}.parquet", records)
+        write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
+        event = {"stage": asked.verb, "done": len(verdicts), "seconds": round(seconds, 3)}
+        write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
+        home = workspace.settle(folder, "runs", id)
     return Run(id, home, card)
 
 
