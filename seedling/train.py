@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +101,11 @@ def build(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCausalLM:
     )
 
 
-def arguments_for(work: Path, seed: int, epochs: float) -> TrainingArguments:
+def arguments_for(given: argparse.Namespace) -> TrainingArguments:
     """Return the training recipe; every number that matters is here."""
     return TrainingArguments(
-        output_dir=str(work),
-        num_train_epochs=epochs,
+        output_dir=str(given.work),
+        num_train_epochs=given.epochs,
         per_device_train_batch_size=8,
         learning_rate=3e-3,
         lr_scheduler_type="cosine",
@@ -114,14 +114,14 @@ def arguments_for(work: Path, seed: int, epochs: float) -> TrainingArguments:
         adam_beta2=0.98,
         max_grad_norm=1.0,
         bf16=True,
-        torch_compile=True,
+        torch_compile=given.compile,
         use_cpu=not torch.cuda.is_available(),
-        save_steps=200,
+        save_steps=given.save_steps,
         save_total_limit=2,
         logging_steps=50,
         report_to="none",
-        seed=seed,
-        data_seed=seed,
+        seed=given.seed,
+        data_seed=given.seed,
         dataloader_num_workers=0,
         disable_tqdm=True,
     )
@@ -141,7 +141,7 @@ def export(
     write_atomic(out / "training.json", (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Train, resuming where a checkpoint is found, and export."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("build/seedling"))
@@ -149,7 +149,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the training text")
     parser.add_argument("--epochs", type=float, default=1.0)
-    given = parser.parse_args()
+    parser.add_argument("--save-steps", type=int, default=200, help="steps between checkpoints")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compile the model first: a minute once, then faster",
+    )
+    given = parser.parse_args(words)
     given.work.mkdir(parents=True, exist_ok=True)
     set_seed(given.seed)
     start = time.monotonic()
@@ -159,7 +166,7 @@ def main() -> None:
     model = build(tokenizer, Shape())
     trainer = Trainer(
         model=model,
-        args=arguments_for(given.work, given.seed, given.epochs),
+        args=arguments_for(given),
         train_dataset=rows,
     )
     print(f"{len(texts)} documents, {rows.tokens} tokens, {len(rows)} rows")  # noqa: T201
