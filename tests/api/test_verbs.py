@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codetemper.api import account, evaluation, models, reporting, treatments
+from codetemper.api import account, evaluation, models, reporting, runs, treatments
 from codetemper.api.doctor import doctor
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Case, Completion, Sampling, Verdict
@@ -52,10 +52,10 @@ def test_training_and_loading_leave_the_base_as_it_was(bench: Bench) -> None:
 
 
 def test_a_run_holds_all_that_its_numbers_rest_on(bench: Bench) -> None:
-    run = evaluation.find_scorecards(bench.workspace, bench.base)["world-shell"]
-    cases = evaluation.read_rows(run.folder / "cases.parquet", Case)
-    completions = evaluation.read_rows(run.folder / "completions.parquet", Completion)
-    verdicts = evaluation.read_rows(run.folder / "verdicts.parquet", Verdict)
+    run = runs.find_scorecards(bench.workspace, bench.base)["world-shell"]
+    cases = runs.read_rows(run.folder / "cases.parquet", Case)
+    completions = runs.read_rows(run.folder / "completions.parquet", Completion)
+    verdicts = runs.read_rows(run.folder / "verdicts.parquet", Verdict)
     assert [c.case for c in completions] == [case.id for case in cases for _ in range(2)]
     assert [(v.case, v.index) for v in verdicts] == [(c.case, c.index) for c in completions]
     assert cases == list(suites.load("world-shell", limit=3).cases)
@@ -65,7 +65,7 @@ def test_a_run_holds_all_that_its_numbers_rest_on(bench: Bench) -> None:
 def test_the_same_evaluation_twice_is_one_run(bench: Bench) -> None:
     sampling = Sampling(n=2, max_new_tokens=8)
     run = evaluation.evaluate(bench.workspace, bench.base, "world-shell", sampling, limit=3)
-    assert run.id == evaluation.find_scorecards(bench.workspace, bench.base)["world-shell"].id
+    assert run.id == runs.find_scorecards(bench.workspace, bench.base)["world-shell"].id
     assert bench.workspace.verify() == []
 
 

@@ -8,14 +8,16 @@ to load it from now on, after checking that the base without it still has the re
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from codetemper.api.models import load_model
+from codetemper.api.models import load_model, reverted
 from codetemper.core.digests import digest_folder
+from codetemper.core.disk import mendable
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import CorpusCard, PatchManifest
 from codetemper.core.workspace import Workspace
@@ -65,8 +67,8 @@ def patches(workspace: Workspace) -> list[PatchState]:
                 states[output.removeprefix("patch:")] = "made"
         if entry.verb == "gate":
             id = entry.inputs.get("after", "").rpartition("+")[2]
-            named = [known for known in states if id and known.startswith(id)]
-            states |= dict.fromkeys(named, entry.note.partition(":")[0])
+            if states.get(id, "reverted") != "reverted":
+                states[id] = entry.note.partition(":")[0]
         elif entry.verb in ("revert", "restore"):
             states[entry.inputs["patch"]] = "reverted" if entry.verb == "revert" else "made"
     found = []
@@ -94,8 +96,7 @@ def revert(workspace: Workspace, patch: str, *, reason: str = "", check: bool = 
     """
     folder = workspace.resolve("patches", patch)
     manifest = read_manifest(folder)
-    state = next(s.state for s in patches(workspace) if s.manifest.id == manifest.id)
-    if state == "reverted":
+    if manifest.id in reverted(workspace):
         raise UsageError(
             f"{manifest.id} is reverted already",
             why="the ledger's newest entry of it is 'revert'",
@@ -113,14 +114,24 @@ def revert(workspace: Workspace, patch: str, *, reason: str = "", check: bool = 
     workspace.ledger.append(
         "revert",
         inputs={"patch": manifest.id, "base": manifest.base, "base_digest": manifest.base_digest},
-        note=reason,
+        note=reason if check else f"{reason} (base not checked)".strip(),
     )
     return manifest.id
 
 
 def restore(workspace: Workspace, patch: str, *, reason: str = "") -> str:
-    """Allow a reverted patch again, and record it."""
+    """Allow a reverted patch again, and record it.
+
+    Raises:
+        UsageError: no such patch, or it is not reverted.
+    """
     folder = workspace.resolve("patches", patch)
+    if folder.name not in reverted(workspace):
+        raise UsageError(
+            f"{folder.name} is not reverted",
+            why="the ledger's newest entry of it is not 'revert'",
+            mend="nothing to do",
+        )
     workspace.ledger.append("restore", inputs={"patch": folder.name}, note=reason)
     return folder.name
 
@@ -147,7 +158,13 @@ def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
         raise UsageError(
             f"{target} exists already", why="export does not overwrite", mend="name a new folder"
         )
-    shutil.copytree(folder, target)
+    # Copied beside it and renamed: what is at the target is whole, whenever this is stopped.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        mendable(target),
+        tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside,
+    ):
+        shutil.copytree(folder, Path(beside, "patch")).rename(target)
     workspace.ledger.append(
         "export", inputs={"patch": manifest.id}, outputs={f"export:{target}": digest_folder(target)}
     )
@@ -160,9 +177,8 @@ def corpora(workspace: Workspace) -> list[CorpusCard]:
     Raises:
         IntegrityError: a card cannot be read.
     """
-    return [
-        _read(folder / "card.json", CorpusCard) for folder in sorted(workspace.corpora.iterdir())
-    ]
+    folders = sorted(workspace.corpora.iterdir()) if workspace.corpora.is_dir() else []
+    return [_read(folder / "card.json", CorpusCard) for folder in folders]
 
 
 def runs(workspace: Workspace) -> list[dict[str, Any]]:

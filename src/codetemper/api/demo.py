@@ -10,12 +10,14 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from codetemper.api import evaluation, reporting, treatments
 from codetemper.api.models import SEEDLING, load_model
+from codetemper.api.runs import Run
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import (
     CorpusCard,
@@ -28,7 +30,7 @@ from codetemper.core.records import (
     ignore_events,
 )
 from codetemper.core.workspace import Workspace
-from codetemper.evaluate import suites
+from codetemper.evaluate.suites import budget
 from codetemper.judges import JudgeOptions
 
 SUITES = ("world-security-c", "world-security-python", "world-python")
@@ -59,8 +61,8 @@ class Demonstrated:
         seconds: wall seconds of the whole.
     """
 
-    before: tuple[evaluation.Run, ...]
-    after: tuple[evaluation.Run, ...]
+    before: tuple[Run, ...]
+    after: tuple[Run, ...]
     corpus: CorpusCard
     patch: PatchManifest
     decision: Decision
@@ -81,16 +83,18 @@ def plant_example(folder: Path) -> Path:
     if (folder / "refs").is_dir():
         return folder
     stream = gzip.decompress((SEEDLING / "example.fi.gz").read_bytes())
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
-        for command, data in (
-            (["git", "init", "--quiet", "--bare", "--initial-branch=main", "."], b""),
-            (["git", "fast-import", "--quiet"], stream),
-        ):
-            subprocess.run(
-                command, input=data, cwd=folder, env=clean, check=True, capture_output=True
-            )
+        # Made beside it and renamed: what is found in its place later is whole.
+        with tempfile.TemporaryDirectory(prefix=".example-", dir=folder.parent) as beside:
+            made = Path(beside, "example.git")
+            for command, data in (
+                (["git", "init", "--quiet", "--bare", "--initial-branch=main", str(made)], b""),
+                (["git", "-C", str(made), "fast-import", "--quiet"], stream),
+            ):
+                subprocess.run(command, input=data, env=clean, check=True, capture_output=True)
+            made.rename(folder)
     except FileNotFoundError as error:
         raise UsageError(
             "the example repository needs git", why="git is not on PATH", mend="apt-get install git"
@@ -132,7 +136,7 @@ def demo(
     workspace = Workspace.create(root)
     sampling = Sampling(n=config.samples, temperature=0.8, seed=config.seed)
 
-    def measure(model: str) -> tuple[evaluation.Run, ...]:
+    def measure(model: str) -> tuple[Run, ...]:
         runs = []
         with load_model(workspace, model) as handle:
             for suite in SUITES:
@@ -165,11 +169,6 @@ def demo(
     step("write the report")
     page = reporting.report(workspace, "seedling", f"seedling+{patch.id}")
     return Demonstrated(before, after, corpus, patch, decision, page.path, time.monotonic() - start)
-
-
-def budget(suite: str) -> int:
-    """Return the completion budget of a suite's card."""
-    return suites.load(suite, limit=1).card.max_new_tokens
 
 
 def _tune_config(seed: int) -> object:

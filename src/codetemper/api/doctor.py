@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from codetemper.api.models import SEEDLING
 from codetemper.evaluate import suites
@@ -20,7 +21,7 @@ class Check:
 
     Attributes:
         name: what it is.
-        state: ``ok``, ``missing`` (a verb cannot work) or ``absent`` (something optional).
+        state: ``ok`` or ``missing`` (a verb cannot work).
         detail: version, place, or why not.
         costs: what cannot be done without it; empty where it is there.
         mend: how to get it; empty where it is there.
@@ -51,7 +52,7 @@ def doctor() -> list[Check]:
     found = [_python()]
     for module, extra, costs in _EXTRAS:
         if importlib.util.find_spec(module):
-            found.append(Check(module, "ok", "installed"))
+            found.append(Check(module, "ok", version(module)))
         else:
             found.append(
                 Check(

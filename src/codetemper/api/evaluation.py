@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
-from pydantic import ValidationError
 
-from codetemper.api.models import load_model
+from codetemper.api.models import full_name, load_model
+from codetemper.api.runs import Run, pair_runs, write_rows
 from codetemper.core.digests import digest_file, digest_folder, digest_json
-from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.disk import mendable
+from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.journal import Journal
 from codetemper.core.records import (
     Completion,
@@ -36,24 +37,12 @@ from codetemper.core.records import (
     ignore_events,
 )
 from codetemper.core.workspace import Workspace, content_id, write_atomic
+from codetemper.evaluate import formats, harness, suites
 from codetemper.evaluate import gate as gating
-from codetemper.evaluate import harness, suites
 from codetemper.judges import JudgeOptions, judge_all, signature
 
-
-@dataclass(frozen=True)
-class Run:
-    """A finished evaluation.
-
-    Attributes:
-        id: name of the run folder.
-        folder: where it lies.
-        scorecard: what it found.
-    """
-
-    id: str
-    folder: Path
-    scorecard: Scorecard
+#: Libraries whose versions decide what a model writes; a run records them.
+_VERSIONED = ("codetemper", "torch", "transformers", "peft")
 
 
 def evaluate(
@@ -84,9 +73,12 @@ def evaluate(
         loaded: a model handle for ``model`` that is loaded already.
 
     Raises:
-        CannotKnowError: a judge cannot work here (no sandbox, no compiler).
+        CannotKnowError: a judge cannot work here (no sandbox, no compiler), or there are fewer
+            samples than a k asks for.
     """
     options = options or JudgeOptions()
+    model = full_name(workspace, model)
+    _enough(sampling.n, ks)
     suite = suites.load(suite_name, limit=limit, seed=sampling.seed)
     _signatures(suite)
     opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
@@ -119,24 +111,35 @@ def judge_file(
 
     Raises:
         UsageError: an unreadable line, or a case the suite does not have.
+        CannotKnowError: as ``evaluate``.
     """
     options = options or JudgeOptions()
     suite = suites.load(suite_name)
     completions = _read_completions(suite, path)
     asked = {completion.case for completion in completions}
     part = suites.Suite(suite.card, tuple(case for case in suite.cases if case.id in asked))
-    count = max(sum(c.case == case.id for c in completions) for case in part.cases)
+    counts = Counter(completion.case for completion in completions).values()
+    _enough(min(counts), ks)
     asked_for = _Asked(
-        "judge", f"file:{path.name}", digest_file(path), part, Sampling(n=count), completions
+        "judge", f"file:{path.name}", digest_file(path), part, Sampling(n=max(counts)), completions
     )
     return _finish(workspace, asked_for, options, ks, on_event)
+
+
+def _enough(samples: int, ks: Sequence[int]) -> None:
+    if max(ks) > samples:
+        raise CannotKnowError(
+            f"{samples} sample(s) a case say nothing of k = {max(ks)}",
+            why="the unbiased estimator of pass@k needs at least k samples of every case",
+            mend=f"draw more with -n {max(ks)}, or ask for a smaller --k",
+        )
 
 
 def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
     known = {case.id for case in suite.cases}
     counts: dict[str, int] = {}
     found = []
-    for number, line in enumerate(suites.read_lines(path), 1):
+    for number, line in enumerate(formats.read_lines(path), 1):
         try:
             row = json.loads(line)
             case, text = row.get("case", row.get("task_id")), row["completion"]
@@ -161,7 +164,8 @@ def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
 
 def _journal(workspace: Workspace, kind: str, parts: Sequence[str]) -> Path:
     folder = workspace.cache / "journals"
-    folder.mkdir(parents=True, exist_ok=True)
+    with mendable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{kind}-{digest_json(list(parts))[:24]}.jsonl"
 
 
@@ -241,10 +245,13 @@ def _store(
     config = {
         "verb": asked.verb,
         "model": asked.model,
+        "model_digest": asked.model_digest,
         "suite": asked.suite.card.name,
+        "suite_digest": asked.suite.digest,
         "judges": _signatures(asked.suite),
         "sampling": asked.sampling.model_dump(mode="json"),
         "options": options.model_dump(mode="json"),
+        "versions": {name: version(name) for name in _VERSIONED},
     }
     rows: dict[str, Sequence[Record]] = {
         "cases": asked.suite.cases,
@@ -260,7 +267,7 @@ def _store(
     with workspace.staged("runs") as folder:
         write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         for name, records in rows.items():
-            _write_rows(folder / f"{name}.parquet", records)
+            write_rows(folder / f"{name}.parquet", records)
         write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
         event = {"stage": asked.verb, "done": len(verdicts), "seconds": round(seconds, 3)}
         write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
@@ -273,95 +280,12 @@ def _signatures(suite: suites.Suite) -> dict[str, str]:
     return {name: signature(name) for name in sorted({case.judge for case in suite.cases})}
 
 
-def _write_rows(path: Path, rows: Sequence[Record]) -> None:
-    """Write records as Parquet: flat columns as they are, nested ones as JSON text."""
-    plain = [
-        {
-            key: json.dumps(value) if isinstance(value, dict | list) else value
-            for key, value in row.model_dump(mode="json").items()
-        }
-        for row in rows
-    ]
-    pq.write_table(pa.Table.from_pylist(plain), path)
-
-
-def read_rows(path: Path, kind: type[Record]) -> list[Any]:
-    """Read back what ``evaluate`` wrote: ``Case``, ``Completion`` or ``Verdict`` records.
-
-    Raises:
-        IntegrityError: the file is missing or is not what was written.
-    """
-    nested = {
-        name
-        for name, field in kind.model_fields.items()
-        if any(word in str(field.annotation) for word in ("tuple", "dict"))
-    }
-    try:
-        rows = pq.read_table(path).to_pylist()
-        return [
-            kind.model_validate({k: json.loads(v) if k in nested else v for k, v in row.items()})
-            for row in rows
-        ]
-    except (OSError, ValueError, ValidationError, pa.ArrowException) as error:
-        raise IntegrityError(
-            f"{path} cannot be read", why=str(error).splitlines()[0], mend="codetemper verify"
-        ) from error
-
-
-def find_scorecards(workspace: Workspace, name: str) -> dict[str, Run]:
-    """Return the newest runs that a name means, by suite.
-
-    Args:
-        workspace: where to look.
-        name: a run id (or the beginning of one), or a model expression: then the newest run of
-            every suite that this model was evaluated on.
-
-    Raises:
-        UsageError: nothing was run under that name.
-    """
-    by_model: dict[str, Run] = {}
-    for entry in workspace.ledger.entries():
-        for output in entry.outputs:
-            kind, _, id = output.partition(":")
-            if kind == "run" and entry.inputs.get("model") == name:
-                run = read_run(workspace.runs / id)
-                by_model[run.scorecard.suite] = run
-    if by_model:
-        return by_model
-    try:
-        run = read_run(workspace.resolve("runs", name))
-    except UsageError as error:
-        raise UsageError(
-            f"nothing was evaluated under the name '{name}'",
-            why="the ledger has no run of that model, and no run id begins so",
-            mend="codetemper ls runs shows what there is",
-        ) from error
-    return {run.scorecard.suite: run}
-
-
-def read_run(folder: Path) -> Run:
-    """Read a finished run's scorecard.
-
-    Raises:
-        IntegrityError: it is missing or damaged.
-    """
-    try:
-        card = Scorecard.from_json((folder / "scorecard.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        raise IntegrityError(
-            f"the run {folder.name} cannot be read",
-            why=str(error).splitlines()[0],
-            mend="codetemper verify",
-        ) from error
-    return Run(folder.name, folder, card)
-
-
 def compare(workspace: Workspace, before: str, after: str) -> dict[str, Difference]:
     """Return the paired differences of every suite both names were evaluated on."""
     return {
-        f"{b.suite}/{metric}": difference
-        for b, a in _pairs(workspace, before, after)
-        for metric, difference in gating.compare(b, a).items()
+        f"{b.scorecard.suite}/{metric}": difference
+        for b, a in pair_runs(workspace, before, after)
+        for metric, difference in gating.compare(b.scorecard, a.scorecard).items()
     }
 
 
@@ -369,24 +293,15 @@ def gate(
     workspace: Workspace, before: str, after: str, thresholds: gating.Thresholds | None = None
 ) -> Decision:
     """Decide whether ``after`` is accepted over ``before``, and record the decision."""
-    pairs = _pairs(workspace, before, after)
-    decision = gating.decide(pairs, thresholds)
+    pairs = pair_runs(workspace, before, after)
+    decision = gating.decide([(b.scorecard, a.scorecard) for b, a in pairs], thresholds)
+    inputs = {"before": pairs[0][0].scorecard.model, "after": pairs[0][1].scorecard.model}
+    for b, a in pairs:
+        inputs |= {f"before:{b.scorecard.suite}": b.id, f"after:{a.scorecard.suite}": a.id}
     workspace.ledger.append(
         "gate",
-        inputs={"before": before, "after": after},
+        inputs=inputs,
         outputs={"decision": decision.digest()},
         note=f"{decision.decision}: {'; '.join(decision.reasons)}",
     )
     return decision
-
-
-def _pairs(workspace: Workspace, before: str, after: str) -> list[tuple[Scorecard, Scorecard]]:
-    first, second = find_scorecards(workspace, before), find_scorecards(workspace, after)
-    shared = [suite for suite in first if suite in second]
-    if not shared:
-        raise UsageError(
-            f"'{before}' and '{after}' were not evaluated on the same suite",
-            why=f"suites: {', '.join(first)} against {', '.join(second)}",
-            mend="evaluate both on the same suites first",
-        )
-    return [(first[suite].scorecard, second[suite].scorecard) for suite in shared]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from codetemper.core.errors import UsageError
 from codetemper.core.plugins import resolve
 from codetemper.core.workspace import Workspace
+from codetemper.models.expression import parse
 
 #: The embedded model, shipped in the package.
 SEEDLING = Path(str(resources.files("codetemper"))) / "seedling"
@@ -18,17 +20,23 @@ SEEDLING = Path(str(resources.files("codetemper"))) / "seedling"
 BACKENDS = {"hf": "codetemper.backends.hf"}
 
 
-def patch_finder(workspace: Workspace) -> Callable[[str], Path]:
-    """Return a function from a patch's id or prefix to its folder; it refuses reverted ones."""
+def reverted(workspace: Workspace) -> set[str]:
+    """Return the ids of the patches that the ledger says are out of use."""
     newest = {
         entry.inputs["patch"]: entry.verb
         for entry in workspace.ledger.entries()
         if entry.verb in ("revert", "restore")
     }
+    return {patch for patch, verb in newest.items() if verb == "revert"}
+
+
+def patch_finder(workspace: Workspace) -> Callable[[str], Path]:
+    """Return a function from a patch's id or prefix to its folder; it refuses reverted ones."""
+    refused = reverted(workspace)
 
     def find(name: str) -> Path:
         folder = workspace.resolve("patches", name)
-        if newest.get(folder.name) == "revert":
+        if folder.name in refused:
             raise UsageError(
                 f"the patch {folder.name} was reverted",
                 why="the ledger holds a 'revert' entry for it",
@@ -37,6 +45,17 @@ def patch_finder(workspace: Workspace) -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+def full_name(workspace: Workspace, expression: str) -> str:
+    """Return an expression as it is recorded: with its backend, and patches by their full ids.
+
+    Raises:
+        UsageError: malformed expression, or no such patch.
+    """
+    parsed = parse(expression)
+    ids = tuple(workspace.resolve("patches", patch).name for patch in parsed.patches)
+    return str(replace(parsed, patches=ids))
 
 
 def load_model(workspace: Workspace, expression: str, *, device: str = "cpu") -> Any:
@@ -55,21 +74,15 @@ def load_model(workspace: Workspace, expression: str, *, device: str = "cpu") ->
         UsageError: malformed expression, unknown backend, missing folder, reverted patch.
         IntegrityError: weights or a patch are damaged, or a patch is for another base.
     """
-    # Imported when needed: this is what pulls torch in.
-    from codetemper.models.expression import parse
-
     parsed = parse(expression)
     name = "hf" if parsed.backend == "seedling" else parsed.backend
+    # Imported by name, and only now: this is what pulls torch in.
     backend = resolve("backends", name, BACKENDS)
     return backend.load(parsed, resolve_patch=patch_finder(workspace), device=device)
 
 
 def base_folder(expression: str) -> Path | None:
     """Return the local folder of an expression's base, or None where it is not on this disk."""
-    from codetemper.models.expression import parse
-
-    parsed = parse(expression.partition("+")[0]) if not expression.startswith("file:") else None
-    if parsed is None:
-        return None
-    folder = SEEDLING if parsed.base == "seedling" else Path(parsed.base)
+    parsed = parse(expression)
+    folder = SEEDLING if parsed.backend == "seedling" else Path(parsed.base)
     return folder if (folder / "config.json").is_file() else None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from codetemper import __version__
 from codetemper.api.account import corpora, patches
-from codetemper.api.evaluation import Run, find_scorecards, read_rows
+from codetemper.api.models import base_folder
+from codetemper.api.runs import Run, find_scorecards, pair_runs, read_rows
 from codetemper.core.digests import digest_file
-from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
 from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
@@ -53,30 +53,27 @@ def report(
     Raises:
         UsageError: nothing was evaluated under these names, or on no suite together.
     """
-    first = find_scorecards(workspace, before)
-    second = find_scorecards(workspace, after) if after else {}
-    names = [suite for suite in first if not after or suite in second]
-    if not names:
-        raise UsageError(
-            f"'{before}' and '{after}' were not evaluated on the same suite",
-            why=f"suites: {', '.join(first)} against {', '.join(second)}",
-            mend="evaluate both on the same suites first",
-        )
-    pairs = [(first[n].scorecard, second[n].scorecard) for n in names if n in second]
+    runs: list[tuple[Run, Run | None]] = (
+        [*pair_runs(workspace, before, after)]
+        if after
+        else [(run, None) for run in find_scorecards(workspace, before).values()]
+    )
+    pairs = [(b.scorecard, a.scorecard) for b, a in runs if a]
     secure = any("secure@1" in b.metrics for b, _ in pairs)
     decision = gating.decide(pairs, thresholds) if secure else None
-    base = first[names[0]].scorecard
-    expressions = "+".join(filter(None, (before, after)))
+    base = runs[0][0].scorecard
+    changed = pairs[0][1].model if pairs else None
+    expressions = f"{base.model} {changed or ''}"
     shown = [p for p in patches(workspace) if p.manifest.id in expressions]
     used = {p.manifest.corpus for p in shown}
     in_use = [p.manifest.id for p in shown if p.state != "reverted"]
     page = render(
         ReportInput(
-            title=f"codetemper report: {after or before}",
+            title=f"codetemper report: {changed or base.model}",
             model_before=base.model,
-            model_after=second[names[0]].scorecard.model if second else None,
-            facts=_facts(workspace, base.model, base.model_digest),
-            suites=tuple(_suite(first[n], second.get(n)) for n in names),
+            model_after=changed,
+            facts=_facts(base.model, base.model_digest),
+            suites=tuple(_suite(b, a) for b, a in runs),
             decision=decision,
             manifests=tuple(p.manifest for p in shown),
             corpora=tuple(c for c in corpora(workspace) if c.id in used),
@@ -90,7 +87,7 @@ def report(
     write_atomic(path, page.encode("utf-8", "replace"))
     workspace.ledger.append(
         "report",
-        inputs={"before": before} | ({"after": after} if after else {}),
+        inputs={"before": base.model} | ({"after": changed} if changed else {}),
         outputs={f"report:{path.name}": digest_file(path)},
     )
     return Reported(path, decision)
@@ -132,11 +129,8 @@ def _verdicts(run: Run) -> tuple[Verdict, ...]:
     return tuple(read_rows(run.folder / "verdicts.parquet", Verdict))
 
 
-def _facts(workspace: Workspace, model: str, digest: str) -> dict[str, str]:
+def _facts(model: str, digest: str) -> dict[str, str]:
     """Return what is known of a base without loading it: configuration and size on disk."""
-    # Imported when needed: this is what pulls torch in.
-    from codetemper.api.models import base_folder
-
     facts = {"expression": model, "digest": digest}
     folder = base_folder(model)
     if folder is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codetemper.api.models import load_model
+from codetemper.api.models import full_name, load_model
 from codetemper.core.digests import digest_folder
 from codetemper.core.errors import UsageError
 from codetemper.core.records import CorpusCard, FixPair, OnEvent, PatchManifest, ignore_events
@@ -22,6 +22,7 @@ from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
 from codetemper.data.mine import MineConfig, MineResult
 from codetemper.data.mine import mine as mine_pairs
+from codetemper.models.expression import parse
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def tune(
     from codetemper.harden import tune as technique
     from codetemper.models.patch import save_adapter
 
-    if "+" in model:
+    model = full_name(workspace, model)
+    if parse(model).patches:
         raise UsageError(
             f"'{model}' already carries a patch",
             why="a patch is bound to the digest of a plain base",

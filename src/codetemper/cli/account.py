@@ -14,6 +14,8 @@ from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
+#: Longest note that the table of the ledger shows whole, in characters.
+_NOTE = 60
 patch_app = typer.Typer(no_args_is_help=True, help="List, show, check and restore patches.")
 
 
@@ -139,7 +141,8 @@ def log(
     codetemper log --json
     """
     home = workspace(place)
-    entries = list(home.ledger.entries())[-(limit or 0) :]
+    entries = home.ledger.entries()
+    entries = entries[-limit:] if limit else entries
 
     def show() -> None:
         rows = [
@@ -148,16 +151,20 @@ def log(
                 e.time,
                 e.actor,
                 e.verb,
-                ", ".join(e.outputs) or ", ".join(e.inputs.values()),
-                e.note[:60],
+                ", ".join(map(_plain, e.outputs)) or e.inputs.get("patch", ""),
+                e.note if len(e.note) <= _NOTE else f"{e.note[: _NOTE - 3]}...",
             )
             for e in entries
         ]
-        screen.table(("seq", "time", "actor", "verb", "made", "note"), rows)
+        screen.table(("seq", "time", "actor", "verb", "made", "note"), rows, flexible=5)
         screen.suggest("codetemper verify")
 
     document = {"entries": [e.model_dump(mode="json") for e in entries]}
     screen.emit(document, as_json, show)
+
+
+def _plain(output: str) -> str:
+    return output.removeprefix("run:").removeprefix("patch:").removeprefix("corpus:")
 
 
 def verify(place: Place = None, as_json: Json = False) -> None:

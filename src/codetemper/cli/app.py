@@ -7,7 +7,7 @@ time loads torch, pydantic or the workspace, so that ``--help`` is quick.
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 import traceback
 from typing import Annotated
@@ -20,6 +20,9 @@ from codetemper.core.errors import EXIT_UNKNOWN, EXIT_USAGE, CodetemperError
 
 #: Typer's own error for a command line it cannot parse; it exports the subclass only.
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
+
+#: Exit codes of a command that was interrupted, and of one whose output nobody read.
+EXIT_STOPPED, EXIT_UNREAD = 130, 141
 
 EXAMPLES = """Harden code language models with small, reversible, measured patches.
 
@@ -79,10 +82,12 @@ def main() -> None:
             verbose,
         )
     except (typer.Abort, KeyboardInterrupt):
-        screen.err.print("stopped; the same command goes on from here")
-        sys.exit(130)
+        why, mend = "it was interrupted", "give the same command again; it goes on from here"
+        _fail("stopped", why, mend, EXIT_STOPPED, wants_json, verbose)
     except BrokenPipeError:
-        sys.exit(141)
+        # Whoever read the output went away; the interpreter's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_UNREAD)
     except Exception as error:  # the last door: a bug must not look like an answer
         _fail(
             f"an error nobody foresaw: {type(error).__name__}",
@@ -99,6 +104,6 @@ def _fail(what: str, why: str, mend: str, exit_code: int, wants_json: bool, verb
         screen.err.print(traceback.format_exc(), markup=False)
     if wants_json:
         error = {"what": what, "why": why, "mend": mend, "exit_code": exit_code}
-        sys.stdout.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
+        screen.write_json({"error": error})
     screen.failure(what, why, mend)
     sys.exit(exit_code)

@@ -19,12 +19,14 @@ from codetemper.cli.options import (
     Place,
     Sandbox,
     Seed,
+    judge_options,
     workspace,
 )
 from codetemper.core.errors import EXIT_NO, EXIT_UNKNOWN, EXIT_YES
 
 if TYPE_CHECKING:
-    from codetemper.api.evaluation import Run
+    from codetemper.api.runs import Run
+    from codetemper.core.records import Decision
 
 EXITS = {"accept": EXIT_YES, "refuse": EXIT_NO, "undecided": EXIT_UNKNOWN}
 Ks = Annotated[list[int] | None, typer.Option("--k", min=1, help="Report metrics at this k too.")]
@@ -67,23 +69,24 @@ def evaluate(
     from codetemper.core.settings import resolve_config
     from codetemper.evaluate import suites
 
-    flags = {"n": n, "temperature": temperature, "seed": seed}
-    plans = {}
-    for name in suite:
-        budget = suites.load(name, limit=1).card.max_new_tokens
-        plans[name] = resolve_config(
+    plans = {
+        name: resolve_config(
             Sampling,
             "eval",
             file=config,
             pairs=option or (),
-            flags=flags,
-            defaults={"max_new_tokens": budget},
+            flags={"n": n, "temperature": temperature, "seed": seed},
+            defaults={"max_new_tokens": suites.budget(name)},
         )
+        for name in suite
+    }
+    judging = judge_options(sandbox)
     if dry_run:
-        plan = {"model": model, "suites": {k: v.model_dump(mode="json") for k, v in plans.items()}}
+        drawn = {name: sampling.model_dump(mode="json") for name, sampling in plans.items()}
+        plan = {"model": model, "suites": drawn, "limit": limit, "sandbox": sandbox}
         screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
         return
-    home, runs = workspace(place), []
+    home, runs = workspace(place, make=True), []
     with load_model(home, model, device=device) as loaded, screen.progress() as on_event:
         for name, sampling in plans.items():
             runs.append(
@@ -93,9 +96,9 @@ def evaluate(
                     name,
                     sampling,
                     limit=limit,
-                    options=options(sandbox),
+                    options=judging,
                     ks=tuple(k or (1,)),
-                    on_event=on_event,
+                    on_event=screen.named(on_event, name),
                     loaded=loaded,
                 )
             )
@@ -119,12 +122,13 @@ def judge(
     """
     from codetemper.api import evaluation
 
+    judging = judge_options(sandbox)
     with screen.progress() as on_event:
         run = evaluation.judge_file(
-            workspace(place),
+            workspace(place, make=True),
             suite,
             completions,
-            options=options(sandbox),
+            options=judging,
             ks=tuple(k or (1,)),
             on_event=on_event,
         )
@@ -176,23 +180,15 @@ def gate(
 
     margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
     decision = evaluation.gate(workspace(place), before, after, margins)
-    document = decision.model_dump(mode="json", exclude={"schema_version"})
-    for value in document["metrics"].values():
-        value.pop("schema_version")
+    document = decision_document(decision)
     screen.emit(document, as_json, lambda: show_decision(document))
     raise typer.Exit(EXITS[decision.decision])
 
 
-def options(sandbox: str) -> Any:
-    """Return the judges' options for a ``--sandbox`` value."""
-    from codetemper.core.settings import resolve_config
-    from codetemper.judges.options import JudgeOptions, default_workers
-
-    if sandbox == "none":
-        screen.err.print("[red]no sandbox: generated code runs with your own rights[/red]")
-    return resolve_config(
-        JudgeOptions, "judges", flags={"sandbox": sandbox, "workers": default_workers()}
-    )
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """Return the JSON contract of ``gate`` for a decision."""
+    nested = {"__all__": {"schema_version"}}
+    return decision.model_dump(mode="json", exclude={"schema_version": True, "metrics": nested})
 
 
 def document_of(run: Run) -> dict[str, Any]:
@@ -225,7 +221,9 @@ def _show_runs(runs: list[Run], as_json: bool) -> None:
     def show() -> None:
         for document in documents:
             show_run(document)
-        screen.suggest(f"codetemper report {documents[0]['model']}")
+        first = documents[0]
+        elsewhere = first["model"].startswith("file:")
+        screen.suggest(f"codetemper report {first['run' if elsewhere else 'model']}")
 
     screen.emit(whole, as_json, show)
 
@@ -249,12 +247,12 @@ def show_differences(metrics: dict[str, Any]) -> None:
             f"{d['before']:.2f}",
             f"{d['after']:.2f}",
             screen.difference(d),
-            f"{d['p']:.2g}",
+            f"{d['p']:.3f}" if d["p"] >= 0.001 else "<.001",
             str(d["n"]),
         )
         for name, d in metrics.items()
     ]
-    screen.table(("metric", "before", "after", "difference [95 %]", "p", "cases"), rows)
+    screen.table(("metric", "before", "after", "change [95 %]", "p", "cases"), rows)
 
 
 def show_decision(document: dict[str, Any]) -> None:

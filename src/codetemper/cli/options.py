@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from codetemper.cli import screen
+
 if TYPE_CHECKING:
     from codetemper.core.workspace import Workspace
+    from codetemper.judges.options import JudgeOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 Place = Annotated[
@@ -41,8 +44,31 @@ Sandbox = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Torch device.")]
 
 
-def workspace(place: Path | None) -> Workspace:
-    """Open the workspace named by ``--workspace``, or the nearest one; make it where asked."""
+def workspace(place: Path | None, *, make: bool = False) -> Workspace:
+    """Open the workspace named by ``--workspace``, or else the nearest one upwards.
+
+    Args:
+        place: the project folder, or None.
+        make: make one in ``place`` where there is none. For the verbs that begin something; the
+            others would answer of an empty workspace where the user mistyped its name.
+    """
     from codetemper.core.workspace import Workspace
 
-    return Workspace.create(place) if place is not None else Workspace.find(Path.cwd())
+    if place is None:
+        return Workspace.find(Path.cwd())
+    return Workspace.create(place) if make else Workspace.open(place)
+
+
+def judge_options(sandbox: str) -> JudgeOptions:
+    """Return the judges' options for a ``--sandbox`` value, and say aloud what is dangerous."""
+    from codetemper.core.settings import resolve_config
+    from codetemper.judges.options import JudgeOptions, default_workers
+
+    if sandbox == "none":
+        screen.err.print("[red]no sandbox: generated code runs with your own rights[/red]")
+    return resolve_config(
+        JudgeOptions,
+        "judges",
+        flags={"sandbox": sandbox},
+        defaults={"workers": default_workers()},
+    )

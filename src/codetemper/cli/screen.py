@@ -19,26 +19,44 @@ from rich.table import Table
 #: Seconds between two progress lines where stderr is not a terminal.
 QUIET_SECONDS = 10.0
 
+#: Width of tables that no terminal bounds, in characters.
+UNBOUNDED = 1000
+
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def write_json(document: dict[str, Any]) -> None:
+    """Print one JSON document, in ASCII: it must fit any standard output."""
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
 def emit(document: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
     """Print the JSON document, or call ``show`` for people."""
     if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        write_json(document)
     else:
         show()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print a table; columns after the first are as wide as they need."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", *, flexible: int = 0
+) -> None:
+    """Print a table.
+
+    Args:
+        columns: their headings.
+        rows: cells, with markup.
+        title: printed above.
+        flexible: the column that folds where the terminal is narrow; the others keep their width.
+    """
     grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        grid.add_column(column, overflow="fold", no_wrap=i == 0)
+        grid.add_column(column, overflow="fold", no_wrap=i != flexible)
     for row in rows:
         grid.add_row(*row)
-    out.print(grid)
+    # A file or a pipe has no width that lines would have to fit into.
+    out.print(grid, width=None if out.is_terminal else UNBOUNDED)
 
 
 def suggest(command: str) -> None:
@@ -93,6 +111,7 @@ def progress() -> Iterator[Callable[[Any], None]]:
     )
     with Progress(*columns, console=err, transient=True) as bars:
         tasks: dict[str, Any] = {}
+        reached: dict[str, int] = {}
 
         def draw(event: Any) -> None:
             if event.stage == "demo":
@@ -101,9 +120,17 @@ def progress() -> Iterator[Callable[[Any], None]]:
                     bars.remove_task(old)
                 tasks.clear()
                 return
-            if event.stage not in tasks:
-                tasks[event.stage] = bars.add_task(event.stage, total=None, rate="", note="")
-            task = tasks[event.stage]
+            task = tasks.get(event.stage)
+            if task is not None and event.done < reached[event.stage]:
+                bars.remove_task(task)  # the stage begins anew, on the next suite
+                task = None
+            reached[event.stage] = event.done
+            if task is None:
+                # What an earlier run had done already does not count in the rate.
+                task = bars.add_task(
+                    event.stage, completed=event.done, total=event.total, rate="", note=""
+                )
+                tasks[event.stage] = task
             bars.update(task, completed=event.done, total=event.total, note=event.note)
             speed = bars.tasks[bars.task_ids.index(task)].speed
             bars.update(task, rate=f"{speed:.1f} {event.unit}/s" if speed else event.unit)
@@ -123,6 +150,9 @@ def _lines() -> Callable[[Any], None]:
             shown.clear()
             return
         begin, base = started.setdefault(event.stage, (now, event.done))
+        if event.done < base:  # the stage begins anew, on the next suite
+            begin, base = started[event.stage] = now, event.done
+            shown[event.stage] = now
         if now - shown.setdefault(event.stage, begin) < QUIET_SECONDS:
             return
         shown[event.stage] = now
@@ -133,6 +163,15 @@ def _lines() -> Callable[[Any], None]:
         err.print(f"  {event.stage}: {event.done}{of} {event.unit}, {rate:.1f}/s{left}{note}")
 
     return write
+
+
+def named(on_event: Callable[[Any], None], note: str) -> Callable[[Any], None]:
+    """Return ``on_event`` with a note on events that have none."""
+
+    def relay(event: Any) -> None:
+        on_event(event if event.note else event.model_copy(update={"note": note}))
+
+    return relay
 
 
 def failure(what: str, why: str, mend: str) -> None:

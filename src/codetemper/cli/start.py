@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from codetemper.cli import screen
-from codetemper.cli.measure import options, show_decision
-from codetemper.cli.options import Json, Limit, Sandbox, Seed
+from codetemper.cli.measure import decision_document, show_decision
+from codetemper.cli.options import Json, Limit, Sandbox, Seed, judge_options
 from codetemper.cli.treat import treatment_document
 from codetemper.core.errors import EXIT_UNKNOWN, EXIT_YES
 
@@ -95,10 +95,9 @@ def demo(
     flags = {"samples": samples, "limit": limit, "seed": seed}
     config = resolve_config(DemoConfig, "demo", flags=flags)
     with screen.progress() as on_event:
-        made = run(folder, config, options=options(sandbox), on_event=on_event)
-    decision = made.decision.model_dump(mode="json", exclude={"schema_version"})
+        made = run(folder, config, options=judge_options(sandbox), on_event=on_event)
     document: dict[str, Any] = {
-        **decision,
+        **decision_document(made.decision),
         "patch": treatment_document(made.patch),
         "corpus": {"corpus": made.corpus.id, "pairs": made.corpus.rows},
         "report": str(made.report),

@@ -57,7 +57,9 @@ def mine(
         else:
             from codetemper.api import treatments
 
-            mined = treatments.mine(workspace(place), repository, settings, on_event=on_event)
+            mined = treatments.mine(
+                workspace(place, make=True), repository, settings, on_event=on_event
+            )
             result, corpus = mined.result, mined.card.id
     document = {
         "corpus": corpus,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codetemper.core.digests import canonical_json
+from codetemper.core.disk import mendable
 
 
 class Journal:
@@ -49,17 +50,25 @@ class Journal:
         return self._values.get(key)
 
     def put(self, items: Iterable[tuple[str, Any]]) -> None:
-        """Append results; each key's newest value counts."""
+        """Append results; each key's newest value counts.
+
+        Raises:
+            UsageError: the disk is full or closed; what was stored before stays readable.
+        """
         new = list(items)
         if not new:
             return
         lines = b"".join(canonical_json({"key": k, "value": v}) + b"\n" for k, v in new)
-        torn = self.path.exists() and not self._ends_whole()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, (b"\n" if torn else b"") + lines)
-        finally:
-            os.close(descriptor)
+        with mendable(self.path):
+            if self.path.exists() and not self._ends_whole():
+                lines = b"\n" + lines
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                # A short write means that the disk is full; the next one says so.
+                while lines:
+                    lines = lines[os.write(descriptor, lines) :]
+            finally:
+                os.close(descriptor)
         self._values.update(new)
 
     def _ends_whole(self) -> bool:

@@ -20,6 +20,8 @@ from codetemper.core.errors import UsageError
 from codetemper.core.plugins import did_you_mean
 
 Config = TypeVar("Config", bound=BaseModel)
+#: A field of records that is no setting.
+_VERSION = "schema_version"
 
 
 def resolve_config(
@@ -48,34 +50,40 @@ def resolve_config(
         UsageError: unreadable file, malformed pair, unknown key or invalid value; all of them
             are named in one message.
     """
+    problems: list[str] = []
     values: dict[str, Any] = dict(defaults or {}) | (_from_file(file, section) if file else {})
     prefix = f"CODETEMPER_{section.upper()}_"
     for name, text in (os.environ if environment is None else environment).items():
         if name.startswith(prefix):
-            values[name.removeprefix(prefix).lower()] = _scalar(name, text)
+            values[name.removeprefix(prefix).lower()] = _scalar(name, text, problems)
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(
-                f"'-o {pair}' is not a setting", why="it has no '='", mend="write -o key=value"
-            )
-        values[key.strip()] = _scalar(key, text)
+        if equals:
+            values[key.strip()] = _scalar(key, text, problems)
+        else:
+            problems.append(f"'-o {pair}': it has no '=', write -o key=value")
     values |= {key: value for key, value in (flags or {}).items() if value is not None}
+    cause: ValidationError | None = None
     try:
-        return kind.model_validate(values)
+        config = kind.model_validate(values)
     except ValidationError as error:
-        raise _all_problems(kind, section, error) from error
+        cause = error
+        problems += _invalid(kind, error)
+    if problems:
+        raise UsageError(
+            f"the configuration of '{section}' has {len(problems)} error(s)",
+            why="; ".join(problems),
+            mend=f"settings: {', '.join(name for name in kind.model_fields if name != _VERSION)}",
+        ) from cause
+    return config
 
 
-def _scalar(name: str, text: str) -> Any:
+def _scalar(name: str, text: str, problems: list[str]) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(
-            f"the value of {name} cannot be read",
-            why=str(error).splitlines()[0],
-            mend="quote it as a YAML scalar",
-        ) from error
+        problems.append(f"{name}: not a YAML value: {str(error).splitlines()[0]}")
+        return text
 
 
 def _from_file(file: Path, section: str) -> dict[str, Any]:
@@ -99,15 +107,14 @@ def _from_file(file: Path, section: str) -> dict[str, Any]:
     return dict(values)
 
 
-def _all_problems(kind: type[BaseModel], section: str, error: ValidationError) -> UsageError:
+def _invalid(kind: type[BaseModel], error: ValidationError) -> list[str]:
     problems = []
     for problem in error.errors():
         key = ".".join(map(str, problem["loc"]))
-        unknown = problem["type"] == "extra_forbidden"
-        hint = did_you_mean(key, kind.model_fields) if unknown else problem["msg"]
-        problems.append(f"{key}: {'no such setting; ' if unknown else ''}{hint}")
-    return UsageError(
-        f"the configuration of '{section}' has {len(problems)} error(s)",
-        why="; ".join(problems),
-        mend=f"codetemper {section} --help lists the settings",
-    )
+        reason = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            reason = "; ".join(
+                filter(None, ("no such setting", did_you_mean(key, kind.model_fields)))
+            )
+        problems.append(f"{key}: {reason}")
+    return problems

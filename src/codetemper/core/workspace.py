@@ -268,6 +268,8 @@ class Workspace:
             What is wrong; empty where all is as it was recorded.
         """
         problems = self.ledger.verify()
+        # Listed before the ledger is read: what settles meanwhile is no stranger to it.
+        found = {kind: {folder.name for folder in self._folders(kind)} for kind in PREFIX}
         try:
             entries = self.ledger.entries()
         except IntegrityError:
@@ -277,11 +279,12 @@ class Workspace:
             known.update(entry.outputs)
         for kind, prefix in PREFIX.items():
             problems += self._verify_listings(kind)
-            folders = {folder.name: folder for folder in self._folders(kind)}
             begin = f"{prefix}:"
             recorded = {k[len(begin) :]: v for k, v in known.items() if k.startswith(begin)}
-            for name in sorted({*folders, *recorded}):
-                what = against_ledger(kind, folders.get(name), recorded.get(name))
+            for name in sorted({*found[kind], *recorded}):
+                folder = self.home / kind / name
+                present = folder if folder.exists() else None
+                what = against_ledger(kind, present, recorded.get(name))
                 if what:
                     problems.append(Problem(path=f"{kind}/{name}", what=what))
         return problems

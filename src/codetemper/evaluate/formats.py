@@ -35,9 +35,7 @@ def read(kind: str, path: str) -> Read:
             mend=f"formats: suite, {', '.join(READERS)}",
         )
     try:
-        data = Path(path).read_bytes()
-        text = (gzip.decompress(data) if path.endswith(".gz") else data).decode("utf-8")
-        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        rows = [json.loads(line) for line in read_lines(Path(path))]
         cases = tuple(READERS[kind](row) for row in rows)
     except (KeyError, TypeError) as error:
         raise UsageError(
@@ -45,9 +43,9 @@ def read(kind: str, path: str) -> Read:
             why=f"a row lacks {error}",
             mend="check that the file belongs to that benchmark",
         ) from error
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except ValueError as error:
         raise UsageError(
-            f"cannot read {path}", why=str(error), mend="check path and file"
+            f"{path} is not JSON Lines", why=str(error), mend="check path and file"
         ) from error
     card = SuiteCard(
         name=f"{kind}:{Path(path).name}",
@@ -60,6 +58,23 @@ def read(kind: str, path: str) -> Read:
         max_new_tokens=384,
     )
     return card, cases
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the non-empty lines of a text file that may be gzipped.
+
+    Raises:
+        UsageError: the file is missing, is not UTF-8, or is a broken gzip file.
+    """
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        return [line for line in data.decode("utf-8").split("\n") if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise UsageError(
+            f"cannot read {path}", why=str(error), mend="check path and file"
+        ) from error
 
 
 def _assert_check(code: str) -> list[dict[str, Any]]:

@@ -77,7 +77,12 @@ def complete(
     on_event(Event(stage="generate", done=done, total=total, unit="completions"))
     for start in range(0, len(missing), PROMPTS):
         block = missing[start : start + PROMPTS]
-        drawn = model.generate([c.prompt for c in block], sampling, stops=[c.stop for c in block])
+        drawn = model.generate(
+            [case.prompt for case in block],
+            sampling,
+            stops=[case.stop for case in block],
+            on_event=_shifted(on_event, done, total),
+        )
         journal.put(
             (keys[case.id], [c.model_dump(mode="json") for c in row])
             for case, row in zip(block, drawn, strict=True)
@@ -124,11 +129,7 @@ def decide(
     on_event(Event(stage="judge", done=done, total=total, unit="completions"))
     for start in range(0, len(waiting), JUDGED):
         block = waiting[start : start + JUDGED]
-        base = done + start
-
-        def relay(event: Event, base: int = base) -> None:
-            on_event(event.model_copy(update={"done": base + event.done, "total": total}))
-
+        relay = _shifted(on_event, done + start, total)
         verdicts = judge([(cases[c.case], c) for _, c in block], on_event=relay)
         journal.put(
             (k, v.model_dump(mode="json")) for (k, _), v in zip(block, verdicts, strict=True)
@@ -138,6 +139,15 @@ def decide(
         Verdict.model_validate((journal.get(k) or {}) | {"case": c.case, "index": c.index})
         for k, c in zip(keys, completions, strict=True)
     ]
+
+
+def _shifted(on_event: OnEvent, before: int, total: int) -> OnEvent:
+    """Return ``on_event`` for a block of a longer stretch of work."""
+
+    def relay(event: Event) -> None:
+        on_event(event.model_copy(update={"done": before + event.done, "total": total}))
+
+    return relay
 
 
 def _good(name: str, verdict: Verdict) -> bool | None:

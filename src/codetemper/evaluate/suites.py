@@ -7,9 +7,7 @@ own YAML, others in ``formats.py``. Loading checks everything and runs nothing.
 
 from __future__ import annotations
 
-import gzip
 import random
-import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -87,21 +85,9 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Suite:
     return Suite(suite.card, tuple(suite.cases[i] for i in kept))
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the non-empty lines of a text file that may be gzipped.
-
-    Raises:
-        UsageError: the file is missing, is not UTF-8, or is a broken gzip file.
-    """
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        return [line for line in data.decode("utf-8").split("\n") if line.strip()]
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise UsageError(
-            f"cannot read {path}", why=str(error), mend="check path and file"
-        ) from error
+def budget(name: str) -> int:
+    """Return the longest completion that a suite's card asks for, in tokens."""
+    return load(name, limit=1).card.max_new_tokens
 
 
 def _own(card_path: Path, name: str) -> Suite:
@@ -118,7 +104,7 @@ def _own(card_path: Path, name: str) -> Suite:
     except ValidationError as error:
         raise _bad(f"the suite card {card_path}", error, list(SuiteCard.model_fields)) from error
     cases = []
-    for number, line in enumerate(read_lines(card_path.parent / card.cases), 1):
+    for number, line in enumerate(formats.read_lines(card_path.parent / card.cases), 1):
         try:
             cases.append(Case.from_json(line))
         except ValidationError as error:
