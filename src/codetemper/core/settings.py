@@ -55,11 +55,11 @@ def resolve_config(
     prefix = f"CODETEMPER_{section.upper()}_"
     for name, text in (os.environ if environment is None else environment).items():
         if name.startswith(prefix):
-            values[name.removeprefix(prefix).lower()] = _scalar(name, text, problems)
+            values |= _scalar(name, name.removeprefix(prefix).lower(), text, problems)
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if equals:
-            values[key.strip()] = _scalar(key, text, problems)
+            values |= _scalar(key, key.strip(), text, problems)
         else:
             problems.append(f"'-o {pair}': it has no '=', write -o key=value")
     values |= {key: value for key, value in (flags or {}).items() if value is not None}
@@ -78,12 +78,13 @@ def resolve_config(
     return config
 
 
-def _scalar(name: str, text: str, problems: list[str]) -> Any:
+def _scalar(name: str, key: str, text: str, problems: list[str]) -> dict[str, Any]:
+    """Return ``{key: value}``, or nothing and one more problem."""
     try:
-        return yaml.safe_load(text)
+        return {key: yaml.safe_load(text)}
     except yaml.YAMLError as error:
         problems.append(f"{name}: not a YAML value: {str(error).splitlines()[0]}")
-        return text
+        return {}
 
 
 def _from_file(file: Path, section: str) -> dict[str, Any]:
