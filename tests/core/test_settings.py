@@ -21,6 +21,7 @@ class Oven(BaseModel):
     fan: bool = False
     racks: tuple[str, ...] = ()
     rate: float = 0.5
+    since: str = ""
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -62,6 +63,11 @@ def test_texts_mean_what_yaml_says() -> None:
     assert found == Oven(fan=True, rate=5e-4, heat=3)
 
 
+def test_dates_stay_texts(tmp_path: Path) -> None:
+    assert resolve(pairs=["racks=[a]", "since=2015-01-01"]).since == "2015-01-01"
+    assert resolve(file=write(tmp_path, "since: 2015-01-01\n")).since == "2015-01-01"
+
+
 def test_a_file_may_hold_sections(tmp_path: Path) -> None:
     assert resolve(file=write(tmp_path, "bake: {heat: 8}\nroast: {heat: 9}\n")).heat == 8
     assert resolve(file=write(tmp_path, "")).heat == 1
@@ -82,7 +88,7 @@ def test_all_errors_are_named_at_once() -> None:
         "rate: Input should be a valid number",
     ):
         assert words in error.why
-    assert error.mend == "settings: heat, fan, racks, rate"
+    assert error.mend == "settings: heat, fan, racks, rate, since"
 
 
 @pytest.mark.parametrize(

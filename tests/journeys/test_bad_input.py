@@ -127,6 +127,15 @@ def test_unknown_setting_lists_all_mistakes(cli: Cli, home: Path) -> None:
 def test_unknown_verb_and_flag(cli: Cli) -> None:
     told(cli("evl"), 2, "eval")
     told(cli("eval", "--no-such-flag"), 2, "--no-such-flag")
+    told(cli("gate"), 2, "before")
+    told(cli("eval", "seedling", "world-sql", "--limit", 0), 2, "--limit")
+
+
+def test_no_verb_shows_the_help(cli: Cli) -> None:
+    for words in ((), ("patch",)):
+        answer = cli(*words)
+        assert answer.code == 0
+        assert "Usage: codetemper" in answer.out
 
 
 def test_errors_are_json_too(cli: Cli, tmp_path: Path) -> None:

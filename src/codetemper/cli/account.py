@@ -14,9 +14,11 @@ from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
+#: The column that folds on a narrow terminal, by what is listed.
+_FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model"}
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
-patch_app = typer.Typer(no_args_is_help=True, help="List, show, check and restore patches.")
+patch_app = typer.Typer(help="List, show, check and restore patches.")
 
 
 def register(app: typer.Typer) -> None:
@@ -82,8 +84,20 @@ def _show_rows(what: str, rows: list[dict[str, Any]], follow: str) -> None:
     if not rows:
         screen.out.print(f"no {what} yet")
     else:
-        screen.table(tuple(rows[0]), [tuple(str(v) for v in row.values()) for row in rows])
+        columns = tuple(rows[0])
+        cells = [
+            tuple(screen.moment(v) if c == "time" else str(v) for c, v in row.items())
+            for row in rows
+        ]
+        screen.table(columns, cells, flexible=columns.index(_FOLDS[what]))
     screen.suggest(follow)
+
+
+@patch_app.callback(invoke_without_command=True)
+def patch_root(context: typer.Context) -> None:
+    """List, show, check and restore patches."""
+    if context.invoked_subcommand is None:
+        screen.out.print(context.get_help(), markup=False)
 
 
 @patch_app.command("ls")
@@ -148,7 +162,7 @@ def log(
         rows = [
             (
                 str(e.seq),
-                e.time,
+                screen.moment(e.time),
                 e.actor,
                 e.verb,
                 ", ".join(map(_plain, e.outputs)) or e.inputs.get("patch", ""),

@@ -7,7 +7,6 @@ time loads torch, pydantic or the workspace, so that ``--help`` is quick.
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import Annotated
@@ -21,8 +20,8 @@ from codetemper.core.errors import EXIT_UNKNOWN, EXIT_USAGE, CodetemperError
 #: Typer's own error for a command line it cannot parse; it exports the subclass only.
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]
 
-#: Exit codes of a command that was interrupted, and of one whose output nobody read.
-EXIT_STOPPED, EXIT_UNREAD = 130, 141
+#: Exit code of a command that was interrupted (as the shell reports SIGINT).
+EXIT_STOPPED = 130
 
 EXAMPLES = """Harden code language models with small, reversible, measured patches.
 
@@ -35,7 +34,6 @@ EXAMPLES = """Harden code language models with small, reversible, measured patch
 app = typer.Typer(
     name="codetemper",
     help=EXAMPLES,
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -50,14 +48,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("-v", help="Show tracebacks.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Set what holds for every verb."""
+    """Set what holds for every verb; without a verb, show the help."""
+    if context.invoked_subcommand is None:
+        screen.out.print(context.get_help(), markup=False)
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except CommandLineError as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "codetemper")
-        why = str(getattr(error, "message", error))
+        why = str(getattr(error, "format_message", error.__str__)())
         _fail(
             "the command line was not understood",
             why,
@@ -84,10 +85,6 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         why, mend = "it was interrupted", "give the same command again; it goes on from here"
         _fail("stopped", why, mend, EXIT_STOPPED, wants_json, verbose)
-    except BrokenPipeError:
-        # Whoever read the output went away; the interpreter's last flush must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_UNREAD)
     except Exception as error:  # the last door: a bug must not look like an answer
         _fail(
             f"an error nobody foresaw: {type(error).__name__}",

@@ -252,7 +252,7 @@ def show_differences(metrics: dict[str, Any]) -> None:
         )
         for name, d in metrics.items()
     ]
-    screen.table(("metric", "before", "after", "change [95 %]", "p", "cases"), rows)
+    screen.table(("metric", "before", "after", "change [95 %]", "p", "n"), rows)
 
 
 def show_decision(document: dict[str, Any]) -> None:

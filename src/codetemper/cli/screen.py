@@ -7,22 +7,30 @@ Numbers carry intervals, paired differences carry a sign; green is pass, red fai
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 #: Seconds between two progress lines where stderr is not a terminal.
 QUIET_SECONDS = 10.0
 
-#: Width of tables that no terminal bounds, in characters.
+#: Exit code of a command whose output nobody read to its end (as the shell reports SIGPIPE).
+EXIT_UNREAD = 141
+#: Width where no terminal bounds it, in characters: lines of a file or a pipe are not folded.
 UNBOUNDED = 1000
 
-out = Console(soft_wrap=True, highlight=False)
+out = Console(
+    soft_wrap=True,
+    highlight=False,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNBOUNDED,
+)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -33,10 +41,16 @@ def write_json(document: dict[str, Any]) -> None:
 
 def emit(document: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
     """Print the JSON document, or call ``show`` for people."""
-    if as_json:
-        write_json(document)
-    else:
-        show()
+    try:
+        if as_json:
+            write_json(document)
+        else:
+            show()
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        # Whoever read the output went away; the interpreter's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_UNREAD) from error
 
 
 def table(
@@ -52,11 +66,17 @@ def table(
     """
     grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        grid.add_column(column, overflow="fold", no_wrap=i != flexible)
+        grid.add_column(
+            column, overflow="fold", no_wrap=i != flexible, min_width=12 if i == flexible else None
+        )
     for row in rows:
         grid.add_row(*row)
-    # A file or a pipe has no width that lines would have to fit into.
-    out.print(grid, width=None if out.is_terminal else UNBOUNDED)
+    out.print(grid)
+
+
+def moment(time: str) -> str:
+    """Return a recorded time (UTC, ISO 8601) to the minute, for tables."""
+    return time[:16].replace("T", " ")
 
 
 def suggest(command: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,10 +82,12 @@ def resolve_config(
 def _scalar(name: str, key: str, text: str, problems: list[str]) -> dict[str, Any]:
     """Return ``{key: value}``, or nothing and one more problem."""
     try:
-        return {key: yaml.safe_load(text)}
+        value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         problems.append(f"{name}: not a YAML value: {str(error).splitlines()[0]}")
         return {}
+    # YAML makes dates of '2015-01-01'; settings hold plain JSON data, so it stays a text.
+    return {key: text.strip() if isinstance(value, date) else value}
 
 
 def _from_file(file: Path, section: str) -> dict[str, Any]:
@@ -105,7 +108,10 @@ def _from_file(file: Path, section: str) -> dict[str, Any]:
             why=f"its top level is a {type(values).__name__}, not a mapping",
             mend="write key: value lines",
         )
-    return dict(values)
+    return {
+        key: value.isoformat() if isinstance(value, date) else value
+        for key, value in values.items()
+    }
 
 
 def _invalid(kind: type[BaseModel], error: ValidationError) -> list[str]:
