@@ -65,7 +65,7 @@ def main() -> None:
     """Run the command line and exit with the code of the contract."""
     wants_json, verbose = "--json" in sys.argv, "-v" in sys.argv
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="codetemper", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except CodetemperError as error:
         _fail(error.what, error.why, error.mend, error.exit_code, wants_json, verbose)
