@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from typing import Annotated
 
 import typer
@@ -64,6 +65,8 @@ def root(
 def main() -> None:
     """Run the command line and exit with the code of the contract."""
     wants_json, verbose = "--json" in sys.argv, "-v" in sys.argv
+    # peft asks transformers for it under its old name; a user can do nothing about that.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     try:
         code = app(prog_name="codetemper", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
