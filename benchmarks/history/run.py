@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, finish
 from codetemper.api import evaluation, reporting, treatments
-from codetemper.api.demo import budget
 from codetemper.api.models import SEEDLING, load_model
 from codetemper.core.records import Difference, Sampling
 from codetemper.core.workspace import Workspace
+from codetemper.evaluate.suites import budget
 
 SUITES = ("world-security-c", "world-python")
 

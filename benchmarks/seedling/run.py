@@ -15,11 +15,11 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, finish
 from codetemper.api import evaluation
-from codetemper.api.demo import budget
 from codetemper.api.models import load_model
 from codetemper.core.records import Estimate, Sampling
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate import suites
+from codetemper.evaluate.suites import budget
 
 HALF = (0.35, 0.65)
 

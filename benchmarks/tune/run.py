@@ -20,11 +20,12 @@ import numpy as np
 
 from benchmarks.figures import Figure, finish
 from codetemper.api import evaluation, treatments
-from codetemper.api.demo import budget, plant_example
+from codetemper.api.demo import plant_example
 from codetemper.api.models import load_model
 from codetemper.core import stats
 from codetemper.core.records import Sampling
 from codetemper.core.workspace import Workspace
+from codetemper.evaluate.suites import budget
 from codetemper.harden.tune import Config
 
 SECURITY = ("world-security-c", "world-security-python")
