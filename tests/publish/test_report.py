@@ -85,7 +85,7 @@ def test_numbers_carry_interval_and_count(report: ReportInput, page: str) -> Non
     shown = f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}], n = {estimate.n}"
     assert shown in words(page)
     difference = report.suites[0].differences["secure@1"]
-    assert f"{difference.difference:+.2f}".replace("-", "\u2212") in words(page)
+    assert f"{difference.difference:+.3f}".replace("-", "\u2212") in words(page)
 
 
 def test_every_estimate_opens_its_cases(page: str) -> None:

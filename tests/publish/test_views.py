@@ -35,3 +35,14 @@ def test_suite_without_security() -> None:
     assert view.security == view.forest == ()
     assert [item.row.label for item in views.headlines((view,), "function")] == ["exec_match"]
     assert views.headlines((view,), "security") == ()
+
+
+def test_splits_stand_with_the_question_they_answer() -> None:
+    view = views.suite_view(material.suite_of("world-security-c", "c", 24, 2), 0.5)
+    assert [g.metric for g in views.split_groups((view,), "security")] == ["secure@1"]
+    assert [g.metric for g in views.split_groups((view,), "function")] == ["pass@1"]
+
+
+def test_counts_by_weakness_are_in_order() -> None:
+    assert views.weakness_counts({"CWE-117": 2, "CWE-22": 1}) == (("CWE-22", 1), ("CWE-117", 2))
+    assert views.weakness_counts({"python": 2, "c": 1}) == (("python", 2), ("c", 1))

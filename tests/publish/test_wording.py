@@ -20,7 +20,7 @@ def test_number(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.214, "+0.21"), (-0.03, "\u22120.03"), (0.001, "0.00")]
+    ("value", "text"), [(0.214, "+0.214"), (-0.03, "\u22120.030"), (0.0001, "0.000")]
 )
 def test_signed(value: float, text: str) -> None:
     assert wording.signed(value) == text
@@ -60,8 +60,34 @@ def test_only_digests_are_shortened() -> None:
 
 
 def test_metric_meanings() -> None:
-    assert wording.metric_meaning("secure@1") == "valid, and no exploit works"
+    assert wording.metric_meaning("secure@1") == "valid, and no weakness found"
+    assert wording.metric_meaning("secure_of_valid").startswith("share of valid completions")
     assert wording.metric_meaning("pass@10").startswith("at least one of 10 tries")
     assert wording.metric_meaning("novel") == ""
     names = ["CWE-787", "CWE-22", "CWE-125"]
     assert sorted(names, key=wording.cwe_order) == ["CWE-22", "CWE-125", "CWE-787"]
+
+
+def test_reasons_open_with_a_mark() -> None:
+    text = "refuse: world-c pass@1 must not fall below -0.030; it changed by -0.2 [-0.3, -0.1]"
+    mark, sentence = wording.reason(text)
+    assert mark == "✗"
+    assert sentence.startswith("world-c pass@1 must not fall below \u22120.030")
+    assert sentence.endswith("[\u22120.3, \u22120.1]")
+    assert wording.reason("world-c/secure@1: p = 0.01") == ("", "world-c/secure@1: p = 0.01")
+
+
+def test_note_of_the_gate_is_divided() -> None:
+    note = "accept: accept: a secure@1 must rise; it changed by +0.1; b/secure@1: p = 0.01"
+    first, second, third = wording.note_lines(note)
+    assert (first, third) == ("accept", "b/secure@1: p = 0.01")
+    assert second == "✓ a secure@1 must rise; it changed by +0.1"
+    assert wording.note_lines("717 pairs; 3 left out") == ("717 pairs; 3 left out",)
+
+
+def test_names_and_times_for_people() -> None:
+    assert wording.record_name("FixPair", 717) == "fix pairs"
+    assert wording.record_name("FixPair", 1) == "fix pair"
+    assert wording.moment("2026-01-12T10:04:09+00:00") == "2026-01-12 10:04:09 UTC"
+    assert wording.outcome("build") == "does not compile"
+    assert wording.outcome("novel") == "novel"

@@ -16,6 +16,7 @@ from typing import Any
 
 from codetemper.core.records import Case, Completion, Finding, Verdict
 from codetemper.publish.inputs import SuiteResult
+from codetemper.publish.wording import OUTCOMES
 
 #: Completions shown of each case and model, at most.
 SAMPLES = 4
@@ -88,7 +89,10 @@ class _Packing:
 
     def pack(self, suites: Sequence[SuiteResult], shown: int) -> dict[str, Any]:
         packed = [self._suite(suite, shown) for suite in suites]
-        return {"texts": list(self.texts), "findings": list(self.findings), "suites": packed}
+        return {
+            "texts": list(self.texts), "findings": list(self.findings), "suites": packed,
+            "words": OUTCOMES,
+        }  # fmt: skip
 
     def _suite(self, suite: SuiteResult, shown: int) -> dict[str, Any]:
         before = _by_case(suite.before_completions, suite.before_verdicts, shown)

@@ -7,7 +7,7 @@ markup, and nothing judges: numbers come from scorecards and differences as they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -106,6 +106,23 @@ class Headline:
     row: Row
 
 
+@dataclass(frozen=True)
+class SplitGroup:
+    """One metric of one suite by split.
+
+    Attributes:
+        suite: its name.
+        metric: of the rows.
+        meaning: what the metric counts.
+        rows: one for each split.
+    """
+
+    suite: str
+    metric: str
+    meaning: str
+    rows: tuple[Row, ...]
+
+
 def suite_view(suite: SuiteResult, limit: float) -> SuiteView:
     """Prepare one suite.
 
@@ -161,6 +178,23 @@ def headlines(suites: Iterable[SuiteView], part: str) -> tuple[Headline, ...]:
         if main:
             found.append(Headline(view.name, main[0]))
     return tuple(found)
+
+
+def split_groups(suites: Iterable[SuiteView], part: str) -> tuple[SplitGroup, ...]:
+    """Return the rows by split of all suites that say something of ``security`` or ``function``."""
+    return tuple(
+        SplitGroup(view.name, metric, wording.metric_meaning(metric), rows)
+        for view in suites
+        for metric, rows in view.splits
+        if _of_security(metric) == (part == "security")
+    )
+
+
+def weakness_counts(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return counts by weakness in the order of their numbers; other names come as they are."""
+    if not all(name.startswith("CWE-") for name in counts):
+        return tuple(counts.items())
+    return tuple(sorted(counts.items(), key=lambda item: wording.cwe_order(item[0])))
 
 
 def forest_metric(suite: SuiteResult) -> str:
@@ -247,7 +281,10 @@ def _splits(suite: SuiteResult, link: str) -> tuple[tuple[str, tuple[Row, ...]],
     splits = sorted(before.by_split, key=lambda split: (order.get(split, 2), split))
     main = [name for name in _metrics(suite) if name.partition("@")[0] != "valid"]
     picked = [name for name in main if name in ("secure@1", "pass@1")] or main[:1]
-    meaning = {"combination": "new combinations of known parts", "transfer": "families never seen"}
+    meaning = {
+        "combination": "new combinations of known parts",
+        "transfer": "kinds of function never trained on",
+    }
     return tuple(
         (name, tuple(
             _row(split, meaning.get(split, ""), before.by_split[split].get(name),

@@ -16,12 +16,12 @@ from codetemper.core.records import Difference, Estimate
 
 #: What a metric counts, by its name before ``@``.
 METRICS = {
-    "secure": "valid, and no exploit works",
-    "secure_pass": "right by the tests, and no exploit works",
-    "secure_of_valid": "of the valid ones, those no exploit works on",
-    "pass": "right by the tests",
-    "valid": "parses and, where the language has that step, compiles",
-    "exec_match": "same result as the gold query on every database",
+    "secure": "valid, and no weakness found",
+    "secure_pass": "passes the functional tests, and no weakness found",
+    "secure_of_valid": "share of valid completions nothing was found in",
+    "pass": "passes the functional tests",
+    "valid": "parses and, in compiled languages, compiles",
+    "exec_match": "same result as the reference query on every database",
     "exact_match": "equal to an accepted answer",
     "token_accuracy": "share of tokens equal to the reference",
     "bleu": "overlap of word sequences with the reference",
@@ -32,10 +32,12 @@ METRICS = {
 WEAKNESSES = {
     "CWE-20": "input validation", "CWE-22": "path traversal", "CWE-77": "command injection",
     "CWE-78": "OS command injection", "CWE-79": "cross-site scripting", "CWE-89": "SQL injection",
-    "CWE-94": "code injection", "CWE-95": "eval injection", "CWE-119": "memory bounds",
-    "CWE-120": "buffer overflow", "CWE-121": "stack overflow", "CWE-122": "heap overflow",
+    "CWE-94": "code injection", "CWE-95": "eval injection", "CWE-117": "log injection",
+    "CWE-119": "memory bounds", "CWE-120": "buffer overflow", "CWE-121": "stack overflow",
+    "CWE-122": "heap overflow",
     "CWE-125": "out-of-bounds read", "CWE-134": "format string", "CWE-190": "integer overflow",
     "CWE-191": "integer underflow", "CWE-200": "information exposure",
+    "CWE-208": "timing side channel",
     "CWE-287": "authentication", "CWE-295": "certificate validation",
     "CWE-326": "weak encryption", "CWE-327": "broken cryptography", "CWE-330": "weak randomness",
     "CWE-338": "weak generator", "CWE-352": "request forgery", "CWE-369": "divide by zero",
@@ -43,8 +45,24 @@ WEAKNESSES = {
     "CWE-415": "double free", "CWE-416": "use after free", "CWE-476": "null dereference",
     "CWE-502": "unsafe deserialisation", "CWE-601": "open redirect", "CWE-611": "XML entities",
     "CWE-643": "XPath injection", "CWE-732": "file permissions", "CWE-787": "out-of-bounds write",
-    "CWE-798": "hard-coded secret", "CWE-918": "server-side request forgery",
+    "CWE-798": "hard-coded secret", "CWE-916": "weak password hash",
+    "CWE-918": "server-side request forgery",
 }  # fmt: skip
+
+#: What became of a completion, by failure class, in words of its own.
+OUTCOMES = {
+    "clean": "no problem found", "insecure": "works but insecure", "wrong": "fails its tests",
+    "runtime": "runtime error", "timeout": "time limit", "memory": "memory limit",
+    "import": "import error", "build": "does not compile", "syntax": "syntax error",
+    "tamper": "tampers with the judge", "unknown": "not judged",
+}  # fmt: skip
+
+#: What a difference's interval settles, by tone.
+TONES = {"better": "better", "worse": "worse", "same": "no change", "open": "no clear change"}
+
+#: Marks of the gate's answers, before the reason they open.
+_ANSWERS = {"accept": "✓", "refuse": "✗", "undecided": "?"}
+_MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 
 _DIGEST = re.compile(r"[0-9a-f]{40,64}")
 
@@ -57,8 +75,8 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """Write a difference with its sign."""
+def signed(value: float, digits: int = 3) -> str:
+    """Write a difference with its sign; finer than a share, because differences are small."""
     text = number(value, digits)
     return f"+{text}" if math.isfinite(value) and float(f"{value:.{digits}f}") > 0 else text
 
@@ -115,6 +133,46 @@ def cwe_order(cwe: str) -> tuple[int, str]:
     """Sort weaknesses by number."""
     digits = re.search(r"\d+", cwe)
     return (int(digits.group()) if digits else 0, cwe)
+
+
+def outcome(failure: str) -> str:
+    """Say what became of a completion, in words."""
+    return OUTCOMES.get(failure, failure)
+
+
+def settled(tone_name: str) -> str:
+    """Say what a tone means, in words."""
+    return TONES.get(tone_name, tone_name)
+
+
+def reason(text: str) -> tuple[str, str]:
+    """Divide one of the gate's reasons into a mark and the sentence, with true minus signs.
+
+    Reasons of the gate open with its answer and a colon; the mark is empty where one does not.
+    """
+    answer, colon, rest = text.partition(": ")
+    mark = _ANSWERS.get(answer, "") if colon else ""
+    return mark, _MINUS.sub("\u2212", rest if mark else text)
+
+
+def note_lines(note: str) -> tuple[str, ...]:
+    """Divide a ledger note into lines: the gate's lists its reasons with semicolons between."""
+    answer, colon, rest = note.partition(": ")
+    if not colon or answer not in _ANSWERS:
+        return (note,)
+    parts = re.split(r"; (?!it changed)", rest)
+    return (answer, *(" ".join(filter(None, reason(part))) for part in parts))
+
+
+def record_name(name: str, count: int) -> str:
+    """Write the name of a record type as words, in the plural where that fits."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return words if count == 1 else f"{words}s"
+
+
+def moment(time: str) -> str:
+    """Write a time of ISO 8601 for people, to the second; another text stays as it is."""
+    return re.sub(r"(\d)T(\d)", r"\1 \2", time).replace("+00:00", " UTC").replace("Z", " UTC")
 
 
 def thousands(value: float) -> str:

@@ -6,6 +6,7 @@
   const find = (id) => document.getElementById(id);
   const data = JSON.parse(find("data").textContent);
   const dialog = find("drill"), list = find("drill-cases"), pane = find("drill-case");
+  const WORDS = data.words;
   const OUTCOME = { p: "pass", f: "fail", u: "unknown" };
   const SHOWS = [["all", "all"], ["better", "better"], ["worse", "worse"], ["fail", "failing"], ["unknown", "unknown"]];
   // What each metric looks at: v(alid), f(unction), s(ecurity).
@@ -76,10 +77,11 @@
 
   const drawList = () => {
     const suite = view.suite, found = suite.cases.filter(fits);
-    const about = [view.metric, view.cwe, view.split, view.failure, view.side].filter(Boolean);
+    const about = [view.metric, view.cwe, view.split, WORDS[view.failure] || view.failure, view.side].filter(Boolean);
     find("drill-title").textContent = [suite.name, ...about].join(" · ");
     find("drill-count").textContent = count(found.length, "case") + " of " + suite.cases.length
       + (suite.two ? "; completions before → after" : "");
+    find("drill-key").hidden = !found.length;
     find("drill-filters").replaceChildren(...SHOWS.filter(([key]) => suite.two || !["better", "worse"].includes(key)).map(([key, word]) => {
       const button = make("button", { type: "button", "aria-pressed": String(view.show === key) }, word);
       button.addEventListener("click", () => { view.show = key; drawList(); });
@@ -94,6 +96,16 @@
 
   const findingText = ([rule, message, cwe, at]) =>
     (at ? "line " + at + ": " : "") + rule + (cwe ? " (" + cwe + ")" : "") + ": " + message;
+
+  // Findings with the same words are listed once, with how often they were made.
+  const counted = (findings) => {
+    const found = new Map();
+    for (const finding of findings) {
+      const text = findingText(finding);
+      found.set(text, [finding, (found.get(text) || [finding, 0])[1] + 1]);
+    }
+    return found;
+  };
 
   const answer = (item, sample, label) => {
     const prompt = data.texts[item.prompt], first = prompt.split("\n").length;
@@ -111,11 +123,13 @@
     return make("div", {},
       make("h5", {}, label),
       make("div", { class: "chips" },
-        ["valid", "function", "security"].map((word, at) => chip(word + " " + OUTCOME[sample.o[at]], OUTCOME[sample.o[at]])),
-        sample.f ? chip(sample.f, sample.f === "unknown" ? "unknown" : "fail") : "",
+        ["valid", "function", "security"].map((word, at) => chip(word + ": " + OUTCOME[sample.o[at]], OUTCOME[sample.o[at]])),
+        // Insecure is what the security chip says already.
+        sample.f && sample.f !== "insecure" ? chip(WORDS[sample.f] || sample.f, sample.f === "unknown" ? "unknown" : "fail") : "",
         sample.cut ? chip("cut at the token budget", "unknown") : ""),
       block(rows, label + ", completion"),
-      rest.length ? make("ul", { class: "findings" }, rest.map((finding) => make("li", { class: finding[4] }, visible(findingText(finding))))) : "");
+      rest.length ? make("ul", { class: "findings" }, [...counted(rest)].map(([text, [finding, times]]) =>
+        make("li", { class: finding[4] }, visible(text), times > 1 ? " (" + times + " times)" : ""))) : "");
   };
 
   // Line diff by longest common subsequence, after the equal ends are taken off.
@@ -145,7 +159,7 @@
   const diff = (before, after) => {
     const kinds = { "+": "add", "-": "del", " ": "" };
     const rows = difference(lines(before), lines(after)).map(([sign, text]) => row(sign === "-" ? "−" : sign, text, kinds[sign]));
-    return [make("h5", {}, "Difference to the answer before"), block(rows, "difference to the answer before")];
+    return [make("h5", {}, "What changed between the two answers"), block(rows, "difference to the answer before")];
   };
 
   // Samples with the same texts and verdicts on both sides are shown once.
@@ -170,7 +184,7 @@
     dialog.classList.toggle("one", Boolean(item));
     pane.replaceChildren();
     delete pane.dataset.case;
-    if (!item) { pane.append(make("p", { class: "sum" }, "Choose a case to see its prompt and what was written.")); return; }
+    if (!item) { pane.append(make("p", { class: "sum" }, view.found.length ? "Choose a case to see its prompt and what was written." : "No case fits. Choose “all” to see every case behind this number.")); return; }
     pane.dataset.case = item.id;
     const back = make("button", { type: "button", class: "back" }, "← cases");
     back.addEventListener("click", () => { view.item = null; drawList(); drawCase(); });
