@@ -38,6 +38,7 @@ def shape(text: str) -> list[str]:
     for line in text.splitlines():
         line = re.sub(r"\b(tune|mine|eval)-[0-9a-f]{12}\b", "ID", line)
         line = re.sub(r"(/[\w.-]+)+/", "PATH/", line)
+        line = re.sub(r"<\.\d+", "N", line)
         line = re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e-?\d+)?", "N", line)
         line = re.sub(r"\b(accept|refuse|undecided)\b", "ANSWER", line)
         if line.strip():
