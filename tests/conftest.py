@@ -10,6 +10,8 @@ import pytest
 
 # Set before any test imports a library that reads them: tests never look at the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Two test workers with two threads each wait for one another longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 

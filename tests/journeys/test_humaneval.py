@@ -27,4 +27,5 @@ def test_canonical_solutions_pass_and_stubs_fail(cli: Cli, tmp_path: Path) -> No
     assert answer.document["cases"] == 164
     assert answer.document["samples"] == 2
     assert answer.document["metrics"]["pass@1"]["value"] == pytest.approx(0.5, abs=1e-9)
-    assert answer.document["failures"]["wrong"] + answer.document["failures"]["runtime"] == 164
+    assert sum(answer.document["failures"].values()) == 164
+    assert answer.document["failures"]["wrong"] > 100, "a failed assertion is a wrong answer"

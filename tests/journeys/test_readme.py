@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The terminal session that opens the README is real: the same commands print the same lines.
 
-The demonstration is run on fewer cases than the README's, so numbers, ids, times and the gate's
-words may differ; everything else must be there, line by line.
+The demonstration is run on fewer cases and steps than the README's, so numbers, ids, times and the
+gate's words may differ; everything else must be there, line by line.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from codetemper.cli import screen
 from tests.journeys.conftest import Cli
 
 README = Path(__file__).parents[2] / "README.md"
@@ -50,7 +51,8 @@ def test_the_session_is_what_happens(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("CODETEMPER_DEMO_EPOCHS", "0.1")
+    monkeypatch.setattr(screen.out, "width", 200)
     patch = ""
     for words, printed in session():
         words = [re.sub(r"tune-[0-9a-f]{12}", patch, word) for word in words]

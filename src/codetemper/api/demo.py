@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from codetemper.api import evaluation, reporting, treatments
 from codetemper.api.models import SEEDLING, load_model
 from codetemper.api.runs import Run
@@ -45,6 +47,8 @@ class DemoConfig(Record):
     """Cases per suite; all where None."""
     seed: int = 0
     """Seed of sampling and training."""
+    epochs: float = Field(default=3.0, gt=0)
+    """Passes over the fix pairs while tuning."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def demo(
     corpus = treatments.mine(workspace, [example], on_event=on_event).card
     step("tune a LoRA patch on the fixed side")
     patch = treatments.tune(
-        workspace, "seedling", corpus.id, _tune_config(config.seed), on_event=on_event
+        workspace, "seedling", corpus.id, _tune_config(config), on_event=on_event
     )
     after = measure(f"seedling+{patch.id}")
     step("gate")
@@ -171,7 +175,8 @@ def demo(
     return Demonstrated(before, after, corpus, patch, decision, page.path, time.monotonic() - start)
 
 
-def _tune_config(seed: int) -> object:
+def _tune_config(config: DemoConfig) -> object:
+    # Imported when needed: this is what pulls torch in.
     from codetemper.harden.tune import Config
 
-    return Config(seed=seed)
+    return Config(seed=config.seed, epochs=config.epochs)

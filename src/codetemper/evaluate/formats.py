@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import textwrap
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -77,8 +78,18 @@ def read_lines(path: Path) -> list[str]:
         ) from error
 
 
-def _assert_check(code: str) -> list[dict[str, Any]]:
-    return [{"name": "tests", "kind": "function", "code": f"{code}\nresult = True", "expect": True}]
+def _assert_check(before: str, asserting: str) -> list[dict[str, Any]]:
+    """Return a check of assert-style tests: a failed assertion is wrong, other errors are errors.
+
+    Args:
+        before: definitions the tests need.
+        asserting: statements that assert.
+    """
+    code = (
+        f"{before}\ntry:\n{textwrap.indent(asserting, '    ')}\n    result = True\n"
+        "except AssertionError:\n    result = False\n"
+    )
+    return [{"name": "tests", "kind": "function", "code": code, "expect": True}]
 
 
 def _humaneval(row: dict[str, Any]) -> Case:
@@ -87,7 +98,7 @@ def _humaneval(row: dict[str, Any]) -> Case:
         prompt=row["prompt"],
         language="python",
         judge="execution",
-        spec={"setup": "", "checks": _assert_check(f"{row['test']}\ncheck({row['entry_point']})")},
+        spec={"setup": "", "checks": _assert_check(row["test"], f"check({row['entry_point']})")},
         stop=_STOPS,
         reference=row.get("canonical_solution"),
         family=row["task_id"],
@@ -95,15 +106,14 @@ def _humaneval(row: dict[str, Any]) -> Case:
 
 
 def _mbpp(row: dict[str, Any]) -> Case:
-    tests = "\n".join([*row.get("test_imports", []), row.get("test_setup_code", "")])
-    tests += "\n" + "\n".join(row["test_list"])
+    before = "\n".join([*row.get("test_imports", []), row.get("test_setup_code", "")])
     text = row.get("text") or row["prompt"]
     return Case(
         id=f"mbpp/{row['task_id']}",
         prompt=f'"""\n{text}\n{row["test_list"][0]}\n"""\n',
         language="python",
         judge="execution",
-        spec={"setup": "", "checks": _assert_check(tests)},
+        spec={"setup": "", "checks": _assert_check(before, "\n".join(row["test_list"]))},
         stop=('\n"""', "\nif __name__", "\nprint(", "\nassert", "\n```"),
         reference=row.get("code"),
         family=str(row["task_id"]),
