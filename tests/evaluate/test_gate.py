@@ -59,6 +59,15 @@ def test_unlike_cases_are_not_compared() -> None:
         gate.compare(BASE, card([1.0] * 4, [1.0] * 4, digest="t"))
 
 
+@pytest.mark.parametrize("change", [{"temperature": 0.2}, {"top_p": 0.9}])
+def test_unlike_sampling_is_not_compared(change: dict[str, float]) -> None:
+    other = BASE.model_copy(update={"sampling": Sampling(n=4, **change)})
+    with pytest.raises(UsageError, match="cannot be compared"):
+        gate.compare(BASE, other)
+    more = BASE.model_copy(update={"sampling": Sampling(n=9, seed=3)})
+    assert gate.compare(BASE, more)["pass@1"].difference == 0
+
+
 def test_a_gate_without_security_is_refused() -> None:
     plain = BASE.model_copy(update={"per_case": {"pass@1": BASE.per_case["pass@1"]}})
     with pytest.raises(UsageError, match="measures security"):

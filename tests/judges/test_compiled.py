@@ -144,7 +144,7 @@ def test_source_that_speaks_to_the_sanitizers_is_not_believed(text: str) -> None
         '  return open("/usr/planted", O_CREAT | O_WRONLY, 0644) >= 0;\n}\n',
         '  return open("../build/program", O_WRONLY) >= 0 || unlink("../build/program") == 0;\n}\n',
         '  return open("/proc/1/mem", O_RDWR) >= 0 || open("/proc/1/environ", O_RDONLY) >= 0;\n}\n',
-        '  return open("/etc/shadow", O_RDONLY) >= 0 || open("/root/.bashrc", 0) >= 0;\n}\n',
+        '  return open("/etc/shadow", O_RDONLY) >= 0 || open("/etc/gshadow", 0) >= 0;\n}\n',
         "  struct sockaddr_in a = {AF_INET, htons(22), {htonl(0x7f000001)}};\n"
         "  int s = socket(AF_INET, SOCK_STREAM, 0);\n"
         "  return connect(s, (struct sockaddr *) &a, sizeof a) == 0;\n}\n",

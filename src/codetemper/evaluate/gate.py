@@ -35,7 +35,8 @@ def compare(before: Scorecard, after: Scorecard) -> dict[str, Difference]:
     """Return the paired difference of every metric that both scorecards have.
 
     Raises:
-        UsageError: the scorecards are of different suites or cases.
+        UsageError: the scorecards are of different suites or cases, or their completions were
+            drawn in different ways.
         CannotKnowError: they share no metric with a value.
     """
     if before.suite_digest != after.suite_digest:
@@ -44,6 +45,14 @@ def compare(before: Scorecard, after: Scorecard) -> dict[str, Difference]:
             why="they were made on different cases, so nothing can be paired",
             mend="evaluate both models on the same suite with the same --limit and --seed",
         )
+    for name in ("temperature", "top_p"):
+        ours, theirs = getattr(before.sampling, name), getattr(after.sampling, name)
+        if ours != theirs:
+            raise UsageError(
+                f"these scorecards of '{before.suite}' cannot be compared",
+                why=f"their completions were drawn with {name} {ours:g} and {theirs:g}",
+                mend="evaluate both models with the same sampling",
+            )
     found: dict[str, Difference] = {}
     for metric, old in before.per_case.items():
         new = after.per_case.get(metric, {})
