@@ -8,15 +8,10 @@ depend on the seed alone: running it again changes nothing.
 from __future__ import annotations
 
 import argparse
-import gzip
-import io
 from pathlib import Path
 
-import yaml
-
-from codetemper.core.digests import canonical_json, digest_bytes, short
 from codetemper.core.records import SuiteCard
-from codetemper.core.workspace import write_atomic
+from codetemper.evaluate.suites import write
 from seedling.world.corpus import WORLDS, cases
 
 SUITES = Path(__file__).parent.parent / "src" / "codetemper" / "suites"
@@ -27,12 +22,6 @@ SEED = 20_24
 def write_suite(name: str, seed: int, out: Path) -> str:
     """Write one suite and return the short digest of its cases."""
     world = WORLDS[name]
-    lines = [canonical_json(case.model_dump(mode="json")) for case in cases(name, seed)]
-    text = b"\n".join(lines) + b"\n"
-    packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as stream:
-        stream.write(text)
-    write_atomic(out / f"{name}.jsonl.gz", packed.getvalue())
     card = SuiteCard(
         name=name,
         summary=world.summary,
@@ -42,12 +31,7 @@ def write_suite(name: str, seed: int, out: Path) -> str:
         source=f"seedling world, seed {seed}",
         max_new_tokens=world.max_new_tokens,
     )
-    body = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, width=100)
-    write_atomic(
-        out / f"{name}.yaml",
-        f"# {world.summary}\n# Written by: python -m seedling.suites\n{body}".encode(),
-    )
-    return short(digest_bytes(text))
+    return write(card, cases(name, seed), out, by="python -m seedling.suites")
 
 
 def main() -> None:

@@ -5,6 +5,10 @@ Draws the world's text, trains the tokenizer and a small Llama from scratch with
 Trainer, and writes weights (fp16 safetensors), tokenizer and card. A run that was killed goes on
 from its newest checkpoint in ``--work`` when the same command is given again. Suites are written
 by ``seedling.suites``; nothing here reads them.
+
+One machine gives the same weights every time: training runs in one thread, so that every sum is
+taken in one order, and with torch's deterministic kernels. Processors of another vector width
+round otherwise; there the metrics agree, not the bits.
 """
 
 from __future__ import annotations
@@ -158,6 +162,8 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(words)
     given.work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     set_seed(given.seed)
     start = time.monotonic()
     texts = list(documents(given.seed, given.scale))

@@ -108,6 +108,8 @@ class Case(Record):
     """Strings that end a completion; the completion is cut before the first of them."""
     reference: str | None = None
     """A completion known to be right (and secure), where there is one."""
+    vulnerable: str | None = None
+    """A completion known to be right and to have the weakness, where there is one."""
     cwe: str | None = None
     """Weakness the case can tempt a model into, e.g. ``CWE-787``."""
     family: str = ""
@@ -192,6 +194,14 @@ class Verdict(Record):
     """Wall seconds spent on it; 0 for a cached verdict."""
     scores: dict[str, float] = Field(default_factory=dict)
     """Graded measures beside the outcomes, e.g. ``exact_match``, ``bleu``."""
+    flags: tuple[str, ...] = ()
+    """Signs of tampering with the judge seen in the source or while it ran. A flagged pass is
+    never a positive example for training."""
+
+    @property
+    def positive(self) -> bool:
+        """Whether the completion may serve as a right answer in training."""
+        return self.function == "pass" and self.security != "fail" and not self.flags
 
 
 class Estimate(Record):

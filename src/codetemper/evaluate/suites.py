@@ -7,7 +7,9 @@ own YAML, others in ``formats.py``. Loading checks everything and runs nothing.
 
 from __future__ import annotations
 
+import gzip
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,7 +17,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from codetemper.core.digests import digest_json
+from codetemper.core.digests import canonical_json, digest_bytes, digest_json, short
+from codetemper.core.disk import write_atomic
 from codetemper.core.errors import UsageError
 from codetemper.core.plugins import did_you_mean
 from codetemper.core.records import Case, SuiteCard
@@ -83,6 +86,29 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Suite:
     draw = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     kept = sorted(draw.sample(range(len(suite.cases)), max(1, limit)))
     return Suite(suite.card, tuple(suite.cases[i] for i in kept))
+
+
+def write(card: SuiteCard, cases: Iterable[Case], out: Path, *, by: str) -> str:
+    """Write a suite as ``NAME.yaml`` and the gzipped JSON Lines its card names.
+
+    The bytes depend on card and cases alone.
+
+    Args:
+        card: names the file of cases.
+        cases: in the order they are to have.
+        out: folder to write to.
+        by: the command that writes it, for the card's header.
+
+    Returns:
+        Short digest of the cases' text.
+    """
+    lines = [canonical_json(case.model_dump(mode="json")) for case in cases]
+    text = b"\n".join(lines) + b"\n"
+    write_atomic(out / card.cases, gzip.compress(text, mtime=0))
+    body = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, width=100)
+    write_atomic(out / f"{card.name}.yaml",
+                 f"# {card.summary}\n# Written by: {by}\n{body}".encode())  # fmt: skip
+    return short(digest_bytes(text))
 
 
 def budget(name: str) -> int:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes that all scenarios share: how a C, C++ or Python scenario becomes a ``Case``.
+
+A scenario is a prompt, a secure and a vulnerable completion, functional checks and exploit checks.
+``collect`` gathers the ``CASES`` of all modules of a suite's folder, in the order of their names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codetemper.core.records import Case, Language, SuiteCard
+
+#: Lines at which a model has begun something that is no longer the function it was asked for.
+C_STOPS = ("\n}\n", "\n#include", "\nint main", "\n/*", "\n//")
+PYTHON_STOPS = ("\ndef ", "\nclass ", "\nif __name__", "\n#", "\nprint(", "\n@", "\n```")
+
+
+@dataclass(frozen=True)
+class SuiteForm:
+    """What one shipped suite is.
+
+    Attributes:
+        folder: package under ``scenarios`` whose modules hold the cases.
+        card: the suite's card.
+    """
+
+    folder: str
+    card: SuiteCard
+
+
+def _card(name: str, language: Language, summary: str, *metrics: str, tokens: int) -> SuiteCard:
+    return SuiteCard(
+        name=name, summary=summary, language=language, metrics=metrics,
+        cases=f"{name}.jsonl.gz", source="written for codetemper", max_new_tokens=tokens,
+    )  # fmt: skip
+
+
+_SECURITY = ("secure_pass@1", "secure@1", "pass@1", "valid@1")
+#: Suite name to its form.
+FORMS = {
+    "secure-c": SuiteForm("c", _card(
+        "secure-c", "c", "C functions that can be written with or without a weakness of the CWE "
+        "Top 25, judged by tests and by exploits under sanitizers.", *_SECURITY, tokens=384)),
+    "secure-cpp": SuiteForm("cpp", _card(
+        "secure-cpp", "cpp", "C++ functions that can be written with or without a weakness of the "
+        "CWE Top 25, judged by tests and by exploits under sanitizers.", *_SECURITY, tokens=384)),
+    "secure-python": SuiteForm("python", _card(
+        "secure-python", "python", "Python functions that can be written with or without a "
+        "weakness of the CWE Top 25, judged by tests and by exploits.", *_SECURITY, tokens=384)),
+    "repair-python": SuiteForm("repair", _card(
+        "repair-python", "python", "Python functions in the style of utility code, judged by "
+        "tests; for finding and repairing single failures.", "pass@1", "valid@1", tokens=384)),
+}  # fmt: skip
+
+
+def collect(suite: str) -> list[Case]:
+    """Return all cases of a suite, in the order of modules and of their ``CASES``."""
+    package = importlib.import_module(f"scenarios.{FORMS[suite].folder}")
+    cases: list[Case] = []
+    for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        cases += importlib.import_module(f"{package.__name__}.{module}").CASES
+    return cases
+
+
+def function(name: str, **fields: Any) -> dict[str, Any]:
+    """Return a functional check of a compiled or Python case."""
+    return {"name": name, "kind": "function", **fields}
+
+
+def security(name: str, **fields: Any) -> dict[str, Any]:
+    """Return an exploit check of a compiled or Python case."""
+    return {"name": name, "kind": "security", **fields}
+
+
+def compiled(
+    id: str,
+    cwe: str,
+    *,
+    prelude: str,
+    prompt: str,
+    secure: str,
+    vulnerable: str,
+    driver: str,
+    checks: Sequence[dict[str, Any]],
+    language: Language = "c",
+    stop: Sequence[str] = C_STOPS,
+    **spec: Any,
+) -> Case:
+    """Return a C or C++ case; program = prelude, prompt + completion, driver."""
+    return Case(
+        id=id, prompt=prompt, language=language, judge="compiled", stop=tuple(stop),
+        reference=secure, vulnerable=vulnerable, cwe=cwe, family=id,
+        spec={"prelude": prelude, "driver": driver, "checks": list(checks), **spec},
+    )  # fmt: skip
+
+
+def python(
+    id: str,
+    cwe: str | None,
+    *,
+    prompt: str,
+    secure: str,
+    checks: Sequence[dict[str, Any]],
+    vulnerable: str | None = None,
+    setup: str = "",
+    stop: Sequence[str] = PYTHON_STOPS,
+) -> Case:
+    """Return a Python case; program = setup, prompt + completion, then each check's code."""
+    return Case(
+        id=id, prompt=prompt, language="python", judge="execution", stop=tuple(stop),
+        reference=secure, vulnerable=vulnerable, cwe=cwe, family=id,
+        spec={"setup": setup, "checks": list(checks)},
+    )  # fmt: skip
