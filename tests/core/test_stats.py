@@ -12,11 +12,14 @@ from scipy.stats import binomtest, permutation_test
 
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.stats import (
+    LOOKS,
     cluster_bootstrap,
+    detectable,
     holm,
     mcnemar_exact,
     paired_bootstrap,
     pass_at_k,
+    spend,
     wilson,
 )
 
@@ -174,3 +177,83 @@ def test_holm_only_raises_and_keeps_order(pvalues: dict[str, float]) -> None:
     assert all(pvalues[name] <= adjusted[name] <= 1 for name in pvalues)
     ranked = sorted(pvalues, key=lambda name: pvalues[name])
     assert all(adjusted[a] <= adjusted[b] for a, b in itertools.pairwise(ranked))
+
+
+def test_greedy_answers_are_compared_by_mcnemar() -> None:
+    before = np.array([1.0] * 5 + [0.0] * 20 + [1.0] * 75)
+    after = np.array([0.0] * 5 + [1.0] * 20 + [1.0] * 75)
+    found = paired_bootstrap(before, after)
+    assert found.p == pytest.approx(binomtest(5, 25).pvalue)
+    assert found.p == mcnemar_exact(5, 20)
+
+
+def test_families_are_resampled_whole() -> None:
+    random = np.random.default_rng(3)
+    families = [f"f{i // 10}" for i in range(200)]
+    skill = np.repeat(random.beta(0.5, 0.5, 20), 10)
+    values = random.binomial(4, skill) / 4
+    by_case, by_family = cluster_bootstrap(values), cluster_bootstrap(values, clusters=families)
+    assert by_family.value == pytest.approx(by_case.value)
+    assert by_family.n == 20
+    assert by_family.high - by_family.low > 1.5 * (by_case.high - by_case.low)
+    shift = np.repeat(random.normal(0, 0.2, 20), 10)
+    narrow = paired_bootstrap(values, values + shift)
+    wide = paired_bootstrap(values, values + shift, clusters=families)
+    assert wide.difference == pytest.approx(narrow.difference)
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert wide.n == 20
+    assert wide.p > narrow.p
+
+
+def test_a_ratio_of_families_is_the_ratio_of_cases() -> None:
+    values, weights = [0.5, 1.0, 0.0, 0.25], [2, 1, 0, 4]
+    families = ["a", "a", "b", "b"]
+    plain = cluster_bootstrap(values, weights)
+    grouped = cluster_bootstrap(values, weights, clusters=families)
+    assert grouped.value == pytest.approx(plain.value)
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+def test_the_detectable_difference_is_seen_four_times_in_five(levels: int) -> None:
+    """Simulated: models that differ by just that much, on 150 cases of one or four samples."""
+    random = np.random.default_rng(11)
+    samples = levels - 1
+    quiet = [_two_models(random, 150, samples, 0.0) for _ in range(20)]
+    told = float(np.mean([paired_bootstrap(*pair, draws=10).detectable for pair in quiet]))
+    seen = [
+        paired_bootstrap(*_two_models(random, 150, samples, told), draws=400).p <= 0.05
+        for _ in range(200)
+    ]
+    assert 0.65 <= np.mean(seen) <= 0.9
+
+
+def _two_models(
+    random: np.random.Generator, n: int, samples: int, gain: float
+) -> tuple[np.ndarray, np.ndarray]:
+    skill = random.uniform(0.2, 0.5, size=n)
+    return (
+        random.binomial(samples, skill) / samples,
+        random.binomial(samples, skill + gain) / samples,
+    )
+
+
+def test_no_discordant_case_is_no_proof_of_equality() -> None:
+    ones = np.ones(100)
+    assert paired_bootstrap(ones, ones).detectable == pytest.approx(0.0791)
+    assert cluster_bootstrap(ones).detectable == pytest.approx(0.0791)
+    assert detectable(0.5, 100) == pytest.approx(2.8016 * 0.05, rel=1e-3)
+    assert detectable(9.0, 1) == 1.0
+
+
+def test_later_looks_ask_for_more() -> None:
+    levels = [spend(look) for look in range(1, LOOKS + 1)]
+    assert levels[:3] == pytest.approx([0.95, 0.975, 0.9875])
+    assert sum((1 - level) / 2 for level in levels) < 0.05
+    with pytest.raises(CannotKnowError, match="looked at 8 times"):
+        spend(LOOKS + 1)
+    values = np.random.default_rng(0).normal(0.1, 1, 200)
+    widths = [
+        (d := paired_bootstrap(np.zeros(200), values, level=level)).high - d.low for level in levels
+    ]
+    assert widths == sorted(widths)
+    assert widths[3] > 1.2 * widths[0]

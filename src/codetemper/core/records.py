@@ -215,6 +215,11 @@ class Estimate(Record):
     """Upper end of the 95 % interval."""
     n: int
     """Independent units behind it (cases, i.e. clusters)."""
+    unknown: float = 0.0
+    """Share of the samples behind it whose outcome is unknown; they count as not good."""
+    detectable: float | None = None
+    """Least difference to another model on as many cases that a paired test would see with
+    power 0.8 if the two models erred independently; like models are told apart sooner."""
 
 
 class Scorecard(Record):
@@ -242,8 +247,14 @@ class Scorecard(Record):
     """Completions by failure class."""
     unknown: int = 0
     """Completions with at least one unknown outcome that a metric needed."""
+    flagged: int = 0
+    """Completions with signs of tampering with the judge."""
+    unqualified: tuple[str, ...] = ()
+    """Weaknesses for which no security metric is reported: no qualified judge can speak of them."""
     per_case: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Metric by case id, the basis of every paired comparison."""
+    families: dict[str, str] = Field(default_factory=dict)
+    """Family by case id, where families group cases; the clusters of ``--cluster family``."""
     sampling: Sampling
     """How the completions were drawn."""
     sandbox: str = "bwrap"
@@ -260,13 +271,21 @@ class Difference(Record):
     difference: float
     """after - before."""
     low: float
-    """Lower end of the 95 % paired cluster-bootstrap interval of the difference."""
+    """Lower end of the paired cluster-bootstrap interval of the difference."""
     high: float
     """Upper end."""
     p: float
     """Two-sided p-value of the paired test."""
     n: int
-    """Cases compared."""
+    """Cases compared, or families where those are the clusters."""
+    detectable: float | None = None
+    """Least difference these cases would have shown with power 0.8."""
+    unknown_before: float = 0.0
+    """Share of the first scorecard's samples whose outcome is unknown."""
+    unknown_after: float = 0.0
+    """Share of the second's."""
+    level: float = 0.95
+    """Confidence level of the interval; higher at later looks at one suite."""
 
 
 class Decision(Record):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Difference, Estimate
@@ -25,6 +25,13 @@ Values = Sequence[float] | npt.NDArray[Any]
 
 #: Up to this many unequal cases the sign-flip test enumerates all sign patterns (2^12 = 4096).
 EXACT_SIGN_FLIPS = 12
+#: Power at which a difference counts as visible.
+POWER = 0.8
+#: Expected discordant pairs at which McNemar's exact test reaches that power when all of them point
+#: one way: it needs six, and a Poisson count of mean 7.91 is six or more four times in five.
+_DISCORDANT = 7.91
+#: Looks at one suite after which no error is left to spend.
+LOOKS = 8
 #: Numbers drawn at once, which bounds the memory of a bootstrap to about 32 MiB.
 _BLOCK = 1 << 21
 
@@ -63,7 +70,11 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def cluster_bootstrap(
-    per_case: Values, weights: Values | None = None, seed: int = 0, draws: int = 4000
+    per_case: Values,
+    weights: Values | None = None,
+    seed: int = 0,
+    draws: int = 4000,
+    clusters: Sequence[str] | None = None,
 ) -> Estimate:
     """Estimate a mean over cases, or a ratio metric, with its 95 % percentile interval.
 
@@ -77,9 +88,10 @@ def cluster_bootstrap(
             e.g. the number of valid samples under "secure among the valid".
         seed: seed of the resampling.
         draws: bootstrap draws.
+        clusters: name of each case's cluster, to resample whole clusters of cases.
 
     Returns:
-        The estimate; ``n`` is the number of cases that count.
+        The estimate; ``n`` is the number of cases (or clusters) that count.
 
     Raises:
         CannotKnowError: no case counts.
@@ -87,9 +99,10 @@ def cluster_bootstrap(
     """
     values, weight = _values(per_case), _weights(weights, len(per_case))
     kept = ~np.isnan(values) & (weight > 0)
-    values, weight = values[kept], weight[kept]
-    if not len(values):
+    if not kept.any():
         raise _no_cases()
+    groups = None if clusters is None else np.asarray(clusters)[kept]
+    values, weight = _gathered(values[kept], weight[kept], groups)
     point = _ratio(values, weight)
     if np.all(values == values[0]) and values[0] in (0.0, 1.0):
         low, high = wilson(int(values.sum()), len(values))
@@ -98,7 +111,10 @@ def cluster_bootstrap(
             [_ratio_rows(values, weight, rows) for rows in _resamples(len(values), seed, draws)]
         )
         low, high = np.quantile(drawn, (0.025, 0.975))
-    return Estimate(value=point, low=float(low), high=float(high), n=len(values))
+    share = weight / weight.mean()
+    spread = math.sqrt(2) * _spread((values - point) * share)
+    seen = _detectable(spread, len(values), binary=_binary(values))
+    return Estimate(value=point, low=float(low), high=float(high), n=len(values), detectable=seen)
 
 
 def mcnemar_exact(b: int, c: int) -> float:
@@ -118,13 +134,16 @@ def paired_bootstrap(
     after_weights: Values | None = None,
     seed: int = 0,
     draws: int = 4000,
+    clusters: Sequence[str] | None = None,
+    level: float = 0.95,
 ) -> Difference:
     """Compare two models on the same cases, in the same order.
 
     The interval is the percentile interval of after - before when whole cases are resampled, the
-    two models together. Without weights the p-value is that of a sign-flip permutation test on the
-    differences by case (exact up to twelve unequal cases, else ``draws`` random patterns); with
-    weights, where one case has no difference of its own, it is the bootstrap's.
+    two models together. Where every case is 0 or 1 the p-value is McNemar's exact one; otherwise,
+    without weights, that of a sign-flip permutation test on the differences by case (exact up to
+    twelve unequal cases, else ``draws`` random patterns); with weights, where one case has no
+    difference of its own, it is the bootstrap's.
 
     Args:
         before: value of the first model by case.
@@ -133,15 +152,19 @@ def paired_bootstrap(
         after_weights: weights of a ratio metric for the second model.
         seed: seed of the resampling.
         draws: bootstrap draws, and random sign patterns.
+        clusters: name of each case's cluster, to resample whole clusters of cases.
+        level: confidence level of the interval.
 
     Returns:
-        The difference; ``n`` is the number of cases compared.
+        The difference; ``n`` is the number of cases (or clusters) compared.
 
     Raises:
         CannotKnowError: no case counts in both.
         UsageError: lengths differ, or weights for one side only.
     """
-    first, second, weight_1, weight_2 = _pair(before, after, before_weights, after_weights)
+    first, second, weight_1, weight_2 = _pair(
+        before, after, before_weights, after_weights, clusters
+    )
     value_1, value_2 = _ratio(first, weight_1), _ratio(second, weight_2)
     drawn = np.concatenate([
         _ratio_rows(second, weight_2, rows) - _ratio_rows(first, weight_1, rows)
@@ -150,16 +173,64 @@ def paired_bootstrap(
     drawn = drawn[~np.isnan(drawn)]
     if not len(drawn):
         raise _no_cases()
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    if before_weights is None:
-        p = _sign_flip(second - first, seed, draws)
-    else:
+    low, high = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
+    binary = _binary(first) and _binary(second)
+    changes = second * weight_2 - first * weight_1
+    if before_weights is not None:
         tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
         p = min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
+    elif binary and clusters is None:
+        p = mcnemar_exact(int((changes < 0).sum()), int((changes > 0).sum()))
+    else:
+        p = _sign_flip(changes, seed, draws)
+    spread = _spread(
+        (second - value_2) * weight_2 / weight_2.mean()
+        - (first - value_1) * weight_1 / weight_1.mean()
+    )
     return Difference(
         before=value_1, after=value_2, difference=value_2 - value_1,
-        low=float(low), high=float(high), p=p, n=len(first),
+        low=float(low), high=float(high), p=p, n=len(first), level=level,
+        detectable=_detectable(spread, len(first), binary=binary and clusters is None),
     )  # fmt: skip
+
+
+def detectable(spread: float, n: int) -> float:
+    """Return the least mean difference that a paired test of ``n`` units sees with power 0.8.
+
+    Two-sided at 5 %, by the normal approximation: (z(0.975) + z(0.8)) * spread / sqrt(n).
+
+    Args:
+        spread: standard deviation of the differences by unit.
+        n: number of units, at least 1.
+
+    Returns:
+        The difference, at most 1.
+    """
+    return min(1.0, float(norm.ppf(0.975) + norm.ppf(POWER)) * spread / math.sqrt(n))
+
+
+def spend(look: int) -> float:
+    """Return the confidence level of the interval that decides at a look.
+
+    Whoever tries changes against one suite until one is accepted will be lucky some day. Each look
+    may spend half the error of the look before: 95 % at the first, 97.5 % at the second. A change
+    that does nothing is then accepted with a chance of at most 2.5 % at the first look, and of at
+    most 5 % over all of them.
+
+    Args:
+        look: number of this look, from 1.
+
+    Raises:
+        CannotKnowError: the suite was looked at too often; there is no error left to spend.
+    """
+    if look > LOOKS:
+        raise CannotKnowError(
+            f"this suite was looked at {look - 1} times already",
+            why=f"after {LOOKS} looks a gain on the same cases may be luck at any level",
+            mend="decide on cases that no decision has seen: another suite, or another --seed "
+            "with --limit",
+        )
+    return 1.0 - 0.05 * 0.5 ** (look - 1)
 
 
 def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
@@ -177,9 +248,13 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 
 
 def _pair(
-    before: Values, after: Values, before_weights: Values | None, after_weights: Values | None
+    before: Values,
+    after: Values,
+    before_weights: Values | None,
+    after_weights: Values | None,
+    clusters: Sequence[str] | None,
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return values and weights of the cases that count on either side, checked."""
+    """Return values and weights of the units that count on either side, checked."""
     first, second = _values(before), _values(after)
     if len(first) != len(second) or (before_weights is None) != (after_weights is None):
         raise UsageError(
@@ -193,8 +268,36 @@ def _pair(
     first, second, weight_1, weight_2 = (x[kept] for x in (first, second, weight_1, weight_2))
     if not weight_1.sum() > 0 or not weight_2.sum() > 0:
         raise _no_cases()
-    first, second = np.nan_to_num(first), np.nan_to_num(second)
+    groups = None if clusters is None else np.asarray(clusters)[kept]
+    first, weight_1 = _gathered(np.nan_to_num(first), weight_1, groups)
+    second, weight_2 = _gathered(np.nan_to_num(second), weight_2, groups)
     return first, second, weight_1, weight_2
+
+
+def _gathered(
+    values: Floats, weight: Floats, groups: npt.NDArray[Any] | None
+) -> tuple[Floats, Floats]:
+    """Return mean and weight by group, the units that are resampled; without groups, by case."""
+    if groups is None:
+        return values, weight
+    places = np.unique(groups, return_inverse=True)[1]
+    total = np.bincount(places, weight).astype(np.float64)
+    summed = np.bincount(places, values * weight).astype(np.float64)
+    return np.divide(summed, total, out=np.zeros(len(total)), where=total > 0), total
+
+
+def _binary(values: Floats) -> bool:
+    return bool(np.all((values == 0.0) | (values == 1.0)))
+
+
+def _spread(values: Floats) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 1.0
+
+
+def _detectable(spread: float, n: int, *, binary: bool) -> float:
+    """Return ``detectable``, not below what the exact test needs where there is no spread yet."""
+    floor = min(1.0, _DISCORDANT / n) if binary or spread == 0.0 else 0.0
+    return max(detectable(spread, n), floor)
 
 
 def _values(per_case: Values) -> Floats:
