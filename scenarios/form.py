@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from codetemper.core.records import Case, Language, SuiteCard
 
-#: Lines at which a model has begun something that is no longer the function it was asked for.
-C_STOPS = ("\n}\n", "\n#include", "\nint main", "\n/*", "\n//")
+#: Beginnings of lines at which a model has left the function it was asked for. A completion is cut
+#: before them, so none of them may be the closing brace itself.
+C_STOPS = (
+    "\n/*", "\n//", "\n#", "\n```", "\nint ", "\nstatic ", "\nvoid ", "\nchar ", "\nconst ",
+    "\nstruct ", "\nunion ", "\nenum ", "\ntypedef ", "\nextern ", "\nunsigned ", "\nsigned ",
+    "\nlong ", "\nshort ", "\nfloat ", "\ndouble ", "\nbool ", "\nsize_t ", "\nssize_t ",
+    "\nuint", "\nint8", "\nint16", "\nint32", "\nint64", "\nFILE ", "\ninline ", "\nclass ",
+    "\ntemplate", "\nnamespace ", "\nusing ", "\nstd::", "\nauto ",
+)  # fmt: skip
 PYTHON_STOPS = ("\ndef ", "\nclass ", "\nif __name__", "\n#", "\nprint(", "\n@", "\n```")
 
 
@@ -77,6 +85,12 @@ def security(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "kind": "security", **fields}
 
 
+def stops_after(prompt: str) -> tuple[str, ...]:
+    """Return ``C_STOPS`` and the types at which the lines of a C or C++ prompt begin."""
+    words = re.findall(r"^[A-Za-z_]\w*(?= )", prompt, re.MULTILINE)
+    return tuple(dict.fromkeys((*C_STOPS, *(f"\n{word} " for word in words))))
+
+
 def compiled(
     id: str,
     cwe: str,
@@ -88,12 +102,13 @@ def compiled(
     driver: str,
     checks: Sequence[dict[str, Any]],
     language: Language = "c",
-    stop: Sequence[str] = C_STOPS,
+    stop: Sequence[str] | None = None,
     **spec: Any,
 ) -> Case:
     """Return a C or C++ case; program = prelude, prompt + completion, driver."""
     return Case(
-        id=id, prompt=prompt, language=language, judge="compiled", stop=tuple(stop),
+        id=id, prompt=prompt, language=language, judge="compiled",
+        stop=stops_after(prompt) if stop is None else tuple(stop),
         reference=secure, vulnerable=vulnerable, cwe=cwe, family=id,
         spec={"prelude": prelude, "driver": driver, "checks": list(checks), **spec},
     )  # fmt: skip
