@@ -12,9 +12,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter, OrderedDict
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import (
@@ -51,16 +51,35 @@ Rows = list[tuple[Any, ...]]
 class Spec(Record):
     """What a case of this judge brings."""
 
-    schema_: str = Field(alias="schema")
-    """CREATE statements."""
-    databases: tuple[str, ...] = Field(min_length=1)
+    schema_: str = Field(default="", alias="schema")
+    """CREATE statements of the databases given as scripts."""
+    databases: tuple[str, ...] = ()
     """INSERT scripts, one a database; several make accidental matches rare."""
+    files: tuple[str, ...] = ()
+    """Paths of SQLite files, which are databases with a schema of their own."""
+    generated: int = Field(default=0, ge=0, le=32)
+    """How many more databases to generate from the schema and the gold query."""
+    seed: int = 0
+    """Seed of the generated databases."""
     gold: str
     """The right query."""
     ordered: bool = False
     """Whether the order of rows counts."""
+    semantics: Literal["bag", "set"] = "bag"
+    """``bag``: duplicates count; ``set``: they do not, as in BIRD's execution accuracy."""
+    columns: Literal["any", "fixed"] | None = None
+    """Whether columns may come in ``any`` order; None: any for bags, fixed for sets, as the
+    projects that these come from have it."""
+    distinct: Literal["keep", "strip"] = "keep"
+    """``strip``: DISTINCT is taken out of both queries first, as test-suite-sql-eval does."""
     prefix: str = ""
     """Text before the completion, where the prompt already begins the query (``SELECT``)."""
+
+    @model_validator(mode="after")
+    def _has_a_database(self) -> Self:
+        if not (self.databases or self.files or self.generated):
+            raise ValueError("one of databases, files and generated must be there")
+        return self
 
 
 class _Answer(NamedTuple):
