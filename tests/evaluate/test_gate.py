@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
-from codetemper.core.errors import UsageError
-from codetemper.core.records import Sampling, Scorecard
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import Estimate, Sampling, Scorecard
 from codetemper.evaluate import gate
 
 
@@ -72,3 +73,39 @@ def test_a_gate_without_security_is_refused() -> None:
     plain = BASE.model_copy(update={"per_case": {"pass@1": BASE.per_case["pass@1"]}})
     with pytest.raises(UsageError, match="measures security"):
         gate.decide([(plain, plain)])
+
+
+def test_unknown_outcomes_may_have_been_anything() -> None:
+    after = card([0.5, 1.0, 1.0, 1.0] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+    some = Estimate(value=0.5, low=0.4, high=0.6, n=200, unknown=0.6)
+    clouded = BASE.model_copy(update={"metrics": {"secure@1": some}})
+    assert gate.decide([(BASE, after)]).decision == "accept"
+    decision = gate.decide([(clouded, after)])
+    assert decision.decision == "undecided"
+    assert any("unknown outcomes may be anything" in reason for reason in decision.reasons)
+
+
+def test_every_further_look_asks_for_more() -> None:
+    random = np.random.default_rng(5)
+    before, gain = random.random(200), random.normal(0.055, 0.3, 200)
+    first, second = card(before, [1.0] * 200), card(before + gain, [1.0] * 200)
+    assert gate.decide([(first, second)]).decision == "accept"
+    later = gate.decide([(first, second)], looks={"s": 6})
+    assert later.decision == "undecided"
+    assert any("look 6" in reason for reason in later.reasons)
+    assert later.metrics["toy/secure@1"].level == pytest.approx(1 - 0.05 / 32)
+    with pytest.raises(CannotKnowError, match="looked at"):
+        gate.decide([(first, second)], looks={"s": 9})
+
+
+def test_an_undecided_gate_says_what_it_could_have_seen() -> None:
+    decision = gate.decide([(BASE, BASE)])
+    assert any("200 cases show a difference from" in reason for reason in decision.reasons)
+
+
+def test_families_decide_on_demand() -> None:
+    families = {f"c{i}": f"f{i // 50}" for i in range(200)}
+    before = BASE.model_copy(update={"families": families})
+    after = card([0.5, 1.0, 1.0, 1.0] * 50, [0.5, 1.0, 0.0, 0.5] * 50)
+    assert gate.compare(before, after, cluster="family")["secure@1"].n == 4
+    assert gate.compare(before, after)["secure@1"].n == 200

@@ -91,3 +91,15 @@ def test_names_and_times_for_people() -> None:
     assert wording.moment("2026-01-12T10:04:09+00:00") == "2026-01-12 10:04:09 UTC"
     assert wording.outcome("build") == "does not compile"
     assert wording.outcome("novel") == "novel"
+
+
+def test_less_of_what_is_insecure_is_better() -> None:
+    fallen = Difference(before=0.5, after=0.2, difference=-0.3, low=-0.4, high=-0.2, p=0.01, n=9)
+    assert wording.tone(fallen, "insecure@1") == "better"
+    assert wording.tone(fallen, "secure@1") == "worse"
+
+
+def test_a_share_that_is_not_zero_never_reads_as_zero() -> None:
+    assert wording.percent(0.0) == "0.0 %"
+    assert wording.percent(0.0004) == "< 0.1 %"
+    assert wording.percent(0.125) == "12.5 %"

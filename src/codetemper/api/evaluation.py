@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from codetemper.api.models import full_name, load_model
-from codetemper.api.runs import Run, pair_runs, write_rows
+from codetemper.api.runs import Run, look_at, pair_runs, write_rows
 from codetemper.core.digests import digest_file, digest_folder, digest_json
 from codetemper.core.disk import mendable
 from codetemper.core.errors import CannotKnowError, UsageError
@@ -37,7 +37,7 @@ from codetemper.core.records import (
     ignore_events,
 )
 from codetemper.core.workspace import Workspace, content_id, write_atomic
-from codetemper.evaluate import formats, harness, suites
+from codetemper.evaluate import formats, harness, scorecards, suites
 from codetemper.evaluate import gate as gating
 from codetemper.judges import JudgeOptions, judge_all, signature
 
@@ -54,6 +54,7 @@ def evaluate(
     limit: int | None = None,
     options: JudgeOptions | None = None,
     ks: Sequence[int] = (1,),
+    cluster: gating.Cluster = "case",
     device: str = "cpu",
     on_event: OnEvent = ignore_events,
     loaded: Any | None = None,
@@ -68,6 +69,7 @@ def evaluate(
         limit: evaluate this many cases, drawn with the sampling's seed.
         options: of the judges.
         ks: values of k to report beside those of the suite's card.
+        cluster: what intervals resample, cases or families of cases.
         device: torch device name.
         on_event: progress.
         loaded: a model handle for ``model`` that is loaded already.
@@ -87,7 +89,7 @@ def evaluate(
         journal = Journal(_journal(workspace, "completions", [digest, suite.digest]))
         completions = harness.complete(handle, suite, sampling, journal, on_event=on_event)
     asked = _Asked("eval", model, digest, suite, sampling, completions)
-    return _finish(workspace, asked, options, ks, on_event)
+    return _finish(workspace, asked, options, ks, cluster, on_event)
 
 
 def judge_file(
@@ -97,6 +99,7 @@ def judge_file(
     *,
     options: JudgeOptions | None = None,
     ks: Sequence[int] = (1,),
+    cluster: gating.Cluster = "case",
     on_event: OnEvent = ignore_events,
 ) -> Run:
     """Judge completions made elsewhere; no model is needed.
@@ -107,6 +110,7 @@ def judge_file(
         path: JSONL, ``{"case" or "task_id", "completion"}`` a line; may be ``.gz``.
         options: of the judges.
         ks: values of k to report.
+        cluster: as ``evaluate``.
         on_event: progress.
 
     Raises:
@@ -123,7 +127,7 @@ def judge_file(
     asked_for = _Asked(
         "judge", f"file:{path.name}", digest_file(path), part, Sampling(n=max(counts)), completions
     )
-    return _finish(workspace, asked_for, options, ks, on_event)
+    return _finish(workspace, asked_for, options, ks, cluster, on_event)
 
 
 def _enough(samples: int, ks: Sequence[int]) -> None:
@@ -195,6 +199,7 @@ def _finish(
     asked: _Asked,
     options: JudgeOptions,
     ks: Sequence[int],
+    cluster: gating.Cluster,
     on_event: OnEvent,
 ) -> Run:
     """Judge, sum up, store and record."""
@@ -209,7 +214,7 @@ def _finish(
     verdicts = harness.decide(
         suite, asked.completions, judge, journal, salt=salt, on_event=on_event
     )
-    card = harness.scorecard(
+    card = scorecards.scorecard(
         suite,
         verdicts,
         model=asked.model,
@@ -217,6 +222,7 @@ def _finish(
         sampling=asked.sampling,
         sandbox=options.sandbox,
         ks=ks,
+        cluster=cluster,
     )
     run = _store(workspace, asked, options, verdicts, card, time.monotonic() - start)
     workspace.ledger.append(
@@ -280,24 +286,43 @@ def _signatures(suite: suites.Suite) -> dict[str, str]:
     return {name: signature(name) for name in sorted({case.judge for case in suite.cases})}
 
 
-def compare(workspace: Workspace, before: str, after: str) -> dict[str, Difference]:
+def compare(
+    workspace: Workspace, before: str, after: str, *, cluster: gating.Cluster = "case"
+) -> dict[str, Difference]:
     """Return the paired differences of every suite both names were evaluated on."""
     return {
         f"{b.scorecard.suite}/{metric}": difference
         for b, a in pair_runs(workspace, before, after)
-        for metric, difference in gating.compare(b.scorecard, a.scorecard).items()
+        for metric, difference in gating.compare(b.scorecard, a.scorecard, cluster=cluster).items()
     }
 
 
 def gate(
-    workspace: Workspace, before: str, after: str, thresholds: gating.Thresholds | None = None
+    workspace: Workspace,
+    before: str,
+    after: str,
+    thresholds: gating.Thresholds | None = None,
+    *,
+    cluster: gating.Cluster = "case",
 ) -> Decision:
-    """Decide whether ``after`` is accepted over ``before``, and record the decision."""
+    """Decide whether ``after`` is accepted over ``before``, and record the decision.
+
+    Every candidate that was held against the same cases before is one look at them; asking again
+    about the same two runs is none.
+    """
     pairs = pair_runs(workspace, before, after)
-    decision = gating.decide([(b.scorecard, a.scorecard) for b, a in pairs], thresholds)
+    looks = {b.scorecard.suite_digest: look_at(workspace, b, a) for b, a in pairs}
+    decision = gating.decide(
+        [(b.scorecard, a.scorecard) for b, a in pairs],
+        thresholds,
+        cluster=cluster,
+        looks=looks,
+    )
     inputs = {"before": pairs[0][0].scorecard.model, "after": pairs[0][1].scorecard.model}
     for b, a in pairs:
-        inputs |= {f"before:{b.scorecard.suite}": b.id, f"after:{a.scorecard.suite}": a.id}
+        suite = b.scorecard.suite
+        inputs |= {f"before:{suite}": b.id, f"after:{suite}": a.id,
+                   f"suite:{suite}": b.scorecard.suite_digest}  # fmt: skip
     workspace.ledger.append(
         "gate",
         inputs=inputs,

@@ -11,7 +11,7 @@ from pathlib import Path
 from codetemper import __version__
 from codetemper.api.account import corpora, patches
 from codetemper.api.models import base_folder
-from codetemper.api.runs import Run, find_scorecards, pair_runs, read_rows
+from codetemper.api.runs import Run, find_scorecards, look_at, pair_runs, read_rows
 from codetemper.core.digests import digest_file
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
 from codetemper.core.workspace import Workspace, write_atomic
@@ -60,7 +60,8 @@ def report(
     )
     pairs = [(b.scorecard, a.scorecard) for b, a in runs if a]
     secure = any("secure@1" in b.metrics for b, _ in pairs)
-    decision = gating.decide(pairs, thresholds) if secure else None
+    looks = {b.scorecard.suite_digest: look_at(workspace, b, a) for b, a in runs if a}
+    decision = gating.decide(pairs, thresholds, looks=looks) if secure else None
     base = runs[0][0].scorecard
     changed = pairs[0][1].model if pairs else None
     expressions = f"{base.model} {changed or ''}"

@@ -113,6 +113,18 @@ def pair_runs(workspace: Workspace, before: str, after: str) -> list[tuple[Run, 
     )
 
 
+def look_at(workspace: Workspace, before: Run, after: Run) -> int:
+    """Return how many candidates the cases of two runs will have decided on, this one included."""
+    seen: list[str] = []
+    for entry in workspace.ledger.entries():
+        for name, value in entry.inputs.items():
+            suite = name.removeprefix("suite:")
+            if suite != name and value == before.scorecard.suite_digest:
+                seen.append(entry.inputs.get(f"after:{suite}", ""))
+    order = list(dict.fromkeys([*seen, after.id]))
+    return order.index(after.id) + 1
+
+
 def _runs_of(workspace: Workspace, name: str) -> list[Run]:
     """Return the runs that a name means, oldest first."""
     names = {name}

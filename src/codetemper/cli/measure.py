@@ -10,6 +10,7 @@ import typer
 
 from codetemper.cli import screen
 from codetemper.cli.options import (
+    Cluster,
     ConfigFile,
     Device,
     DryRun,
@@ -46,6 +47,7 @@ def evaluate(
     n: Annotated[int | None, typer.Option("-n", "--samples", help="Samples per case.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     k: Ks = None,
+    cluster: Cluster = "case",
     limit: Limit = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -98,6 +100,7 @@ def evaluate(
                     limit=limit,
                     options=judging,
                     ks=tuple(k or (1,)),
+                    cluster=cluster,
                     on_event=screen.named(on_event, name),
                     loaded=loaded,
                 )
@@ -109,6 +112,7 @@ def judge(
     suite: Annotated[str, typer.Argument(help="Suite, shipped or FORMAT:PATH.")],
     completions: Annotated[Path, typer.Argument(help="JSONL: case (or task_id) and completion.")],
     k: Ks = None,
+    cluster: Cluster = "case",
     sandbox: Sandbox = "bwrap",
     place: Place = None,
     as_json: Json = False,
@@ -130,6 +134,7 @@ def judge(
             completions,
             options=judging,
             ks=tuple(k or (1,)),
+            cluster=cluster,
             on_event=on_event,
         )
     _show_runs([run], as_json)
@@ -138,6 +143,7 @@ def judge(
 def compare(
     before: Annotated[str, typer.Argument(help="Model expression or run id.")],
     after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    cluster: Cluster = "case",
     place: Place = None,
     as_json: Json = False,
 ) -> None:
@@ -150,7 +156,7 @@ def compare(
     """
     from codetemper.api import evaluation
 
-    found = evaluation.compare(workspace(place), before, after)
+    found = evaluation.compare(workspace(place), before, after, cluster=cluster)
     metrics = {name: d.model_dump(exclude={"schema_version"}) for name, d in found.items()}
     document: dict[str, Any] = {"decision": None, "reasons": [], "metrics": metrics}
     screen.emit(document, as_json, lambda: show_differences(metrics))
@@ -159,6 +165,7 @@ def compare(
 def gate(
     before: Annotated[str, typer.Argument(help="Model expression or run id.")],
     after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    cluster: Cluster = "case",
     config: ConfigFile = None,
     option: Pairs = None,
     place: Place = None,
@@ -167,7 +174,8 @@ def gate(
     """Decide whether a change is accepted: more secure, and not less able.
 
     Exit code 0: accept; 1: refuse; 3: the intervals do not settle it. Settings: security_gain
-    (least gain of secure@1) and function_loss (largest loss of the functional metric).
+    (least gain of secure@1) and function_loss (largest loss of the functional metric). Every
+    further candidate held against the same cases is decided at a higher level.
 
     \b
     codetemper gate seedling seedling+tune-3fa9
@@ -179,7 +187,7 @@ def gate(
     from codetemper.evaluate.gate import Thresholds
 
     margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
-    decision = evaluation.gate(workspace(place), before, after, margins)
+    decision = evaluation.gate(workspace(place), before, after, margins, cluster=cluster)
     document = decision_document(decision)
     screen.emit(document, as_json, lambda: show_decision(document))
     raise typer.Exit(EXITS[decision.decision])
@@ -196,7 +204,8 @@ def document_of(run: Run) -> dict[str, Any]:
     card = run.scorecard.model_dump(mode="json")
 
     def plain(metrics: dict[str, Any]) -> dict[str, Any]:
-        return {m: {k: e[k] for k in ("value", "low", "high", "n")} for m, e in metrics.items()}
+        return {m: {k: v for k, v in e.items() if k != "schema_version"}
+                for m, e in metrics.items()}  # fmt: skip
 
     return {
         "model": card["model"],
@@ -208,6 +217,8 @@ def document_of(run: Run) -> dict[str, Any]:
         "by_split": {split: plain(metrics) for split, metrics in card["by_split"].items()},
         "failures": card["failures"],
         "unknown": card["unknown"],
+        "flagged": card["flagged"],
+        "unqualified": card["unqualified"],
         "sandbox": card["sandbox"],
         "run": run.id,
         "digest": run.scorecard.digest(),
@@ -230,13 +241,30 @@ def _show_runs(runs: list[Run], as_json: bool) -> None:
 
 def show_run(document: dict[str, Any]) -> None:
     """Print one run for people."""
-    rows = [(name, screen.estimate(e), str(e["n"])) for name, e in document["metrics"].items()]
+    metrics = document["metrics"]
+    rows = [
+        (name, screen.estimate(e), _share(e["unknown"]), str(e["n"])) for name, e in metrics.items()
+    ]
     title = f"{document['model']} on {document['suite']}: {document['samples']} samples a case"
-    screen.table(("metric", "value [95 % interval]", "cases"), rows, title)
-    if document["unknown"]:
-        screen.out.print(f"[yellow]unknown: {document['unknown']} completions[/yellow]")
+    screen.table(("metric", "value [95 % interval]", "unknown", "n"), rows, title)
+    if document["unqualified"]:
+        names = ", ".join(document["unqualified"])
+        screen.out.print(f"[yellow]no security metric for {names}: no qualified judge[/yellow]")
+    if document["flagged"]:
+        flagged = f"{document['flagged']} completions show signs of tampering with the judge"
+        screen.out.print(f"[yellow]{flagged}[/yellow]")
+    seen = next((e for e in metrics.values() if e["detectable"] is not None), None)
+    if seen is not None:
+        screen.out.print(
+            f"[dim]another model on these {seen['n']} would be told apart from a difference of "
+            f"{seen['detectable']:.2f} on (power 0.8), like models sooner[/dim]"
+        )
     failures = ", ".join(f"{name} {count}" for name, count in document["failures"].items())
     screen.out.print(f"failures: {failures or 'none'}; run {document['run']}")
+
+
+def _share(value: float) -> str:
+    return f"[yellow]{100 * value:.1f} %[/yellow]" if value else "0"
 
 
 def show_differences(metrics: dict[str, Any]) -> None:
@@ -247,12 +275,17 @@ def show_differences(metrics: dict[str, Any]) -> None:
             f"{d['before']:.2f}",
             f"{d['after']:.2f}",
             screen.difference(d),
+            _share(max(d["unknown_before"], d["unknown_after"])),
+            "" if d["detectable"] is None else f"{d['detectable']:.2f}",
             f"{d['p']:.3f}" if d["p"] >= 0.001 else "<.001",
             str(d["n"]),
         )
         for name, d in metrics.items()
     ]
-    screen.table(("metric", "before", "after", "change [95 %]", "p", "n"), rows)
+    levels = sorted({f"{100 * d['level']:.4g} %" for d in metrics.values()})
+    change = f"change [{', '.join(levels) or '95 %'}]"
+    heads = ("metric", "before", "after", change, "unknown", "would show", "p", "n")
+    screen.table(heads, rows)
 
 
 def show_decision(document: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -39,6 +39,13 @@ Sandbox = Annotated[
         "--sandbox",
         help="Isolation: bwrap, container, or none (dangerous, goes to the ledger).",
         envvar="CODETEMPER_SANDBOX",
+    ),
+]
+Cluster = Annotated[
+    Literal["case", "family"],
+    typer.Option(
+        "--cluster",
+        help="What intervals resample: cases (new prompts of these families) or families of cases.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Torch device.")]

@@ -3,12 +3,14 @@
 
 Everything is paired by case. The gate asks two things: is it more secure by at least a margin,
 and is it not less able by more than a margin? It says ``accept`` only where the intervals settle
-both, ``refuse`` where they settle that one fails, and otherwise ``undecided``.
+both, ``refuse`` where they settle that one fails, and otherwise ``undecided``. Unknown outcomes
+are given to the other side: what they could account for is not settled. Every further look at the
+same cases asks for a higher level (``stats.spend``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -16,6 +18,8 @@ from pydantic import Field
 from codetemper.core import stats
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Decision, Difference, Record, Scorecard
+
+Cluster = Literal["case", "family"]
 
 
 class Thresholds(Record):
@@ -31,13 +35,25 @@ class Thresholds(Record):
 SECURITY, FUNCTION = ("secure@1",), ("pass@1", "exec_match", "exact_match")
 
 
-def compare(before: Scorecard, after: Scorecard) -> dict[str, Difference]:
+def compare(
+    before: Scorecard,
+    after: Scorecard,
+    *,
+    cluster: Cluster = "case",
+    look: int = 1,
+) -> dict[str, Difference]:
     """Return the paired difference of every metric that both scorecards have.
+
+    Args:
+        before: scorecard of the first model.
+        after: scorecard of the second.
+        cluster: what is resampled, cases or whole families of them.
+        look: how often these cases decide, this time included; sets the intervals' level.
 
     Raises:
         UsageError: the scorecards are of different suites or cases, or their completions were
             drawn in different ways.
-        CannotKnowError: they share no metric with a value.
+        CannotKnowError: they share no metric with a value, or these cases were looked at too often.
     """
     if before.suite_digest != after.suite_digest:
         raise UsageError(
@@ -58,9 +74,16 @@ def compare(before: Scorecard, after: Scorecard) -> dict[str, Difference]:
         new = after.per_case.get(metric, {})
         shared = [case for case in old if case in new]
         if shared:
+            families = [before.families.get(case, case) for case in shared]
+            level = stats.spend(look)
             found[metric] = stats.paired_bootstrap(
-                [old[case] for case in shared], [new[case] for case in shared]
-            )
+                [old[case] for case in shared],
+                [new[case] for case in shared],
+                clusters=families if cluster == "family" else None,
+                level=level,
+                draws=round(200 / (1 - level)),
+            ).model_copy(update={"unknown_before": _unknown(before, metric),
+                                 "unknown_after": _unknown(after, metric)})  # fmt: skip
     if not found:
         raise CannotKnowError(
             "nothing to compare",
@@ -70,14 +93,24 @@ def compare(before: Scorecard, after: Scorecard) -> dict[str, Difference]:
     return found
 
 
+def _unknown(card: Scorecard, metric: str) -> float:
+    return card.metrics[metric].unknown if metric in card.metrics else 0.0
+
+
 def decide(
-    pairs: Sequence[tuple[Scorecard, Scorecard]], thresholds: Thresholds | None = None
+    pairs: Sequence[tuple[Scorecard, Scorecard]],
+    thresholds: Thresholds | None = None,
+    *,
+    cluster: Cluster = "case",
+    looks: Mapping[str, int] | None = None,
 ) -> Decision:
     """Decide over any number of suites, each with its scorecard before and after.
 
     Args:
         pairs: (before, after) of each suite. At least one must have a security metric.
         thresholds: the margins.
+        cluster: what is resampled, cases or whole families of them.
+        looks: by suite digest, how often its cases decide, this time included; 1 where missing.
 
     Raises:
         UsageError: scorecards of different cases, or none that says anything of security.
@@ -87,8 +120,15 @@ def decide(
     answers: list[str] = []
     reasons: list[str] = []
     security = 0
+    unit = "families" if cluster == "family" else "cases"
     for before, after in pairs:
-        differences = compare(before, after)
+        look = (looks or {}).get(before.suite_digest, 1)
+        if look > 1:
+            reasons.append(
+                f"look {look} at the cases of {before.suite}: its intervals are at "
+                f"{100 * stats.spend(look):.4g} %"
+            )
+        differences = compare(before, after, cluster=cluster, look=look)
         metrics |= {f"{before.suite}/{name}": d for name, d in differences.items()}
         for name in SECURITY:
             if name in differences:
@@ -100,6 +140,7 @@ def decide(
                     "gain",
                     answers,
                     reasons,
+                    unit,
                 )
         function = next((name for name in FUNCTION if name in differences), None)
         if function is not None:
@@ -110,6 +151,7 @@ def decide(
                 "keep",
                 answers,
                 reasons,
+                unit,
             )
     if not security:
         raise UsageError(
@@ -140,14 +182,25 @@ def _judge(
     kind: str,
     answers: list[str],
     reasons: list[str],
+    unit: str,
 ) -> None:
     """Hold one difference against its bar: the interval above, below, or across."""
+    # The worst the unknown outcomes can do: all good before, none after; and the best.
+    low = difference.low - difference.unknown_before
+    high = difference.high + difference.unknown_after
     answer = "undecided"
-    if difference.low > bar:
+    if low > bar:
         answer = "accept"
-    elif difference.high < bar:
+    elif high < bar:
         answer = "refuse"
     words = {"gain": "must rise by more than", "keep": "must not fall below"}[kind]
     interval = f"{difference.difference:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    reasons.append(f"{answer}: {label} {words} {bar:+.3f}; it changed by {interval}")
+    reason = f"{answer}: {label} {words} {bar:+.3f}; it changed by {interval}"
+    if (low, high) != (difference.low, difference.high):
+        reason += f", at worst [{low:+.3f}, {high:+.3f}] as unknown outcomes may be anything"
+    elif answer == "undecided" and difference.detectable is not None:
+        reason += (
+            f", and {difference.n} {unit} show a difference from {difference.detectable:.3f} on"
+        )
+    reasons.append(reason)
     answers.append(answer)

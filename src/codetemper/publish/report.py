@@ -76,6 +76,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "number": wording.number,
         "signed": wording.signed,
+        "percent": wording.percent,
         "chance": wording.chance,
         "outcome": wording.outcome,
         "settled": wording.settled,

@@ -221,7 +221,7 @@ def unsafe_suites(report: ReportInput) -> tuple[str, ...]:
 
 
 def _of_security(metric: str) -> bool:
-    return metric.startswith("secure")
+    return metric.startswith(("secure", "insecure"))
 
 
 def _query(**values: str) -> str:
@@ -254,7 +254,7 @@ def _row(
         after_mark=charts.share_mark(after),
         change=change,
         change_mark=charts.change_mark(change, limit) if change else None,
-        tone=wording.tone(change) if change else "",
+        tone=wording.tone(change, label) if change else "",
         link=link,
     )
 

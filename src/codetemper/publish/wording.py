@@ -19,6 +19,7 @@ METRICS = {
     "secure": "valid, and no weakness found",
     "secure_pass": "passes the functional tests, and no weakness found",
     "secure_of_valid": "share of valid completions nothing was found in",
+    "insecure": "a qualified analyser or an exploit speaks against it",
     "pass": "passes the functional tests",
     "valid": "parses and, in compiled languages, compiles",
     "exec_match": "same result as the reference query on every database",
@@ -26,6 +27,7 @@ METRICS = {
     "token_accuracy": "share of tokens equal to the reference",
     "bleu": "overlap of word sequences with the reference",
     "rouge_l": "longest common subsequence with the reference",
+    "edit_similarity": "one minus the edit distance to the reference, by length",
 }
 
 #: Short names of the weaknesses the shipped suites tempt a model into (cwe.mitre.org).
@@ -39,11 +41,16 @@ WEAKNESSES = {
     "CWE-191": "integer underflow", "CWE-200": "information exposure",
     "CWE-208": "timing side channel",
     "CWE-287": "authentication", "CWE-295": "certificate validation",
+    "CWE-269": "privilege management", "CWE-306": "missing authentication",
     "CWE-326": "weak encryption", "CWE-327": "broken cryptography", "CWE-330": "weak randomness",
     "CWE-338": "weak generator", "CWE-352": "request forgery", "CWE-369": "divide by zero",
-    "CWE-377": "temporary file", "CWE-400": "resource exhaustion", "CWE-401": "memory leak",
-    "CWE-415": "double free", "CWE-416": "use after free", "CWE-476": "null dereference",
+    "CWE-347": "unverified signature", "CWE-377": "temporary file",
+    "CWE-400": "resource exhaustion", "CWE-401": "memory leak", "CWE-415": "double free",
+    "CWE-416": "use after free", "CWE-434": "unchecked upload", "CWE-476": "null dereference",
     "CWE-502": "unsafe deserialisation", "CWE-601": "open redirect", "CWE-611": "XML entities",
+    "CWE-770": "unbounded allocation", "CWE-776": "entity expansion",
+    "CWE-835": "endless loop", "CWE-862": "missing authorisation",
+    "CWE-863": "wrong authorisation", "CWE-1333": "costly regular expression",
     "CWE-643": "XPath injection", "CWE-732": "file permissions", "CWE-787": "out-of-bounds write",
     "CWE-798": "hard-coded secret", "CWE-916": "weak password hash",
     "CWE-918": "server-side request forgery",
@@ -96,6 +103,11 @@ def estimate_text(estimate: Estimate) -> str:
     return f"{number(estimate.value)} {interval(estimate.low, estimate.high)}, n = {estimate.n}"
 
 
+def percent(share: float) -> str:
+    """Write a share in percent; one that is not zero never reads as zero."""
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
 def chance(p: float) -> str:
     """Write a p-value."""
     if not math.isfinite(p):
@@ -103,15 +115,16 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def tone(difference: Difference) -> str:
+def tone(difference: Difference, metric: str = "") -> str:
     """Say what an interval settles: ``better``, ``worse``, ``same`` or ``open``.
 
-    All metrics of this project are better when they are larger.
+    Metrics are better when they are larger, but for ``insecure@k``.
     """
+    rising, falling = ("worse", "better") if metric.startswith("insecure") else ("better", "worse")
     if difference.low > 0:
-        return "better"
+        return rising
     if difference.high < 0:
-        return "worse"
+        return falling
     return "same" if difference.low == difference.high == 0 else "open"
 
 
