@@ -16,6 +16,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -80,13 +81,16 @@ def _system_binds() -> list[str]:
     return binds
 
 
-def command(uid: int | None, *, space_mb: int, proc: bool) -> list[str]:
+def command(
+    uid: int | None, *, space_mb: int, proc: bool, files: Sequence[tuple[str, str]] = ()
+) -> list[str]:
     """Return the bubblewrap command up to the program to run.
 
     Args:
         uid: uid that the program inside drops candidates to; None for a user namespace instead.
         space_mb: size of the writable tmpfs in MiB.
         proc: whether to mount ``/proc`` (of the sandbox's own processes).
+        files: files of the machine to show read-only, each with its path in the sandbox.
     """
     if uid is None:
         rights = ["--unshare-all", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
@@ -100,6 +104,10 @@ def command(uid: int | None, *, space_mb: int, proc: bool) -> list[str]:
         mounts += ["--proc", "/proc"]
     size = ["--size", str(space_mb << 20)] if _knows_size() else []
     mounts += ["--perms", "0711", *size, "--tmpfs", SPACE]
+    for folder in sorted({os.path.dirname(seen) for _, seen in files}):
+        mounts += ["--perms", "0755", "--dir", folder]
+    for path, seen in files:
+        mounts += ["--ro-bind", path, seen]
     mounts += ["--ro-bind", str(INSIDE), "/judge/inside", "--remount-ro", "/"]
     settled = ["--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
     # A fixed hash seed makes the order of sets, hence verdicts, the same in every run.

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -36,19 +37,22 @@ class Worker:
 
     Args:
         sandbox: ``bwrap`` or ``none``.
-        kind: ``python`` (imports common modules ahead, no ``/proc``) or ``compiled``.
+        kind: ``python`` (imports common modules ahead, no ``/proc``), ``compiled`` or ``sql``.
         environment: variables that built programs see.
+        files: files of the machine to show read-only, each with its path in the sandbox.
     """
 
     def __init__(
         self,
         sandbox: bubble.Sandbox,
-        kind: Literal["python", "compiled"],
+        kind: Literal["python", "compiled", "sql"],
         environment: dict[str, str] | None = None,
+        files: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._sandbox = sandbox
         self._kind = kind
         self._environment = environment or {}
+        self._files = tuple(files)
         self._process: subprocess.Popen[bytes] | None = None
         self._space: str | None = None
         self.starts = 0
@@ -106,7 +110,9 @@ class Worker:
         else:
             uid, space, code = bubble.candidate_uid(), bubble.SPACE, "/judge"
             compiled = self._kind == "compiled"
-            before = bubble.command(uid, space_mb=256 if compiled else 64, proc=compiled)
+            before = bubble.command(
+                uid, space_mb=256 if compiled else 64, proc=compiled, files=self._files
+            )
         settings = {"space": space, "uid": uid, "code": code, "environment": self._environment,
                     "preimport": self._kind == "python"}  # fmt: skip
         program = f"import sys; sys.path.insert(0, {code!r}); import inside.server as s; s.main()"

@@ -2,8 +2,8 @@
 """The loop within the sandbox: one framed JSON request in, one framed JSON answer out.
 
 Started by ``codetemper.judges._sandbox.worker``. Requests: ``python`` (program and one check),
-``build`` (a C program), ``run`` (what was built). A frame is four bytes of length, big end first,
-and that many bytes of JSON.
+``build`` (a C program), ``run`` (what was built), ``sql`` (queries). A frame is four bytes of
+length, big end first, and that many bytes of JSON.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Server:
         self.uid: int | None = settings["uid"]
         self.tools: dict[str, str] = settings["environment"]
         self.codes: dict[str, types.CodeType] = {}
+        self.images: dict[str, bytes] = {}
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +56,10 @@ class Server:
             return {"spent": True}
         if kind == "python":
             return self.run_python(request)
+        if kind == "sql":
+            # Only workers for SQL load the library.
+            sql = importlib.import_module(".sql", __package__)
+            return sql.run(request, self.images, self.uid)  # type: ignore[no-any-return]
         return self.build(request) if kind == "build" else self.run_built(request)
 
     def folder(self, name: str = "") -> str:
