@@ -10,7 +10,8 @@ import pytest
 
 from codetemper.api import evaluation, treatments
 from codetemper.api.demo import plant_example
-from codetemper.core.records import CorpusCard, PatchManifest, Sampling
+from codetemper.core.accounts import CorpusCard, PatchManifest
+from codetemper.core.records import Sampling
 from codetemper.core.workspace import Workspace
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("src", "seedling", "tests", "benchmarks", "scripts")
+FOLDERS = ("src", "scenarios", "seedling", "tests", "benchmarks", "scripts")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 #: Modules that cost seconds to import, or gigabytes to install.
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "pandas", "scipy")

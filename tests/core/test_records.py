@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from codetemper.core import records
-from codetemper.core.records import Case, Completion, LedgerEntry, Record, Sampling
+from codetemper.core.accounts import LedgerEntry
+from codetemper.core.records import Case, Completion, Record, Sampling
 
 ALL = [
     kind

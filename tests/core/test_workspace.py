@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_bytes, digest_folder
 from codetemper.core.errors import UsageError
-from codetemper.core.records import CorpusCard, PatchManifest
 from codetemper.core.workspace import REMOVED, Workspace, content_id, content_id_of
 
 

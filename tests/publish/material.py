@@ -10,15 +10,13 @@ import random
 from collections import Counter, defaultdict
 
 from codetemper.core import stats
+from codetemper.core.accounts import CorpusCard, LedgerEntry, PatchManifest
 from codetemper.core.records import (
     Case,
     Completion,
-    CorpusCard,
     Decision,
     Estimate,
     Finding,
-    LedgerEntry,
-    PatchManifest,
     Sampling,
     Scorecard,
     SuiteCard,

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from codetemper.api.models import load_model, reverted
+from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_folder
 from codetemper.core.disk import mendable
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import CorpusCard, PatchManifest
 from codetemper.core.workspace import Workspace
 
 Listing = TypeVar("Listing", PatchManifest, CorpusCard)

@@ -20,17 +20,9 @@ from pydantic import Field
 from codetemper.api import evaluation, reporting, treatments
 from codetemper.api.models import SEEDLING, load_model
 from codetemper.api.runs import Run
+from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import (
-    CorpusCard,
-    Decision,
-    Event,
-    OnEvent,
-    PatchManifest,
-    Record,
-    Sampling,
-    ignore_events,
-)
+from codetemper.core.records import Decision, Event, OnEvent, Record, Sampling, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate.suites import budget
 from codetemper.judges import JudgeOptions

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from codetemper.api.models import full_name, load_model
+from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_folder
 from codetemper.core.errors import UsageError
-from codetemper.core.records import CorpusCard, FixPair, OnEvent, PatchManifest, ignore_events
+from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
 from codetemper.data.mine import MineConfig, MineResult

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_file, digest_folder, digest_json, short
-from codetemper.core.records import CorpusCard, PatchManifest
 
 Kind = Literal["patches", "corpora", "runs"]
 

@@ -27,10 +27,11 @@ from typing import BinaryIO
 from filelock import FileLock
 from pydantic import ValidationError
 
+from codetemper.core.accounts import LedgerEntry
 from codetemper.core.digests import canonical_json, digest_bytes
 from codetemper.core.disk import mendable, sync_folder
 from codetemper.core.errors import IntegrityError
-from codetemper.core.records import LedgerEntry, Record
+from codetemper.core.records import Record
 
 #: ``prev`` of the first entry.
 GENESIS = "0" * 64

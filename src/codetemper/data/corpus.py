@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from codetemper.core import records
+from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import canonical_json, digest_file
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import CorpusCard, Record
+from codetemper.core.records import Record
 from codetemper.core.workspace import content_id_of
 
 DATA = "data.parquet"

@@ -33,9 +33,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from codetemper.core.accounts import PatchManifest
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import PatchManifest
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import (
     ADAPTER_CONFIG,

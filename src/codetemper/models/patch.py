@@ -23,10 +23,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_bytes, digest_file, digest_json
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import PatchManifest
 from codetemper.core.workspace import content_id_of
 
 MANIFEST = "manifest.json"

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from codetemper.core.accounts import CorpusCard, LedgerEntry, PatchManifest
 from codetemper.core.records import (
     Case,
     Completion,
-    CorpusCard,
     Decision,
     Difference,
-    LedgerEntry,
-    PatchManifest,
     Scorecard,
     SuiteCard,
     Verdict,
