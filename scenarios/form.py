@@ -67,10 +67,15 @@ FORMS = {
 
 
 def collect(suite: str) -> list[Case]:
-    """Return all cases of a suite, in the order of modules and of their ``CASES``."""
+    """Return all cases of a suite, in the order of modules and of their ``CASES``.
+
+    Modules whose name begins with an underscore hold what several others use, and no cases.
+    """
     package = importlib.import_module(f"scenarios.{FORMS[suite].folder}")
     cases: list[Case] = []
     for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        if module.startswith("_"):
+            continue
         cases += importlib.import_module(f"{package.__name__}.{module}").CASES
     return cases
 
