@@ -107,7 +107,8 @@ def judge_file(
     Args:
         workspace: gets the run and a ledger entry.
         suite_name: shipped name or ``FORMAT:PATH``.
-        path: JSONL, ``{"case" or "task_id", "completion"}`` a line; may be ``.gz``.
+        path: JSONL, ``{"case" or "task_id", "completion" or "solution"}`` a line; may be ``.gz``.
+            A solution is a whole program.
         options: of the judges.
         ks: values of k to report.
         cluster: as ``evaluate``.
@@ -140,27 +141,38 @@ def _enough(samples: int, ks: Sequence[int]) -> None:
 
 
 def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
-    known = {case.id for case in suite.cases}
+    known = {case.id: case for case in suite.cases}
+    # Numbers name a task where one case alone ends in them, as MBPP's do.
+    short: dict[str, str | None] = {}
+    for name in known:
+        end = name.rsplit("/", 1)[-1]
+        short[end] = None if end in short else name
     counts: dict[str, int] = {}
     found = []
     for number, line in enumerate(formats.read_lines(path), 1):
         try:
             row = json.loads(line)
-            case, text = row.get("case", row.get("task_id")), row["completion"]
+            given = row.get("case", row.get("task_id"))
+            text = row["solution"] if "completion" not in row else row["completion"]
         except (ValueError, KeyError, AttributeError) as error:
             raise UsageError(
                 f"line {number} of {path} is not a completion",
                 why=f"{type(error).__name__}: {error}",
-                mend='write {"case": "...", "completion": "..."} on each line',
+                mend='write {"case": "...", "completion": "..."} on each line, or "solution" for '
+                "whole programs",
             ) from error
-        if case not in known or not isinstance(text, str):
+        name = str(given) if str(given) in known else short.get(str(given))
+        if name is None or not isinstance(text, str):
             raise UsageError(
                 f"line {number} of {path} does not fit the suite '{suite.card.name}'",
-                why=f"it has no case named {case!r}, or the completion is not a text",
+                why=f"it has no case named {given!r}, or the completion is not a text",
                 mend="check that the file was made for this suite",
             )
-        index = counts[case] = counts.get(case, -1) + 1
-        found.append(Completion(case=case, index=index, text=text))
+        whole, prompt = "completion" not in row, known[name].prompt
+        if whole and text.startswith(prompt):
+            text, whole = text[len(prompt) :], False
+        index = counts[name] = counts.get(name, -1) + 1
+        found.append(Completion(case=name, index=index, text=text, whole=whole))
     if not found:
         raise UsageError(f"{path} holds no completions", why="it has no lines", mend="fill it")
     return found

@@ -48,7 +48,9 @@ def write_rows(path: Path, rows: Sequence[Record]) -> None:
         }
         for row in rows
     ]
-    pq.write_table(pa.Table.from_pylist(plain), path)
+    # A field that only some records have is null in the others.
+    names = dict.fromkeys(name for row in plain for name in row)
+    pq.write_table(pa.Table.from_pylist([{n: row.get(n) for n in names} for row in plain]), path)
 
 
 def read_rows(path: Path, kind: type[Record]) -> list[Any]:
@@ -65,7 +67,9 @@ def read_rows(path: Path, kind: type[Record]) -> list[Any]:
     try:
         rows = pq.read_table(path).to_pylist()
         return [
-            kind.model_validate({k: json.loads(v) if k in nested else v for k, v in row.items()})
+            kind.model_validate(
+                {k: json.loads(v) if k in nested else v for k, v in row.items() if v is not None}
+            )
             for row in rows
         ]
     except (OSError, ValueError, ValidationError, pa.ArrowException) as error:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from codetemper.core.digests import digest_json
 
@@ -116,6 +122,18 @@ class Case(Record):
     """Group of like cases; clusters and held-out groups are named by it."""
     split: Literal["combination", "transfer", ""] = ""
     """``combination``: unseen combination of seen parts; ``transfer``: an unseen family."""
+    answer: Literal["completion", "program", "text"] = "completion"
+    """What the model writes. ``completion``: it goes on from the prompt. ``program``: the prompt is
+    an instruction, and the answer holds the whole program, in its first fenced block where it has
+    one. ``text``: it goes on from the prompt, and the checks take it as the text ``completion``."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_answer(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Cases that go on from a prompt keep the digest they had before there were others.
+        fields: dict[str, Any] = serialize(self)
+        if self.answer == "completion":
+            fields.pop("answer", None)
+        return fields
 
 
 class SuiteCard(Record):
@@ -154,6 +172,8 @@ class Completion(Record):
     """Sum of the tokens' log-probabilities in nats under the untempered model, where known."""
     finished: bool = True
     """False where the token budget ended it before a stop string or the end token did."""
+    whole: bool = False
+    """The text is a whole program, which the prompt does not go before."""
 
 
 class Finding(Record):

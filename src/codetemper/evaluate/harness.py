@@ -115,7 +115,8 @@ def decide(
 
     def key(completion: Completion) -> str:
         text = digest_bytes(completion.text.encode("utf-8", "surrogatepass"))
-        return digest_json([salt, marks[completion.case], text])
+        whole = ["whole"] if completion.whole else []
+        return digest_json([salt, marks[completion.case], text, *whole])
 
     keys = [key(completion) for completion in completions]
     missing = {k: c for k, c in zip(keys, completions, strict=True) if k not in journal}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from codetemper.core import plugins
 from codetemper.core.records import Case, Completion, Event, OnEvent, Verdict, ignore_events
+from codetemper.judges._answers import as_program
 from codetemper.judges._sandbox import sandbox_available
 from codetemper.judges.options import JudgeCard, JudgeOptions
 
@@ -25,6 +26,7 @@ BUILTIN = {
     "compiled": "codetemper.judges.compiled",
     "sql": "codetemper.judges.sql",
     "exact": "codetemper.judges.exact",
+    "static": "codetemper.judges.static",
 }
 
 
@@ -62,8 +64,11 @@ def judge_all(
         CannotKnowError: a tool or the sandbox a judge needs is missing (exit code 3).
     """
     options = options or JudgeOptions()
-    first: dict[tuple[str, str], int] = {}
-    owner = [first.setdefault((case.id, done.text), i) for i, (case, done) in enumerate(items)]
+    first: dict[tuple[str, str, bool], int] = {}
+    owner = [
+        first.setdefault((case.id, done.text, done.whole), i)
+        for i, (case, done) in enumerate(items)
+    ]
     by_judge: dict[str, list[int]] = {}
     for position in first.values():
         by_judge.setdefault(items[position][0].judge, []).append(position)
@@ -72,7 +77,8 @@ def judge_all(
     for name, positions in by_judge.items():
         module = plugins.resolve("judges", name, BUILTIN)
         shown = _shifted(on_event, copies + len(verdicts), len(items))
-        judged = module.judge([items[i] for i in positions], options=options, on_event=shown)
+        asked = [as_program(items[i]) for i in positions]
+        judged = module.judge(asked, options=options, on_event=shown)
         verdicts.update(zip(positions, judged, strict=True))
     return [
         verdicts[position]
