@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,28 @@ def test_version() -> None:
     import codetemper
 
     assert _run("--version").stdout.strip() == codetemper.__version__
+
+
+def test_a_dry_run_of_the_verbs_that_measure_writes_nothing(tmp_path: Path) -> None:
+    """Runs of a wrong and a right file of answers, then gate and report without a trace."""
+    from codetemper.evaluate.suites import load
+
+    cases = [case for case in load("world-shell").cases[:4] if case.reference]
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(
+        "".join(json.dumps({"case": c.id, "completion": c.reference}) + "\n" for c in cases)
+    )
+    home = ["--workspace", str(tmp_path)]
+    assert _run("init", *home).returncode == 0
+    plan = _run("judge", "world-shell", str(answers), *home, "--dry-run", "--json")
+    assert json.loads(plan.stdout)["completions"] == len(cases)
+    ledger = tmp_path / ".codetemper" / "ledger.jsonl"
+    assert not ledger.exists() or b'"judge"' not in ledger.read_bytes()
+    run = json.loads(_run("judge", "world-shell", str(answers), *home, "--json").stdout)["run"]
+    recorded = ledger.read_bytes()
+    shown = _run("report", run, *home, "--dry-run", "--json")
+    assert json.loads(shown.stdout)["runs"] == {"world-shell": [run]}
+    refused = _run("gate", run, run, *home, "--dry-run")
+    assert refused.returncode == 2, "a suite without security decides nothing"
+    assert ledger.read_bytes() == recorded
+    assert not (tmp_path / "report.html").exists()

@@ -131,6 +131,22 @@ def judge_file(
     return _finish(workspace, asked_for, options, ks, cluster, on_event)
 
 
+def plan_judging(suite_name: str, path: Path) -> dict[str, Any]:
+    """Return what ``judge_file`` would judge, and with which judges; writes nothing.
+
+    Raises:
+        UsageError: as ``judge_file``.
+    """
+    suite = suites.load(suite_name)
+    completions = _read_completions(suite, path)
+    return {
+        "suite": suite.card.name,
+        "cases": len({completion.case for completion in completions}),
+        "completions": len(completions),
+        "judges": _signatures(suite),
+    }
+
+
 def _enough(samples: int, ks: Sequence[int]) -> None:
     if max(ks) > samples:
         raise CannotKnowError(
@@ -316,11 +332,12 @@ def gate(
     thresholds: gating.Thresholds | None = None,
     *,
     cluster: gating.Cluster = "case",
+    record: bool = True,
 ) -> Decision:
     """Decide whether ``after`` is accepted over ``before``, and record the decision.
 
     Every candidate that was held against the same cases before is one look at them; asking again
-    about the same two runs is none.
+    about the same two runs is none. ``record=False`` decides and writes nothing.
     """
     pairs = pair_runs(workspace, before, after)
     looks = {b.scorecard.suite_digest: look_at(workspace, b, a) for b, a in pairs}
@@ -330,6 +347,8 @@ def gate(
         cluster=cluster,
         looks=looks,
     )
+    if not record:
+        return decision
     inputs = {"before": pairs[0][0].scorecard.model, "after": pairs[0][1].scorecard.model}
     for b, a in pairs:
         suite = b.scorecard.suite

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from codetemper import __version__
 from codetemper.api.account import corpora, patches
@@ -53,11 +54,7 @@ def report(
     Raises:
         UsageError: nothing was evaluated under these names, or on no suite together.
     """
-    runs: list[tuple[Run, Run | None]] = (
-        [*pair_runs(workspace, before, after)]
-        if after
-        else [(run, None) for run in find_scorecards(workspace, before).values()]
-    )
+    runs = _runs(workspace, before, after)
     pairs = [(b.scorecard, a.scorecard) for b, a in runs if a]
     secure = any("secure@1" in b.metrics for b, _ in pairs)
     looks = {b.scorecard.suite_digest: look_at(workspace, b, a) for b, a in runs if a}
@@ -92,6 +89,27 @@ def report(
         outputs={f"report:{path.name}": digest_file(path)},
     )
     return Reported(path, decision)
+
+
+def plan(
+    workspace: Workspace, before: str, after: str | None = None, *, out: Path | None = None
+) -> dict[str, Any]:
+    """Return what ``report`` would write and from which runs; writes nothing.
+
+    Raises:
+        UsageError: as ``report``.
+    """
+    runs = _runs(workspace, before, after)
+    return {
+        "report": str(out or workspace.root / "report.html"),
+        "runs": {b.scorecard.suite: [b.id, *([a.id] if a else [])] for b, a in runs},
+    }
+
+
+def _runs(workspace: Workspace, before: str, after: str | None) -> list[tuple[Run, Run | None]]:
+    if after:
+        return [*pair_runs(workspace, before, after)]
+    return [(run, None) for run in find_scorecards(workspace, before).values()]
 
 
 def _suite(before: Run, after: Run | None) -> SuiteResult:

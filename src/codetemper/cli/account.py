@@ -259,6 +259,7 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", help="The HTML file.")] = None,
     config: ConfigFile = None,
     option: Pairs = None,
+    dry_run: DryRun = False,
     place: Place = None,
     as_json: Json = False,
 ) -> None:
@@ -274,6 +275,10 @@ def report(
     from codetemper.evaluate.gate import Thresholds
 
     margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
+    if dry_run:
+        plan = reporting.plan(workspace(place), before, after, out=output)
+        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        return
     made = reporting.report(workspace(place), before, after, out=output, thresholds=margins)
     decision = made.decision.decision if made.decision else None
     document = {"report": str(made.path), "decision": decision}

@@ -115,6 +115,7 @@ def judge(
     cluster: Cluster = "case",
     sandbox: Sandbox = "bwrap",
     place: Place = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Judge completions made elsewhere; no model is needed.
@@ -127,6 +128,10 @@ def judge(
     from codetemper.api import evaluation
 
     judging = judge_options(sandbox)
+    if dry_run:
+        plan = evaluation.plan_judging(suite, completions)
+        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        return
     with screen.progress() as on_event:
         run = evaluation.judge_file(
             workspace(place, make=True),
@@ -169,6 +174,7 @@ def gate(
     config: ConfigFile = None,
     option: Pairs = None,
     place: Place = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Decide whether a change is accepted: more secure, and not less able.
@@ -187,7 +193,8 @@ def gate(
     from codetemper.evaluate.gate import Thresholds
 
     margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
-    decision = evaluation.gate(workspace(place), before, after, margins, cluster=cluster)
+    home = workspace(place)
+    decision = evaluation.gate(home, before, after, margins, cluster=cluster, record=not dry_run)
     document = decision_document(decision)
     screen.emit(document, as_json, lambda: show_decision(document))
     raise typer.Exit(EXITS[decision.decision])
