@@ -78,11 +78,10 @@ def test_a_dry_run_of_the_verbs_that_measure_writes_nothing(tmp_path: Path) -> N
         "".join(json.dumps({"case": c.id, "completion": c.reference}) + "\n" for c in cases)
     )
     home = ["--workspace", str(tmp_path)]
-    assert _run("init", *home).returncode == 0
     plan = _run("judge", "world-shell", str(answers), *home, "--dry-run", "--json")
     assert json.loads(plan.stdout)["completions"] == len(cases)
+    assert not (tmp_path / ".codetemper").exists()
     ledger = tmp_path / ".codetemper" / "ledger.jsonl"
-    assert not ledger.exists() or b'"judge"' not in ledger.read_bytes()
     run = json.loads(_run("judge", "world-shell", str(answers), *home, "--json").stdout)["run"]
     recorded = ledger.read_bytes()
     shown = _run("report", run, *home, "--dry-run", "--json")
