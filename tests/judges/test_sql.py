@@ -11,7 +11,8 @@ import pytest
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Verdict
 from codetemper.judges import JudgeOptions, judge_all
-from codetemper.judges.sql import first_statement, same_rows
+from codetemper.judges._sql_rows import same_rows
+from codetemper.judges._sql_text import first_statement
 
 SCHEMA = "CREATE TABLE city (name TEXT, people INTEGER, area REAL);"
 ONE = "INSERT INTO city VALUES ('a', 1, 0.1), ('b', 2, 0.2), ('b', 2, 0.3), ('c;d', 5, NULL);"
@@ -52,7 +53,8 @@ def test_outcomes(query: str, valid: str, function: str, failure: str | None) ->
     judged = verdict(query)
     assert (judged.valid, judged.function, judged.failure) == (valid, function, failure)
     assert judged.security == "unknown"
-    assert judged.scores == {"exec_match": float(function == "pass")}
+    right = float(function == "pass")
+    assert judged.scores == {"exec_match": right, "exec_match_bag": right}
 
 
 def test_order_counts_where_the_case_says_so() -> None:

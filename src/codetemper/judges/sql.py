@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge ``sql``: run a query and the gold query on small databases and compare the rows.
 
-Databases are SQLite in memory, in this process. A query can only read: everything else is refused
-by an authorizer before it runs, and a deadline inside SQLite ends it. Rows are compared as bags
-(duplicates count), in order only where the case says so. Columns are not permuted. Security is
-``unknown``: rows say nothing about it.
+SQL is code, so it runs in the sandbox (``_sandbox/inside/sql.py``): on databases in memory, read
+only, with an authorizer and a deadline. The gold query runs there in a process of its own, and
+rows are compared here, so nothing a query does can show it what is expected. Scores: ``exec_match``
+0 or 1, and the same under a name that tells the semantics, e.g. ``exec_match_bag`` or
+``exec_match_set_nodistinct``. Security is ``unknown``: rows say nothing about it.
+
+    >>> judge([(case, Completion(case=case.id, text="SELECT name FROM city"))])
 """
 
 from __future__ import annotations
 
-import sqlite3
+import threading
 import time
-from collections import Counter, OrderedDict
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -23,29 +25,36 @@ from codetemper.core.records import (
     FailureClass,
     Finding,
     OnEvent,
-    Outcome,
     Record,
     Verdict,
     ignore_events,
 )
+from codetemper.judges._sandbox import require_sandbox
+from codetemper.judges._sandbox.pool import run_pool
+from codetemper.judges._sandbox.worker import Worker
+from codetemper.judges._sql_generate import Likeness, generate_databases
+from codetemper.judges._sql_rows import same_rows
+from codetemper.judges._sql_sandbox import (
+    Answer,
+    Bench,
+    Ground,
+    Question,
+    check_file,
+    seen_paths,
+)
+from codetemper.judges._sql_text import first_statement, without_distinct
 from codetemper.judges.options import Item, Items, JudgeCard, JudgeOptions, read_spec
 
 CARD = JudgeCard(
     name="sql",
-    version="1",
+    version="2",
     summary="Equality of rows with the gold query on every database of the case, read-only.",
     languages=("sql",),
+    needs=("bwrap",),
 )
 
-_ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
-                      sqlite3.SQLITE_RECURSIVE})  # fmt: skip
-_REFUSED_FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit"})
-_MOST_ROWS = 10_000
-_LARGEST_VALUE = 1 << 20
-_STEPS_BETWEEN_LOOKS = 1_000
-_KEPT_CASES = 128
-
-Rows = list[tuple[Any, ...]]
+#: Completions one sandbox takes at a time.
+_LEAST, _MOST = 32, 384
 
 
 class Spec(Record):
@@ -81,88 +90,201 @@ class Spec(Record):
             raise ValueError("one of databases, files and generated must be there")
         return self
 
+    @property
+    def any_columns(self) -> Literal["any", "fixed"]:
+        """How columns are compared, settled."""
+        return self.columns or ("any" if self.semantics == "bag" else "fixed")
 
-class _Answer(NamedTuple):
-    rows: Rows | None
-    failure: FailureClass | None
-    note: str
+    @property
+    def score(self) -> str:
+        """Name of the score that tells the semantics."""
+        name = f"exec_match_{self.semantics}"
+        return f"{name}_nodistinct" if self.distinct == "strip" else name
 
 
-class _Ground:
-    """The databases of one case, read-only, with the gold query's rows."""
+class _Trial(NamedTuple):
+    """One case made ready: its databases with names for people, and the gold query's rows."""
 
-    def __init__(self, case: Case, spec: Spec, seconds: float) -> None:
-        self.deadline = 0.0
-        self.connections = [self._open(case, spec.schema_, script) for script in spec.databases]
-        self.gold: list[Rows] = []
-        for connection in self.connections:
-            answer = self.ask(connection, spec.gold, seconds)
-            if answer.rows is None:
-                raise UsageError(
-                    f"case '{case.id}' cannot be judged: its gold query does not run",
-                    why=answer.note, mend="correct 'spec.gold' of that case",
-                )  # fmt: skip
-            self.gold.append(answer.rows)
+    spec: Spec
+    grounds: list[Ground]
+    names: list[str]
+    gold: list[Answer]
 
-    def _open(self, case: Case, schema: str, script: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        try:
-            connection.executescript(schema)
-            connection.executescript(script)
-        except sqlite3.Error as error:
-            connection.close()
-            raise UsageError(
-                f"case '{case.id}' cannot be judged: a database of it cannot be made",
-                why=str(error), mend="correct 'spec.schema' or 'spec.databases' of that case",
-            ) from error  # fmt: skip
-        connection.execute("PRAGMA query_only = ON")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.set_authorizer(_authorize)
-        connection.set_progress_handler(self._late, _STEPS_BETWEEN_LOOKS)
-        return connection
 
-    def _late(self) -> int:
-        return int(time.monotonic() > self.deadline)
+class _Court:
+    """What the sandboxes of one call of ``judge`` share: cases that are ready."""
 
-    def ask(self, connection: sqlite3.Connection, query: str, seconds: float) -> _Answer:
-        """Run one query; rows, or why there are none."""
-        self.deadline = time.monotonic() + seconds
-        rows: Rows | None = None
-        failure: FailureClass | None = None
-        note = ""
-        try:
-            cursor = connection.execute(query)
-            rows = cursor.fetchmany(_MOST_ROWS + 1)
-            cursor.close()
-        except (sqlite3.Error, sqlite3.Warning, UnicodeError, ValueError) as error:
-            note = str(error)
-            failure = "timeout" if note == "interrupted" else "runtime"
-        except MemoryError:
-            failure, note = "memory", "a value is too large"
-        if rows is not None and len(rows) > _MOST_ROWS:
-            rows, failure, note = None, "wrong", f"more than {_MOST_ROWS} rows"
-        return _Answer(rows, failure, note)
+    def __init__(self, items: Items, options: JudgeOptions) -> None:
+        self.items, self.options = items, options
+        self.specs: dict[int, Spec] = {}
+        self.cases: dict[int, Case] = {}
+        self.files: dict[str, str] = {}
+        first: dict[str, Case] = {}
+        for place, (case, _) in enumerate(items):
+            # Cases that were read twice are one; equal names with other contents are not.
+            known = first.setdefault(case.id, case)
+            self.cases[place] = case = known if known.spec == case.spec else case
+            if id(case) not in self.specs:
+                self.specs[id(case)] = spec = read_spec(Spec, case)
+                for path in spec.files:
+                    if path not in self.files:
+                        self.files[path] = check_file(path, case.id)
+        self.seen = seen_paths(self.files.values(), options.sandbox)
+        self.trials: dict[int, _Trial] = {}
+        self.lock = threading.Lock()
 
-    def compiles(self, query: str) -> str | None:
-        """Return None where SQLite can compile the query, else its complaint."""
-        self.deadline = time.monotonic() + 1.0
-        try:
-            self.connections[0].execute(f"EXPLAIN {query}").close()
-        except (sqlite3.Error, sqlite3.Warning, UnicodeError, ValueError) as error:
-            return str(error)
-        return None
+    def jobs(self) -> list[list[int]]:
+        """Cut the items into parts, cases with the same databases together."""
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for place, case in self.cases.items():
+            spec = self.specs[id(case)]
+            key = (spec.schema_, spec.databases, spec.files)
+            groups.setdefault(key, []).append(place)
+        sequence = [place for places in groups.values() for place in places]
+        size = min(_MOST, max(_LEAST, -(-len(sequence) // self.options.workers)))
+        return [sequence[start : start + size] for start in range(0, len(sequence), size)]
 
-    def close(self) -> None:
-        """Let the databases go."""
-        for connection in self.connections:
-            connection.close()
+    def make_worker(self) -> Worker:
+        """Make one sandbox that sees the database files."""
+        return Worker(self.options.sandbox, "sql", files=list(self.seen.items()))
+
+    def work(self, worker: Worker, places: list[int]) -> list[Verdict]:
+        """Judge the completions at these places."""
+        bench = Bench(worker, self.options, self.seen)
+        self._prepare(bench, {id(self.cases[p]): self.cases[p] for p in places})
+        marks = {place: _Mark(self.items[place], self.trials[id(self.cases[place])])
+                 for place in places}  # fmt: skip
+        number = 0
+        while True:
+            # One database of every case after the other: what fails on one is asked no more.
+            open_marks = [m for m in marks.values() if m.open and number < len(m.trial.grounds)]
+            if not open_marks:
+                return [marks[place].verdict() for place in places]
+            answers = bench.ask([mark.question(number) for mark in open_marks])
+            for mark, answer in zip(open_marks, answers, strict=True):
+                mark.take(answer, number)
+            number += 1
+
+    def _prepare(self, bench: Bench, cases: dict[int, Case]) -> None:
+        """Make databases, and run the gold queries, of cases not seen before."""
+        with self.lock:
+            new = {key: case for key, case in cases.items() if key not in self.trials}
+        ready: dict[int, tuple[list[Ground], list[str]]] = {}
+        questions: list[Question] = []
+        for key, case in new.items():
+            spec = self.specs[key]
+            ready[key] = self._grounds(bench, case, spec)
+            gold = _stripped(spec, first_statement(spec.gold))
+            unique = spec.semantics == "set"
+            questions += [Question(ground, gold, distinct=unique) for ground in ready[key][0]]
+        answers = iter(bench.ask(questions))
+        trials = {}
+        for key, case in new.items():
+            grounds, names = ready[key]
+            gold_answers = [next(answers) for _ in grounds]
+            for answer, name in zip(gold_answers, names, strict=True):
+                _require(answer, case, name)
+            trials[key] = _Trial(self.specs[key], grounds, names, gold_answers)
+        with self.lock:
+            self.trials.update(trials)
+
+    def _grounds(self, bench: Bench, case: Case, spec: Spec) -> tuple[list[Ground], list[str]]:
+        grounds = [Ground(spec.schema_, script) for script in spec.databases]
+        names = [f"database {number}" for number in range(1, len(grounds) + 1)]
+        grounds += [Ground(path=self.files[path]) for path in spec.files]
+        names += [f"file {path}" for path in spec.files]
+        if spec.generated:
+            made = generate_databases(
+                bench.ask, _stripped(spec, first_statement(spec.gold)), schema=spec.schema_,
+                given=grounds, count=spec.generated, seed=spec.seed, case=case.id,
+                likeness=Likeness(spec.ordered, spec.semantics, spec.any_columns),
+            )  # fmt: skip
+            names += [f"generated database {number}" for number in range(1, len(made) + 1)]
+            grounds += made
+        return grounds, names
+
+
+class _Mark:
+    """One completion on its way to a verdict."""
+
+    def __init__(self, item: Item, trial: _Trial) -> None:
+        self.item, self.trial = item, trial
+        prefix, text = trial.spec.prefix, item[1].text
+        query = first_statement(f"{prefix} {text}" if prefix else text)
+        self.query = _stripped(trial.spec, query)
+        self.valid, self.seconds = True, 0.0
+        self.failure: FailureClass | None = None
+        self.note = ""
+        if not self.query:
+            self.valid, self.failure, self.note = False, "syntax", "there is no query"
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing speaks against it so far."""
+        return self.failure is None
+
+    def question(self, number: int) -> Question:
+        """Return what is to be asked of the database with that number."""
+        most = len(self.trial.gold[number].rows or ())
+        unique = self.trial.spec.semantics == "set"
+        # Rows that differ in the last bit of a float count once, but are handed over apart.
+        return Question(
+            self.trial.grounds[number], self.query, most=2 * most + 16 if unique else most,
+            distinct=unique,
+        )  # fmt: skip
+
+    def take(self, answer: Answer, number: int) -> None:
+        """Hold the answer of one database against the gold query's."""
+        start = time.perf_counter()
+        name = self.trial.names[number]
+        if answer.rows is None:
+            self._fail(answer, name)
+        elif not self._same(answer, self.trial.gold[number]):
+            self.failure, self.note = "wrong", f"the rows differ from the gold query's ({name})"
+        self.seconds += answer.seconds + time.perf_counter() - start
+
+    def _same(self, given: Answer, gold: Answer) -> bool:
+        spec = self.trial.spec
+        # Sets come from BIRD, where two empty results are the same whatever their columns.
+        if given.columns != gold.columns and (given.rows or gold.rows or spec.semantics == "bag"):
+            return False
+        return same_rows(
+            given.rows or (), gold.rows or (), ordered=spec.ordered, semantics=spec.semantics,
+            columns=spec.any_columns,
+        )  # fmt: skip
+
+    def _fail(self, answer: Answer, name: str) -> None:
+        self.note = f"{answer.note} ({name})"
+        match answer.failure:
+            case "syntax" | "build":
+                self.valid, self.failure = False, answer.failure
+            case "timeout" | "memory":
+                self.failure = answer.failure
+            case "refused":
+                self.failure, self.note = "wrong", "the query wants to do more than read"
+            case "many":
+                self.failure, self.note = "wrong", f"it has more rows than the gold query ({name})"
+            case _:
+                self.failure = "runtime"
+
+    def verdict(self) -> Verdict:
+        """Return what came of it."""
+        case, completion = self.item
+        finding = Finding(rule="check:rows", message=self.note[:300], severity="note")
+        right = self.failure is None
+        return Verdict(
+            case=case.id, index=completion.index, valid="pass" if self.valid else "fail",
+            function="pass" if right else "fail", security="unknown",
+            findings=(finding,) if self.note else (), failure=self.failure,
+            judge=CARD.signature, seconds=self.seconds,
+            scores={"exec_match": float(right), self.trial.spec.score: float(right)},
+        )  # fmt: skip
 
 
 def judge(
     items: Items, *, options: JudgeOptions | None = None, on_event: OnEvent = ignore_events
 ) -> list[Verdict]:
-    """Judge queries; scores ``exec_match`` 0 or 1.
+    """Judge queries.
 
     Args:
         items: cases with completions; the query is the completion up to its first semicolon.
@@ -171,85 +293,45 @@ def judge(
 
     Raises:
         UsageError: a spec that is not one, or whose own databases or gold query do not work.
+        CannotKnowError: there is no sandbox (exit code 3).
     """
     options = options or JudgeOptions()
-    grounds: OrderedDict[str, _Ground] = OrderedDict()
-    verdicts = []
-    try:
-        for number, (case, completion) in enumerate(items, start=1):
-            spec = read_spec(Spec, case)
-            digest = spec.digest()
-            if digest not in grounds:
-                grounds[digest] = _Ground(case, spec, options.timeout_s)
-                if len(grounds) > _KEPT_CASES:
-                    grounds.popitem(last=False)[1].close()
-            verdicts.append(_verdict((case, completion), spec, grounds[digest], options.timeout_s))
-            if number % 64 == 0 or number == len(items):
-                on_event(Event(stage="judge", done=number, total=len(items), unit="completions"))
-    finally:
-        for ground in grounds.values():
-            ground.close()
-    return verdicts
+    if not items:
+        return []
+    court = _Court(items, options)
+    require_sandbox(options.sandbox, on_event)
+    jobs = court.jobs()
+    sizes = [len(job) for job in jobs]
+
+    def show(done: int) -> None:
+        on_event(Event(stage="judge", done=sum(sizes[:done]), total=len(items),
+                       unit="completions"))  # fmt: skip
+
+    results = run_pool(jobs, court.work, court.make_worker, workers=options.workers, on_done=show)
+    verdicts = {
+        place: verdict
+        for job, part in zip(jobs, results, strict=True)
+        for place, verdict in zip(job, part, strict=True)
+    }
+    return [verdicts[place] for place in range(len(items))]
 
 
-def first_statement(text: str) -> str:
-    """Return the text before the semicolon that ends the first statement.
-
-    A semicolon within a string or a comment does not end it.
-    """
-    position = text.find(";")
-    while position >= 0:
-        if sqlite3.complete_statement(text[: position + 1].replace("\x00", " ")):
-            return text[:position].strip()
-        position = text.find(";", position + 1)
-    return text.strip()
+def _stripped(spec: Spec, query: str) -> str:
+    return without_distinct(query) if spec.distinct == "strip" else query
 
 
-def same_rows(given: Rows, gold: Rows, *, ordered: bool) -> bool:
-    """Compare rows as bags, or as lists where the order counts; floats to 12 digits."""
-    if len(given) != len(gold):
-        return False
-    left, right = [_normal(row) for row in given], [_normal(row) for row in gold]
-    return left == right if ordered else Counter(left) == Counter(right)
-
-
-def _normal(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    # Sums in another order differ in the last bits.
-    return tuple(float(f"{v:.12g}") if isinstance(v, float) else v for v in row)
-
-
-def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    if action == sqlite3.SQLITE_FUNCTION and second in _REFUSED_FUNCTIONS:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
-
-
-def _verdict(item: Item, spec: Spec, ground: _Ground, seconds: float) -> Verdict:
-    start = time.monotonic()
-    case, completion = item
-    query = first_statement(f"{spec.prefix} {completion.text}" if spec.prefix else completion.text)
-    valid: Outcome = "pass"
-    failure: FailureClass | None = None
-    note = ""
-    complaint = "there is no query" if not query else ground.compiles(query)
-    if complaint is not None and "not authorized" in complaint:
-        failure, note = "wrong", "the query wants to do more than read"
-    elif complaint is not None:
-        valid, note = "fail", complaint
-        failure = "build" if complaint.startswith("no such") else "syntax"
-    else:
-        for connection, gold in zip(ground.connections, ground.gold, strict=True):
-            answer = ground.ask(connection, query, seconds)
-            if answer.rows is None:
-                failure, note = answer.failure, answer.note
-            elif not same_rows(answer.rows, gold, ordered=spec.ordered):
-                failure, note = "wrong", "the rows differ from the gold query's"
-            if failure is not None:
-                break
-    findings = (Finding(rule="check:rows", message=note[:300], severity="note"),) if note else ()
-    return Verdict(
-        case=case.id, index=completion.index, valid=valid,
-        function="pass" if failure is None else "fail", security="unknown", findings=findings,
-        failure=failure, judge=CARD.signature, seconds=time.monotonic() - start,
-        scores={"exec_match": float(failure is None)},
+def _require(answer: Answer, case: Case, name: str) -> None:
+    """Raise where a case's own database or gold query does not work."""
+    if answer.rows is not None:
+        return
+    if answer.failure == "ground":
+        raise UsageError(
+            f"case '{case.id}' cannot be judged: a database of it cannot be made ({name})",
+            why=answer.note,
+            mend="correct 'spec.schema', 'spec.databases' or 'spec.files' of that case; a file "
+            "that is too large to copy must be readable by all users",
+        )
+    raise UsageError(
+        f"case '{case.id}' cannot be judged: its gold query does not run ({name})",
+        why=answer.note, mend="correct 'spec.gold' of that case, or allow more time",
     )  # fmt: skip

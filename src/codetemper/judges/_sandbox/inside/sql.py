@@ -58,10 +58,11 @@ class Ground:
     def __init__(self, form: dict[str, Any], image: bytes | None) -> None:
         """Open it from a script, from the bytes of a file, or the file itself, read-only."""
         self.deadline = float("inf")
-        self.random = random.Random(0)  # noqa: S311 - SQL's random(), made repeatable
+        self.random: random.Random | None = None
         if form.get("path") is not None and image is None:
+            place = "".join(c if c.isalnum() or c in "/._-" else _escaped(c) for c in form["path"])
             self.connection = sqlite3.connect(
-                f"file:{form['path']}?immutable=1&mode=ro", uri=True, isolation_level=None
+                f"file:{place}?immutable=1&mode=ro", uri=True, isolation_level=None
             )
         else:
             self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -88,15 +89,21 @@ class Ground:
         found = connection.execute("SELECT lower(name) FROM sqlite_master").fetchall()
         self.readable = {name for (name,) in found} | _VIRTUAL
         self.readable |= {"sqlite_master", "sqlite_schema"}
-        connection.create_function("random", 0, lambda: self.random.getrandbits(63))
+        connection.create_function("random", 0, lambda: self._chance().getrandbits(63))
         connection.create_function("randomblob", 1, self._randomblob)
         connection.set_authorizer(self._authorize)
         connection.set_progress_handler(self._late, _STEPS_BETWEEN_LOOKS)
 
+    def _chance(self) -> random.Random:
+        # The same query gives the same rows in every run.
+        if self.random is None:
+            self.random = random.Random(0)  # noqa: S311
+        return self.random
+
     def _randomblob(self, size: int) -> bytes:
         if size > _LARGEST_VALUE:
             raise ValueError("string or blob too big")
-        return self.random.randbytes(max(1, size))
+        return self._chance().randbytes(max(1, size))
 
     def _authorize(self, action: int, first: str | None, second: str | None, *_: Any) -> int:
         if action == sqlite3.SQLITE_READ:
@@ -114,7 +121,7 @@ class Ground:
     def ask(self, query: str, most: int, distinct: bool, seconds: float) -> list[Any]:
         """Run one query: ``["rows", columns, rows]``, or ``[kind of failure, message]``."""
         self.deadline = time.monotonic() + seconds
-        self.random.seed(0)
+        self.random = None
         try:
             return self._rows(query, most, distinct)
         except sqlite3.OperationalError as error:
@@ -193,31 +200,39 @@ class Ground:
 
 
 def _serve(shared: mmap.mmap, request: dict[str, Any], images: dict[str, bytes]) -> None:
-    grounds: dict[str, Ground] = {}
+    ground: Ground | None = None
+    opened = None
     start, place = time.monotonic(), _COUNT
     for key, query, most, distinct in request["queries"]:
         begun = time.monotonic()
         if begun - start > _SECONDS_EACH or place > _BYTES_EACH:
             break
-        if key not in grounds:
+        if ground is None or key != opened:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            if ground is not None:
+                ground.connection.close()
             try:
-                grounds[key] = Ground(request["grounds"][key], images.get(key))
+                ground, opened = Ground(request["grounds"][key], images.get(key)), key
             except (sqlite3.Error, sqlite3.Warning, MemoryError) as error:
+                ground = None
                 place = _put(shared, place, ["ground", str(error)[:300] or "too large", 0.0])
                 continue
             begun = time.monotonic()
         if query is None:
-            answer = grounds[key].describe()
+            answer = ground.describe()
         else:
             signal.setitimer(signal.ITIMER_REAL, request["each_s"] + ALARM_AFTER_S)
-            answer = grounds[key].ask(query, most, distinct, request["each_s"])
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            answer = ground.ask(query, most, distinct, request["each_s"])
         place = _put(shared, place, [*answer, round(time.monotonic() - begun, 6)])
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in os.fsencode(character))
 
 
 def _put(shared: mmap.mmap, place: int, answer: list[Any]) -> int:
     try:
-        line = json.dumps(answer, default=_bytes, separators=(",", ":")).encode("ascii") + b"\n"
+        line = _ENCODER.encode(answer).encode("ascii") + b"\n"
     except MemoryError:
         line = b'["memory","the rows need too much memory",0]\n'
     if len(line) > _LONGEST:
@@ -232,13 +247,17 @@ def _bytes(value: Any) -> dict[str, str]:
     return {"x": value.hex()}
 
 
+_ENCODER = json.JSONEncoder(default=_bytes, separators=(",", ":"), check_circular=False)
+
+
 def run(request: dict[str, Any], kept: dict[str, bytes], uid: int | None) -> dict[str, Any]:
     """Answer as many of the queries as one process can, in their order.
 
     Args:
         request: ``grounds`` by key (``schema`` and ``script``, or ``path``), ``queries`` as
-            ``[key, query or None, most rows, distinct]``, ``each_s``, ``seconds``, ``memory_mb``
-            and ``copy_mb``, the largest file that is copied into memory.
+            ``[key, query or None, most rows, distinct]``, those on one ground together,
+            ``each_s``, ``seconds``, ``memory_mb`` and ``copy_mb``, the largest file that is
+            copied into memory.
         kept: bytes of database files that earlier requests have read.
         uid: uid of the process that runs queries.
     """
@@ -248,8 +267,9 @@ def run(request: dict[str, Any], kept: dict[str, bytes], uid: int | None) -> dic
         if image is not None:
             images[key] = image
     held = max(map(len, images.values()), default=0) >> 20
-    # Room for the interpreter and the shared answers beside what a query may use.
-    address = request["memory_mb"] + 3 * held + 192 + (_SPACE >> 20)
+    # Beside what a query may use: the interpreter, the shared answers, and the files' bytes.
+    address = request["memory_mb"] + held + 192 + (_SPACE >> 20)
+    address += sum(map(len, kept.values())) >> 20
     limits = process.Limits(request["seconds"], address_mb=address, file_mb=0)
     with mmap.mmap(-1, _SPACE) as shared:
 
@@ -281,7 +301,7 @@ def _image(path: str | None, most: int, kept: dict[str, bytes]) -> bytes | None:
     if data[18:20] == b"\x02\x02":
         # A file in write-ahead mode; memory has no such mode, and its log is not looked at.
         data = data[:18] + b"\x01\x01" + data[20:]
-    while kept and sum(map(len, kept.values())) + len(data) > 4 * most:
+    while kept and sum(map(len, kept.values())) + len(data) > 2 * most:
         kept.pop(next(iter(kept)))
     kept[path] = data
     return data
