@@ -10,7 +10,8 @@ import pytest
 
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Case, Completion, Verdict
-from codetemper.judges import JudgeOptions, compiled, judge_all
+from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges import _compiled_build as build
 from codetemper.judges._sandbox import bubble
 from codetemper.judges._sanitizers import EXIT_CODE, first_error, read_report
 
@@ -79,7 +80,7 @@ def test_outcomes_and_failure_classes() -> None:
             ("pass", "fail", "unknown", "runtime"),
         "  for (;;) memset(malloc(1 << 20), 1, 1 << 20);\n}\n":
             ("pass", "fail", "unknown", "memory"),
-        "  exit(0);\n}\n": ("pass", "fail", "fail", "wrong"),
+        "  exit(0);\n}\n": ("pass", "fail", "fail", "tamper"),
     }  # fmt: skip
     for (text, expected), v in zip(texts.items(), verdicts(*texts), strict=True):
         assert (v.valid, v.function, v.security, v.failure) == expected, text
@@ -195,11 +196,11 @@ def test_standard_input_and_bytes() -> None:
 
 
 def test_without_a_compiler_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled.compiler.cache_clear()
-    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
-    with pytest.raises(CannotKnowError) as caught:
-        compiled.compiler()
-    assert "apt-get install -y gcc" in caught.value.mend
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    for language, package in (("c", "gcc"), ("cpp", "g++")):
+        with pytest.raises(CannotKnowError) as caught:
+            build.compiler(language)
+        assert f"apt-get install -y {package}" in caught.value.mend
 
 
 def test_reports_are_read() -> None:

@@ -33,7 +33,6 @@ PREIMPORTED = (
     "xml.etree.ElementTree zlib"
 )
 _PR_SET_DUMPABLE = 4
-_ADDR_NO_RANDOMIZE = 0x0040000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,13 +45,15 @@ class Server:
         self.tools: dict[str, str] = settings["environment"]
         self.codes: dict[str, types.CodeType] = {}
         self.images: dict[str, bytes] = {}
+        self.native: Any = None
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request."""
         kind = request["op"]
-        keep = frozenset({"build"}) if kind == "run" else frozenset()
-        if not process.sweep(self.space, keep, self.uid) and kind != "run":
+        if kind in ("build", "run"):
+            return self.run_compiled(request)
+        if not process.sweep(self.space, frozenset(), self.uid):
             return {"spent": True}
         if kind == "python":
             return self.run_python(request)
@@ -60,7 +61,14 @@ class Server:
             # Only workers for SQL load the library.
             sql = importlib.import_module(".sql", __package__)
             return sql.run(request, self.images, self.uid)  # type: ignore[no-any-return]
-        return self.build(request) if kind == "build" else self.run_built(request)
+        raise ValueError(f"unknown request: {kind}")
+
+    def run_compiled(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Build a program, or run what was built."""
+        compiled = importlib.import_module(".compiled", __package__)
+        if self.native is None:
+            self.native = compiled.Native(self.space, self.uid, self.tools)
+        return self.native.answer(request)  # type: ignore[no-any-return]
 
     def folder(self, name: str = "") -> str:
         """Make a private empty folder that the candidate may write to."""
@@ -105,51 +113,6 @@ class Server:
         ]
         return {"ended": outcome.ended, "status": outcome.status, "lines": lines,
                 "seconds": outcome.seconds}  # fmt: skip
-
-    def build(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Compile the C source with the command given; the result stays until the next build."""
-        folder = self.folder("build")
-        with open(os.path.join(folder, "program.c"), "w", encoding="utf-8",
-                  errors="surrogateescape") as stream:  # fmt: skip
-            stream.write(request["source"])
-        limits = process.Limits(request["seconds"], address_mb=2048, file_mb=64, processes=32)
-        outcome = self._execute(request["command"], folder, b"", limits)
-        os.chmod(folder, 0o755)  # noqa: S103 - candidates run it, but cannot change it
-        return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
-                "log": outcome.outputs[1][:8000].decode("utf-8", "replace")}  # fmt: skip
-
-    def run_built(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run what was built in a fresh folder of its own; output is bytes as Latin-1 text."""
-        limits = process.Limits(request["seconds"], resident_mb=request["memory_mb"])
-        program = os.path.join(self.space, "build", "program")
-        given = request["stdin"].encode("utf-8", "surrogateescape")
-        outcome = self._execute([program, *request["argv"]], self.folder(), given, limits)
-        stdout, stderr = (part.decode("latin-1") for part in outcome.outputs)
-        return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
-                "stdout": stdout, "stderr": stderr}  # fmt: skip
-
-    def _execute(
-        self, command: list[str], folder: str, given: bytes, limits: process.Limits
-    ) -> process.Outcome:
-        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder,
-                       "TMPDIR": folder, **self.tools}  # fmt: skip
-        arguments = [os.fsencode(argument) for argument in command]
-
-        def body(channels: list[int]) -> None:
-            os.chdir(folder)
-            if given:
-                stdin = os.memfd_create("stdin")
-                os.write(stdin, given)
-                os.lseek(stdin, 0, os.SEEK_SET)
-                os.dup2(stdin, 0)
-            os.dup2(channels[0], 1)
-            os.dup2(channels[1], 2)
-            # Fixed addresses: the same program misbehaves the same way in every run, and the
-            # sanitizers' shadow never collides with a randomly placed mapping.
-            _LIBC.personality(_ADDR_NO_RANDOMIZE)
-            os.execve(arguments[0], arguments, environment)  # noqa: S606
-
-        return process.run(body, 2, limits, self.uid)
 
 
 def _read(descriptor: int, size: int) -> bytes:
