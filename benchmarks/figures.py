@@ -15,6 +15,7 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,30 @@ def finish(runner: str, figures: dict[str, Figure], *, quick: bool, as_json: boo
         quick: whether this was a quick run.
         as_json: print JSON instead of a table.
     """
-    document = {
-        "figures": {name: asdict(figure) for name, figure in figures.items()},
-        "quick": quick,
+    shown = {name: asdict(figure) for name, figure in figures.items()}
+    document = {"figures": shown, "quick": quick, **describe()}
+    if not quick:
+        path = Path(runner).with_name("results.json")
+        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    if as_json:
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    else:
+        write_table(figures)
+
+
+def describe() -> dict[str, Any]:
+    """Return when, on what commit and under what load figures were measured."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "load": [round(x, 2) for x in os.getloadavg()],
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
-    if not quick:
-        path = Path(runner).with_name("results.json")
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    if as_json:
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
-        return
+
+
+def write_table(figures: dict[str, Figure]) -> None:
+    """Print one line a figure."""
     for name, figure in figures.items():
         ratio = f"  ratio {figure.ratio:.2f}" if figure.ratio is not None else ""
         holds = "holds" if figure.holds else "MISSED"
