@@ -14,7 +14,8 @@ from codetemper.judges._sandbox.worker import Worker, WorkerLostError
 
 
 def request(program: str) -> dict[str, Any]:
-    return {"op": "python", "setup": "", "program": program, "check": "result = x",
+    check = {"style": "result", "code": "result = x"}
+    return {"op": "python", "setup": "", "given": "", "program": program, "checks": [check],
             "memory_mb": 256}  # fmt: skip
 
 
@@ -26,15 +27,15 @@ def test_this_machine_can_isolate() -> None:
 
 def test_the_wall_clock_is_enforced_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     with Worker("bwrap", "python") as sandbox:
-        assert '"value"' in sandbox.ask(request("x = 1"), 5.0)["lines"][-1]
+        assert sandbox.ask(request("x = 1"), 5.0)["lines"][-1] == ["value", 1]
         # The program within believes it has five seconds; the outside gives it less.
-        monkeypatch.setattr(worker, "GRACE_S", -4.5)
+        monkeypatch.setattr(worker, "GRACE_S", -24.5)
         start = time.monotonic()
         with pytest.raises(WorkerLostError):
             sandbox.ask(request("while True: pass"), 5.0)
         assert time.monotonic() - start < 3.0
         monkeypatch.undo()
-        assert '"value"' in sandbox.ask(request("x = 1"), 5.0)["lines"][-1]
+        assert sandbox.ask(request("x = 1"), 5.0)["lines"][-1] == ["value", 1]
         assert sandbox.starts == 2
 
 
@@ -42,19 +43,7 @@ def test_one_sandbox_serves_many_candidates() -> None:
     with Worker("bwrap", "python") as sandbox:
         for number in range(20):
             answer = sandbox.ask(request(f"import os; os.mkdir('d'); x = {number}"), 5.0)
-            assert answer["lines"][-1] == f'"value", ["i", {number}]]'
-        assert sandbox.starts == 1
-
-
-def test_a_built_program_is_replaced_without_a_restart() -> None:
-    with Worker("bwrap", "compiled") as sandbox:
-        for number in range(3):
-            command = ["/usr/bin/gcc", "program.c", "-o", "program"]
-            source = f"int main(void) {{ return {number}; }}"
-            built = sandbox.ask({"op": "build", "source": source, "command": command}, 20.0)
-            assert built["status"] == 0, built["log"]
-            run = {"op": "run", "argv": [], "stdin": "", "memory_mb": 256}
-            assert sandbox.ask(run, 5.0)["status"] == number
+            assert answer["lines"][-1] == ["value", number]
         assert sandbox.starts == 1
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -24,7 +25,11 @@ from codetemper.judges._sandbox import bubble
 
 #: What the outside waits beyond a run's own deadline before it ends the sandbox.
 GRACE_S = 4.0
+#: How many times its allowance a run may take on a busy machine; see ``inside.process``.
+BACKSTOP = 5.0
 _START_S = 60.0
+#: A sandbox is replaced after so many requests, so that nothing piles up in it.
+_MOST_ASKS = 5_000
 _LARGEST_ANSWER = 64 << 20
 
 
@@ -55,7 +60,10 @@ class Worker:
         self._files = tuple(files)
         self._process: subprocess.Popen[bytes] | None = None
         self._space: str | None = None
+        self._referee: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
         self.starts = 0
+        self._asks = 0
 
     def __enter__(self) -> Self:
         return self
@@ -68,58 +76,75 @@ class Worker:
     ) -> None:
         self.close()
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def ask(
+        self, request: dict[str, Any], seconds: float, total: float | None = None
+    ) -> dict[str, Any]:
         """Send one request and return its answer.
 
         Args:
             request: what ``inside.server`` understands, without its deadline.
-            seconds: wall seconds the run within may take.
+            seconds: seconds that each step of the run within may take.
+            total: seconds that all its steps may take; default: those of one.
 
         Raises:
             WorkerLostError: no answer within ``seconds`` and some grace; the sandbox was ended.
             CannotKnowError: the sandbox cannot be started.
         """
-        data = json.dumps({**request, "seconds": seconds}).encode("ascii")
-        for _ in range(2):
-            if self._process is None:
+        data = json.dumps({**request, "seconds": seconds, "total": total or seconds}).encode(
+            "ascii"
+        )
+        tests = any(check.get("style") == "asserts" for check in request.get("checks", ()))
+        backstop = BACKSTOP * (total or seconds)
+        for attempt in range(2):
+            if self._process is None or self._asks >= _MOST_ASKS:
+                self.close()
                 self._start()
-            answer = self._exchange(data, time.monotonic() + seconds + GRACE_S)
-            if not answer.get("spent"):
+            if tests and self._referee is None:
+                self._start_referee()
+            self._asks += 1
+            answer = self._exchange(data, time.monotonic() + backstop + GRACE_S)
+            if answer.get("spent"):
+                self.close()  # what a run left behind could not be cleared away
+            if not answer.get("spent") or (attempt and "ended" in answer):
                 return answer
-            self.close()  # what the last run left behind could not be deleted
         raise WorkerLostError("the sandbox could not be cleaned")
 
     def close(self) -> None:
         """End the sandbox and everything in it."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+        for process in (self._process, self._referee):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for stream in (process.stdin, process.stdout, process.stderr):
+                    if stream is not None:
+                        stream.close()
+        self._process = self._referee = None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         if self._space is not None:
             shutil.rmtree(self._space, ignore_errors=True)
             self._space = None
 
     def _start(self) -> None:
-        executable, _ = bubble.interpreter()
         if self._sandbox == "none":
             self._space = tempfile.mkdtemp(prefix="codetemper-judge-")
-            uid, before, space, code = None, [], self._space, str(bubble.INSIDE.parent)
+            uid, space = None, self._space
         else:
-            uid, space, code = bubble.candidate_uid(), bubble.SPACE, "/judge"
-            compiled = self._kind == "compiled"
-            before = bubble.command(
-                uid, space_mb=256 if compiled else 64, proc=compiled, files=self._files
-            )
-        settings = {"space": space, "uid": uid, "code": code, "environment": self._environment,
-                    "preimport": self._kind == "python"}  # fmt: skip
-        program = f"import sys; sys.path.insert(0, {code!r}); import inside.server as s; s.main()"
-        line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, json.dumps(settings)]
-        self._process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-        )
+            uid, space = bubble.candidate_uid(), bubble.SPACE
+        settings = {"space": space, "uid": uid, "environment": self._environment,
+                    "kind": self._kind, "filtered": False, "control": None}  # fmt: skip
+        passed: list[int] = []
+        if self._kind == "python":
+            self._control, theirs = socket.socketpair()
+            settings["control"] = theirs.fileno()
+            passed.append(theirs.fileno())
+        compiled = self._kind == "compiled"
+        self._process = self._popen("server", settings, passed, 256 if compiled else 64, uid,
+                                    proc=compiled)  # fmt: skip
+        if passed:
+            theirs.close()
+        self._asks = 0
         self.starts += 1
         try:
             ready = self._exchange(None, time.monotonic() + _START_S)
@@ -134,6 +159,41 @@ class Worker:
                 "the sandbox for generated code does not isolate", why="it has no process "
                 "namespace of its own", mend="upgrade bubblewrap to 0.4 or later",
             )  # fmt: skip
+
+    def _start_referee(self) -> None:
+        """Start the process that runs tests, in a sandbox that has no candidates."""
+        if self._control is None:
+            raise OSError("only Python workers have a referee")
+        uid = bubble.candidate_uid() if self._sandbox != "none" else None
+        settings = {"control": self._control.fileno(), "uid": uid}
+        self._referee = self._popen("referee", settings, [self._control.fileno()], 1, uid,
+                                    proc=False)  # fmt: skip
+        if not select.select([self._referee.stdout], [], [], _START_S)[0]:
+            raise OSError("the referee does not start")
+
+    def _popen(
+        self,
+        module: str,
+        settings: dict[str, Any],
+        passed: list[int],
+        space_mb: int,
+        uid: int | None,
+        *,
+        proc: bool,
+    ) -> subprocess.Popen[bytes]:
+        executable, _ = bubble.interpreter()
+        if self._sandbox == "none":
+            before, code = [], str(bubble.INSIDE.parent)
+        else:
+            before = bubble.command(uid, space_mb=space_mb, proc=proc, files=self._files)
+            code = "/judge"
+        program = f"import sys; sys.path.insert(0, {code!r}); import inside.{module} as m; m.main()"
+        arguments = json.dumps({**settings, "code": code})
+        line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, arguments]
+        return subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            pass_fds=passed,
+        )  # fmt: skip
 
     def _exchange(self, data: bytes | None, deadline: float) -> dict[str, Any]:
         try:

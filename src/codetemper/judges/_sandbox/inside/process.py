@@ -13,10 +13,16 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 _MIB = 1 << 20
+#: A run that does not advance its processor time by this much for so long is asleep, not starved.
+_ADVANCE_S, _ASLEEP_S, _SAMPLE_S = 0.005, 0.5, 0.1
+#: No run takes more than so many times its limit, however busy the machine is.
+BACKSTOP = 5.0
+#: Descendants have process ids shortly after the candidate's.
+_NEAR = 64
 
 #: Descriptors of this program that no candidate may hold.
 PRIVATE: list[int] = []
@@ -31,6 +37,8 @@ class Limits(NamedTuple):
     file_mb: int = 1
     output_bytes: int = _MIB
     processes: int = 16
+    total: float | None = None
+    """Seconds for all steps together; default: one step."""
 
 
 class Outcome(NamedTuple):
@@ -58,7 +66,7 @@ def _limit(name: int, value: int) -> None:
 def become_candidate(limits: Limits, uid: int | None) -> None:
     """Give up rights and take on the limits, in the forked process."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(limits.seconds) + 2)
+    _limit(resource.RLIMIT_CPU, int(limits.total or limits.seconds) + 2)
     _limit(resource.RLIMIT_FSIZE, limits.file_mb * _MIB)
     _limit(resource.RLIMIT_NOFILE, 64)
     _limit(resource.RLIMIT_STACK, 8 * _MIB)
@@ -68,11 +76,94 @@ def become_candidate(limits: Limits, uid: int | None) -> None:
         _limit(resource.RLIMIT_NPROC, limits.processes)
         _limit(resource.RLIMIT_MSGQUEUE, 0)
     if uid is not None:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        drop(uid)
     os.umask(0o022)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def drop(uid: int) -> None:
+    """Become an unprivileged user; what capabilities there were are gone."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def start(body: Callable[[], None], keep: Iterable[int], limits: Limits, uid: int | None) -> int:
+    """Fork a process that takes on the limits and runs ``body``; return its process id.
+
+    Args:
+        body: what the child does; need not return.
+        keep: the only descriptors the child has, beside standard input, output and error.
+        limits: what the child may use.
+        uid: uid the child drops to, or None to keep the present one.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            low = 3
+            for descriptor in sorted(keep):
+                os.closerange(low, descriptor)
+                low = descriptor + 1
+            os.closerange(low, 1 << 16)
+            os.setsid()
+            become_candidate(limits, uid)
+            body()
+        finally:
+            os._exit(97)
+    return child
+
+
+class Clock:
+    """The deadline of one step after the other.
+
+    Wall time alone would fail right programs on a busy machine: a step whose wall time is over goes
+    on while its processes use the processor, until they have used as much as they may.
+
+    Args:
+        child: the candidate's process.
+        limits: seconds of a step, and of all of them.
+    """
+
+    def __init__(self, child: int, limits: Limits) -> None:
+        self.child, self.seconds = child, limits.seconds
+        self.total = limits.seconds if limits.total is None else limits.total
+        self.first = time.monotonic()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the next step."""
+        self.start = self.looked = self.moved = time.monotonic()
+        self.used = self.mark = used_by(self.child)
+
+    def wait(self) -> float:
+        """Return for how many seconds nothing needs to be looked at."""
+        left = min(self.start + self.seconds, self.first + self.total) - time.monotonic()
+        return left if left > 0 else _SAMPLE_S
+
+    def over(self) -> bool:
+        """Tell whether the step's time is over."""
+        now = time.monotonic()
+        if now < min(self.start + self.seconds, self.first + self.total):
+            return False
+        used = used_by(self.child)
+        if used - self.used >= 0.98 * self.seconds or now - self.first > BACKSTOP * self.total:
+            return True
+        late = now - self.looked > 3 * _SAMPLE_S  # then this process was starved, too
+        self.looked = now
+        if used - self.mark > _ADVANCE_S or late:
+            self.mark, self.moved = used, now
+        return now - self.moved > _ASLEEP_S
+
+
+def used_by(child: int) -> float:
+    """Return the processor seconds of a process and of its living descendants."""
+    used = 0.0
+    for pid in range(child, child + _NEAR):
+        try:
+            used += time.clock_gettime(~pid << 3 | 2)  # the process's own clock, see clock_gettime
+        except OSError:
+            continue
+    return used
 
 
 def run(
@@ -87,28 +178,19 @@ def run(
         uid: uid the child drops to, or None to keep the present one.
     """
     pipes = [os.pipe() for _ in range(channels)]
-    start = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        try:
-            for descriptor in PRIVATE:
-                os.close(descriptor)
-            os.setsid()
-            become_candidate(limits, uid)
-            for reading, _ in pipes:
-                os.close(reading)
-            body([writing for _, writing in pipes])
-        finally:
-            os._exit(97)
-    for _, writing in pipes:
+    begin = time.monotonic()
+    writers = [writing for _, writing in pipes]
+    child = start(lambda: body(writers), writers, limits, uid)
+    for writing in writers:
         os.close(writing)
     readers = [reading for reading, _ in pipes]
     try:
-        ended, outputs = _watch(child, readers, limits, start + limits.seconds)
+        ended, outputs = _watch(child, readers, limits, begin + limits.seconds)
     finally:
         for reader in readers:
             os.close(reader)
-    return Outcome(ended, _end_all(child), outputs, time.monotonic() - start)
+        status, _ = end_all(child)
+    return Outcome(ended, status, outputs, time.monotonic() - begin)
 
 
 def _watch(
@@ -155,9 +237,13 @@ def _resident_mb(child: int) -> int:
         return 0
 
 
-def _end_all(child: int) -> int:
-    """Kill everything the child started, reap it, and return the child's exit code."""
-    status = 0
+def end_all(child: int) -> tuple[int, float]:
+    """Kill everything the child started and reap it.
+
+    Returns:
+        The child's exit code (minus the signal), and the processor seconds of all that was reaped.
+    """
+    status, used = 0, 0.0
     while True:
         try:
             if alone():
@@ -167,9 +253,10 @@ def _end_all(child: int) -> int:
         except (ProcessLookupError, PermissionError):
             pass
         try:
-            pid, ended = os.waitpid(-1, 0)
+            pid, ended, usage = os.wait4(-1, 0)
         except ChildProcessError:
-            return status
+            return status, used
+        used += usage.ru_utime + usage.ru_stime
         if pid == child:
             status = os.waitstatus_to_exitcode(ended)
 

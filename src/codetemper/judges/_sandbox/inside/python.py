@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a Python candidate and one check in this very process, and tell what came of it.
+"""Run a Python candidate and its checks in this very process, and tell what came of it.
 
-Runs in a forked process of ``server``. It writes lines of JSON that begin with a nonce: ``parsed``,
-``loaded``, then ``value`` with the encoded result, or ``syntax`` or ``raised``. It does not compare
-anything: the expected value never enters the sandbox.
+Runs in a process that ``session`` forked. The program is loaded once; every check but the last
+runs in a fork of the loaded process, so no check sees what another one did. Each line that is
+written begins with a nonce; it tells how far the run came, a value, an exception, or that the
+candidate reached for what is none of its business. Nothing is compared here: the expected value
+never enters the sandbox.
 """
 
 from __future__ import annotations
@@ -11,94 +13,116 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-#: Most nodes and deepest nesting of a result that is sent out.
-_NODES, _DEPTH = 100_000, 60
+from . import guard
+from .link import Link
+from .plain import encode
 
-
-def encode(value: Any) -> list[Any]:
-    """Encode plain data with exact types; anything else is named, not shown.
-
-    Returns:
-        ``[tag]`` or ``[tag, content]`` with tags n, b, i, f, s, l, t, d (pairs) and o (other).
-    """
-    return _encode(value, _DEPTH, [_NODES])
+Tell = Callable[..., None]
 
 
-def _encode(value: Any, depth: int, budget: list[int]) -> list[Any]:
-    budget[0] -= 1
-    kind = type(value)
-    if depth < 0 or budget[0] < 0:
-        return ["o", "too large"]
-    if value is None:
-        return ["n"]
-    if kind is bool:
-        return ["b", value]
-    if kind is int:
-        # Longer integers would be refused by the reader's limit on digits.
-        return ["i", value] if value.bit_length() < 10_000 else ["o", "huge int"]
-    if kind is float:
-        return ["f", value]
-    if kind is str:
-        return ["s", value]
-    if kind is list or kind is tuple:
-        return ["l" if kind is list else "t", [_encode(v, depth - 1, budget) for v in value]]
-    if kind is dict:
-        pairs = value.items()
-        return ["d", [[_encode(k, depth - 1, budget), _encode(v, depth - 1, budget)]
-                      for k, v in pairs]]  # fmt: skip
-    return ["o", kind.__name__[:80]]
+class Check(NamedTuple):
+    """One question, compiled. Of ``parts`` each is run only if the one before came to its end."""
+
+    parts: tuple[types.CodeType, ...]
+    style: str
+    """``result``, ``together``, or ``asserts`` with the tests elsewhere."""
+    link: int
+    """Descriptor of the link to the referee; -1 where there is none."""
 
 
-def run(
-    channel: int, nonce: str, setup: types.CodeType, program: str, check: types.CodeType | None
-) -> None:
-    """Run setup, program and check in one namespace and write what came of it; never returns."""
+class Job(NamedTuple):
+    """What one process has to do."""
+
+    setup: types.CodeType
+    program: str
+    checks: tuple[Check, ...]
+    folders: tuple[str, ...]
+    """Where the program is loaded and the last check runs, then one for each other check."""
+
+
+def run(channel: int, nonce: bytes, job: Job) -> None:
+    """Load the program, go through the checks, and write what came of it; never returns."""
     # Bound before the candidate runs, so that it cannot put its own in their place by name.
-    write, leave, dumps, encode_value = os.write, os._exit, json.dumps, encode
+    # The nonce never passes through code that a candidate could replace.
+    write, leave, dumps = os.write, os._exit, json.dumps
+    fork, wait = os.fork, os.waitpid
 
-    def tell(kind: str, *content: Any) -> None:
-        line = (dumps([nonce, kind, *content]) + "\n").encode("ascii")
+    def tell(*content: Any) -> None:
+        line = nonce + dumps(content).encode("ascii") + b"\n"
         while line:
             line = line[write(channel, line) :]
 
     stage = "setup"
     try:
+        enter(job.folders[0])
         random.seed(0)
         module = types.ModuleType("candidate")
         sys.modules["candidate"] = module
         space = module.__dict__
-        _execute(setup, space)
+        _execute(job.setup, space)
         stage = "parse"
-        code = _compile(program, tell)
+        code = _compile(job.program, tell, leave)
         tell("parsed")
+        guard.arm(tell)
         stage = "load"
         _execute(code, space)
         tell("loaded")
-        if check is not None:
-            stage = "check"
-            space.pop("result", None)
-            _execute(check, space)
-            tell("value", encode_value(space.get("result")))
+        stage = "check"
+        last = len(job.checks) - 1
+        for number, check in enumerate(job.checks):
+            if number < last:
+                child = fork()
+                if child:
+                    tell("ended", number, wait(child, 0)[1])
+                    continue
+                enter(job.folders[number + 1], job.folders[0])
+            tell("check", number)
+            _question(check, space, tell)
+            leave(0)
     except BaseException as error:
         tell("raised", stage, type(error).__name__[:80], _text(error))
     leave(0)
+
+
+def enter(folder: str, load: str | None = None) -> None:
+    """Make ``folder`` the current one, with what loading the program left in ``load``."""
+    if load is not None and os.listdir(load):
+        shutil.copytree(load, folder, dirs_exist_ok=True)
+    os.chdir(folder)
+    os.environ.update(HOME=folder, TMPDIR=folder)
+
+
+def _question(check: Check, space: dict[str, Any], tell: Tell) -> None:
+    if check.style == "asserts":
+        Link(check.link, space, loose=True).serve()
+        tell("served")
+        return
+    space.pop("result", None)
+    for number, part in enumerate(check.parts, 1):
+        _execute(part, space)
+        if check.style == "together":
+            tell("reached", number)
+    if check.style == "result":
+        tell("value", encode(space.get("result")))
 
 
 def _execute(code: types.CodeType, space: dict[str, Any]) -> None:
     exec(code, space)  # noqa: S102 - running candidates is what the sandbox is for
 
 
-def _compile(program: str, tell: Callable[..., None]) -> types.CodeType:
+def _compile(program: str, tell: Tell, leave: Callable[[int], None]) -> types.CodeType:
     try:
         return compile(program, "candidate.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         tell("syntax", type(error).__name__, _text(error), getattr(error, "lineno", None))
-        os._exit(0)
+        leave(0)
+        raise
 
 
 def _text(error: BaseException) -> str:

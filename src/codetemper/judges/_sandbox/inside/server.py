@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop within the sandbox: one framed JSON request in, one framed JSON answer out.
 
-Started by ``codetemper.judges._sandbox.worker``. Requests: ``python`` (program and one check),
+Started by ``codetemper.judges._sandbox.worker``. Requests: ``python`` (program and checks),
 ``build`` (a C program), ``run`` (what was built), ``sql`` (queries). A frame is four bytes of
 length, big end first, and that many bytes of JSON.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import json
 import os
-import secrets
 import signal
 import sys
-import time
-import types
 from typing import Any
 
-from . import process, python
+from . import process, session
 
 #: Modules that candidates often import; imported once here and inherited by every fork.
 PREIMPORTED = (
@@ -33,7 +29,6 @@ PREIMPORTED = (
     "xml.etree.ElementTree zlib"
 )
 _PR_SET_DUMPABLE = 4
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Server:
@@ -43,10 +38,9 @@ class Server:
         self.space: str = settings["space"]
         self.uid: int | None = settings["uid"]
         self.tools: dict[str, str] = settings["environment"]
-        self.codes: dict[str, types.CodeType] = {}
         self.images: dict[str, bytes] = {}
         self.native: Any = None
-        self.runs = 0
+        self.interpreter = session.Interpreter(self.space, self.uid, settings["control"])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request."""
@@ -56,7 +50,7 @@ class Server:
         if not process.sweep(self.space, frozenset(), self.uid):
             return {"spent": True}
         if kind == "python":
-            return self.run_python(request)
+            return self.interpreter.answer(request)
         if kind == "sql":
             # Only workers for SQL load the library.
             sql = importlib.import_module(".sql", __package__)
@@ -69,50 +63,6 @@ class Server:
         if self.native is None:
             self.native = compiled.Native(self.space, self.uid, self.tools)
         return self.native.answer(request)  # type: ignore[no-any-return]
-
-    def folder(self, name: str = "") -> str:
-        """Make a private empty folder that the candidate may write to."""
-        self.runs += 1
-        path = os.path.join(self.space, name or f"run{self.runs}")
-        os.mkdir(path)
-        os.chmod(path, 0o777)  # noqa: S103 - the candidate has another uid, and nobody else is here
-        return path
-
-    def code(self, text: str, name: str) -> types.CodeType:
-        """Compile a part of a case once. It comes from the suite, hence is not hostile."""
-        found = self.codes.get(text)
-        if found is None:
-            if len(self.codes) >= 4096:
-                self.codes.clear()
-            found = self.codes[text] = compile(text, name, "exec", dont_inherit=True)
-        return found
-
-    def run_python(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run a program and one check in a fresh process with a folder of its own."""
-        try:
-            setup = self.code(request["setup"], "setup.py")
-            check = None
-            if request["check"] is not None:
-                check = self.code(request["check"], "check.py")
-        except (SyntaxError, ValueError) as error:
-            return {"broken": f"{type(error).__name__}: {error}"}
-        folder, nonce = self.folder(), secrets.token_hex(8)
-
-        def body(channels: list[int]) -> None:
-            os.chdir(folder)
-            os.environ.update(HOME=folder, TMPDIR=folder)
-            gc.enable()
-            python.run(channels[0], nonce, setup, request["program"], check)
-
-        limits = process.Limits(request["seconds"], address_mb=request["memory_mb"])
-        outcome = process.run(body, 1, limits, self.uid)
-        lines = [
-            line[len(nonce) + 5 :]
-            for line in outcome.outputs[0].decode("ascii", "replace").splitlines()
-            if line.startswith(f'["{nonce}", ') and line.endswith("]")
-        ]
-        return {"ended": outcome.ended, "status": outcome.status, "lines": lines,
-                "seconds": outcome.seconds}  # fmt: skip
 
 
 def _read(descriptor: int, size: int) -> bytes:
@@ -136,9 +86,13 @@ def main() -> None:
     """Serve requests until the standard input ends."""
     settings = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # No candidate may trace this process or read its memory, even under the same uid.
-    _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if settings["preimport"]:
+    if not settings["filtered"] or settings["kind"] != "python":
+        # No candidate may trace this process or read its memory, even under the same uid. Where
+        # the filter of system calls sees to that, Python candidates are spared a loaded ctypes,
+        # which would hand them the memory of their own process.
+        ctypes = importlib.import_module("ctypes")
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if settings["kind"] == "python":
         for name in PREIMPORTED.split():
             importlib.import_module(name)
     sys.path[:] = [path for path in sys.path if path != settings["code"]]
@@ -154,9 +108,7 @@ def main() -> None:
     while True:
         size = int.from_bytes(_read(requests, 4), "big")
         request = json.loads(_read(requests, size))
-        start = time.monotonic()
         answer = server.answer(request)
-        answer["wall"], answer["cpu"] = time.monotonic() - start, sum(os.times()[:4])
         _send(answers, answer)
         if answer.get("spent"):
             os._exit(0)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notice, while it happens, that a candidate reaches for the interpreter it runs in.
+
+An audit hook cannot be removed again, and it writes to the channel before the deed is done; what is
+written cannot be taken back. Only deeds of the candidate's own code count: the standard library
+looks at frames, too. Native code that gets loaded without any import would not be noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+_HARNESS = os.path.dirname(__file__) + os.sep
+
+#: Events that only code with an interest in the interpreter's inside causes.
+_EVENTS = {
+    "sys._getframe": "frames",
+    "sys._current_frames": "frames",
+    "sys._current_exceptions": "frames",
+    "sys.settrace": "trace",
+    "sys.setprofile": "trace",
+    "sys.addaudithook": "audit",
+    "gc.get_objects": "gc",
+    "gc.get_referrers": "gc",
+    "gc.get_referents": "gc",
+    "code.__new__": "code",
+    "function.__new__": "code",
+    "marshal.loads": "code",
+}
+_ATTRIBUTES = {
+    "tb_frame": "frames",
+    "gi_frame": "frames",
+    "cr_frame": "frames",
+    "ag_frame": "frames",
+}
+_MODULES = frozenset(
+    "ctypes _ctypes _testcapi _testinternalcapi _xxsubinterpreters _interpreters _xxtestfuzz "
+    "_ctypes_test _signal".split()
+)
+#: Standard modules whose functions hand frames to their caller.
+_GIVERS = ("inspect.py", "traceback.py", "logging/__init__.py", "pdb.py", "bdb.py", "cgitb.py")
+
+
+def arm(tell: Callable[..., None]) -> None:
+    """Watch this process from now on.
+
+    Args:
+        tell: called once with ``tamper`` and each kind of deed.
+    """
+    get_frame, startswith, told = sys._getframe, str.startswith, set()
+    standard, harness, events = _STANDARD, _HARNESS, dict(_EVENTS)
+    attributes, modules, givers = dict(_ATTRIBUTES), _MODULES, _GIVERS
+    endswith, kind_of, string = str.endswith, type, str
+
+    def foreign(frame: Any) -> bool:
+        name = frame.f_code.co_filename
+        return not (
+            startswith(name, standard) or startswith(name, harness) or startswith(name, "<frozen")
+        )
+
+    def kind(event: str, args: tuple[Any, ...]) -> str | None:
+        found = events.get(event)
+        if found is not None:
+            return found
+        if event == "object.__getattr__":
+            return attributes.get(args[1])
+        if event == "object.__setattr__":
+            return "code" if args[1] == "__code__" else None
+        if event == "import":
+            return "native" if args[0] in modules else None
+        if event == "compile":
+            name = args[1]
+            forged = kind_of(name) is string and startswith(name, (standard, harness, "<frozen"))
+            return "code" if forged else None
+        return "native" if startswith(event, "ctypes.") else None
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event == "sys._getframe" and args and args[0].f_code is hook_code:
+            return  # this hook's own look
+        found = kind(event, args)
+        if found is None or found in told:
+            return
+        frame = get_frame(0).f_back
+        if frame is None:
+            return
+        if not foreign(frame):
+            outer = frame.f_back
+            if event == "import":
+                while outer is not None and startswith(outer.f_code.co_filename, "<frozen"):
+                    outer = outer.f_back
+                if outer is None or not foreign(outer):
+                    return
+            elif (
+                outer is None
+                or not endswith(frame.f_code.co_filename, givers)
+                or not foreign(outer)
+            ):
+                return
+        told.add(found)
+        tell("tamper", found)
+
+    hook_code = hook.__code__
+    sys.addaudithook(hook)

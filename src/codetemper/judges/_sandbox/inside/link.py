@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls between the referee's process and the candidate's, in plain data only.
+
+Both sides hold one ``Link``. A call waits for its answer and serves calls of the other side in the
+meantime, so a test can hand a function to the candidate. Functions and iterators stay where they
+are: the other side gets a number and a stand-in. Lists, dictionaries and the like that the
+candidate changed in place are changed on the caller's side, too. Nothing the candidate writes can
+do more here than answer, raise a built-in exception, or end the link.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .plain import NotPlainError, decode, encode
+
+_LARGEST = 16 << 20
+_MUTABLE = (list, dict, set, bytearray, collections.deque)
+
+
+class LinkLostError(BaseException):
+    """The other side is gone, or does not speak this language. Tests must not catch it."""
+
+
+class Link:
+    """One end.
+
+    Args:
+        descriptor: a connected stream socket.
+        names: what the other side may ask for by name; None where it may not ask.
+        loose: objects of subclasses of plain types cross as their plain content.
+    """
+
+    def __init__(
+        self, descriptor: int, names: dict[str, Any] | None = None, *, loose: bool = False
+    ) -> None:
+        self.descriptor, self.names, self.loose = descriptor, names, loose
+        self.given: dict[int, Any] = {}
+        self.raised: BaseException | None = None
+        self.lost = False
+
+    # What crosses -------------------------------------------------------------------------------
+
+    def _handle(self, value: Any) -> dict[str, Any] | None:
+        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
+            return {"y": value.__name__}
+        if isinstance(value, _Function):
+            return {"u": value.number}
+        if isinstance(value, Iterator):
+            kind = "it"
+        elif callable(value):
+            kind = "fn"
+        else:
+            return None
+        self.given[id(value)] = value
+        return {kind: id(value)}
+
+    def _resolve(self, tag: str, content: Any) -> Any:
+        if tag == "fn" and type(content) is int:
+            return _Function(self, content)
+        if tag == "it" and type(content) is int:
+            return _iterate(self, content)
+        if tag == "u":
+            return self.given[content]
+        found = getattr(builtins, content) if tag == "y" and isinstance(content, str) else None
+        if isinstance(found, type):
+            return found
+        raise ValueError("unknown tag")
+
+    def encode(self, value: Any) -> Any:
+        """Encode plain data, functions and iterators."""
+        return encode(value, self._handle, loose=self.loose)
+
+    # Asking -------------------------------------------------------------------------------------
+
+    def ask(self, what: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Ask the other side, and return or raise what it answers.
+
+        Args:
+            what: ``call`` (by number), ``name`` or ``next``.
+            target: number or name.
+            args: positional arguments of a call.
+            kwargs: arguments by keyword.
+
+        Raises:
+            LinkLostError: the other side is gone.
+            NotPlainError: the answer is not plain data.
+            Exception: what was raised there, as a built-in exception.
+        """
+        self._send([what, target, self.encode(list(args)), self.encode(kwargs)])
+        while True:
+            message = self._receive()
+            if message is None:
+                self.lost = True
+                raise LinkLostError("the candidate's process ended")
+            try:
+                kind, *content = message
+                if kind == "answer":
+                    value, changes = content
+                    for number, state in changes:
+                        _replace(args[number], decode(state, self._resolve))
+                    return decode(value, self._resolve)
+                if kind == "raise":
+                    raised = _exception(*content)
+                    break
+            except NotPlainError:
+                raise
+            except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+                self.lost = True
+                raise LinkLostError("an answer that is none") from error
+            self._serve_one(message)
+        self.raised = raised
+        raise raised
+
+    # Serving ------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Answer the other side until it says that it is done."""
+        while (message := self._receive()) is not None:
+            self._serve_one(message)
+
+    def _serve_one(self, message: Any) -> None:
+        try:
+            what, target, args, kwargs = message
+            args, kwargs = decode(args, self._resolve), decode(kwargs, self._resolve)
+            before = [json.dumps(self.encode(a)) if type(a) in _MUTABLE else "" for a in args]
+            answer = self._carry_out(what, target, args, kwargs)
+            changes = []
+            for number, text in enumerate(before):
+                if text and json.dumps(state := self.encode(args[number])) != text:
+                    changes.append([number, state])
+            reply = ["answer", self.encode(answer), changes]
+        except LinkLostError:
+            raise
+        except BaseException as error:
+            reply = ["raise", *_describe(error)]
+        self._send(reply)
+
+    def _carry_out(self, what: str, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if what == "call":
+            return self.given[target](*args, **kwargs)
+        if what == "next":
+            return [value for value in [next(self.given[target], self)] if value is not self]
+        if what == "name" and self.names is not None:
+            return self.names[target]
+        raise ValueError(f"cannot {what}")
+
+    # The wire -----------------------------------------------------------------------------------
+
+    def _send(self, message: Any) -> None:
+        data = json.dumps(message).encode("ascii")
+        if len(data) > _LARGEST:
+            raise NotPlainError("more data than can cross")
+        data = len(data).to_bytes(4, "big") + data
+        try:
+            while data:
+                data = data[os.write(self.descriptor, data) :]
+        except OSError as error:
+            self.lost = True
+            raise LinkLostError("the candidate's process ended") from error
+
+    def _receive(self) -> Any:
+        """Return the next message, or None where the other side is done or gone."""
+        head = self._read(4)
+        size = int.from_bytes(head, "big")
+        if len(head) < 4 or size > _LARGEST:
+            return None
+        try:
+            return json.loads(self._read(size))
+        except (ValueError, RecursionError) as error:
+            self.lost = True
+            raise LinkLostError("a message that is none") from error
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            try:
+                block = os.read(self.descriptor, size - len(data))
+            except OSError:
+                return b""
+            if not block:
+                return b""
+            data = data + block if data else block
+        return data
+
+
+class _Function:
+    """Stands for a function of the other side."""
+
+    __slots__ = ("link", "number")
+
+    def __init__(self, link: Link, number: int) -> None:
+        self.link, self.number = link, number
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.link.ask("call", self.number, args, kwargs)
+
+
+def _iterate(link: Link, number: int) -> Iterator[Any]:
+    """Stand for an iterator of the other side."""
+    while (found := link.ask("next", number, (), {})) and type(found) is list:
+        yield found[0]
+
+
+def _replace(target: Any, state: Any) -> None:
+    """Give a container of this side the state that the other side left it in."""
+    if type(target) is not type(state) or type(target) not in _MUTABLE:
+        raise ValueError("not the container that was handed over")
+    if type(target) is list or type(target) is bytearray:
+        target[:] = state
+    else:
+        target.clear()
+        if type(target) is collections.deque:
+            target.extend(state)
+        else:
+            target.update(state)
+
+
+def _describe(error: BaseException) -> tuple[str, str, Any]:
+    """Name an exception by its nearest built-in class."""
+    name = next(c.__name__ for c in type(error).__mro__ if c is getattr(builtins, c.__name__, None))
+    try:
+        text = str(error)[:300]
+    except BaseException:
+        text = ""
+    args = error.args if all(type(a) in (str, int, bool, float) for a in error.args) else (text,)
+    return name, text, encode(list(args))
+
+
+def _exception(name: str, text: str, args: Any) -> BaseException:
+    """Build the exception that the other side described; never one of the control flow."""
+    found = getattr(builtins, name)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise ValueError("not an exception")
+    make: Callable[..., BaseException] = found
+    try:
+        return make(*decode(args))
+    except TypeError:
+        return RuntimeError(text)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that runs assert-style tests and never runs a line of a candidate.
+
+It lives in a sandbox of its own (or under a user id of its own). Each job brings tests and a
+socket whose other end a candidate's process holds. Names that neither the tests nor the case's own
+prompt define are asked for at the candidate. The tests passed only if their last statement was
+reached while the link to the candidate stood. Jobs are from suites: their text is not hostile, but
+every answer of a candidate is.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import socket
+import sys
+import types
+from typing import Any
+
+from . import process
+from .link import Link, LinkLostError
+from .plain import NotPlainError
+
+#: Modules that tests often import.
+_AHEAD = "collections copy datetime decimal fractions itertools json math random re string typing"
+_MEMORY = 1 << 30
+_KEPT = 4096
+
+
+class Names(dict[str, Any]):
+    """The global names of a test; what is not there is asked for at the candidate."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(__name__="tests", __builtins__=builtins)
+        self.link = link
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        try:
+            value = self.link.ask("name", name, (), {})
+        except NotPlainError:
+            if name not in sys.stdlib_module_names:
+                raise
+            value = importlib.import_module(name)
+        self[name] = value
+        return value
+
+
+class Referee:
+    """Runs tests; compiles each text once."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, types.CodeType] = {}
+
+    def code(self, text: str, name: str) -> types.CodeType:
+        """Compile a part of a case once."""
+        found = self.codes.get(text)
+        if found is None:
+            if len(self.codes) >= _KEPT:
+                self.codes.clear()
+            found = self.codes[text] = compile(text, name, "exec", dont_inherit=True)
+        return found
+
+    def judge(self, job: dict[str, Any], descriptor: int) -> dict[str, Any]:
+        """Run one job and tell what came of it."""
+        try:
+            parts = [self.code(job["given"], "prompt.py"), self.code(job["code"], "tests.py")]
+        except (SyntaxError, ValueError) as error:
+            return {"broken": f"{type(error).__name__}: {error}"}
+        random.seed(0)
+        link = Link(descriptor)
+        names = Names(link)
+        try:
+            for part in parts:
+                exec(part, names)  # noqa: S102 - the tests of a suite, in a sandbox
+            if link.lost:
+                raise LinkLostError("the candidate's process ended")
+            return {"passed": True}
+        except LinkLostError as error:
+            return {"failure": "ended", "note": str(error)}
+        except BaseException as error:
+            return _verdict(error, link)
+        finally:
+            names.clear()
+
+
+def _verdict(error: BaseException, link: Link) -> dict[str, Any]:
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"[:300] if str(error) else name
+    except BaseException:
+        text = name
+    if error is link.raised:
+        return {"failure": "raised", "name": name, "note": f"check: {text}"}
+    if isinstance(error, NotPlainError):
+        return {"failure": "wrong", "note": str(error)}
+    if isinstance(error, AssertionError):
+        return {"failure": "wrong", "note": text}
+    return {"failure": "wrong", "note": f"the tests stopped: {text}"}
+
+
+def serve(control: socket.socket) -> None:
+    """Take jobs from the socket until it ends."""
+    referee = Referee()
+    gc.collect()
+    gc.freeze()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
+        if not data or not descriptors:
+            return
+        descriptor = descriptors[0]
+        try:
+            size = int.from_bytes(data[:4], "big")
+            data = data[4:]
+            while len(data) < size:
+                data += control.recv(size - len(data))
+            job = json.loads(data)
+            answer = referee.judge(job, descriptor)
+        finally:
+            os.close(descriptor)
+        control.sendall(json.dumps({"id": job["id"], **answer}).encode("ascii") + b"\n")
+
+
+def main() -> None:
+    """Be the referee on the descriptor named on the command line."""
+    settings = json.loads(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    if settings["uid"] is not None:
+        process.drop(settings["uid"])
+    for name in _AHEAD.split():
+        importlib.import_module(name)
+    os.write(1, b"ready")
+    void = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(void, descriptor)
+    serve(socket.socket(fileno=settings["control"]))

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's side of a Python request: one candidate process, its checks, and the referee.
+
+``Session`` forks the candidate, hands assert-style tests to the referee with one end of a fresh
+link, reads what the candidate's process tells, keeps the deadline of every step, and ends
+everything the candidate started. What it answers are facts; verdicts are made outside.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import os
+import secrets
+import select
+import socket
+import types
+from typing import Any
+
+from . import process, python
+
+_KEPT = 4096
+_FLOOD = 2 << 20
+_PATIENCE_S = 2.0
+
+
+class Interpreter:
+    """Carries out Python requests.
+
+    Args:
+        space: the writable folder.
+        uid: user id that candidates are dropped to.
+        control: stream to the referee; None where each run forks a referee of its own.
+    """
+
+    def __init__(self, space: str, uid: int | None, control: int | None) -> None:
+        self.space, self.uid = space, uid
+        self.control = None if control is None else socket.socket(fileno=control)
+        self.codes: dict[tuple[str, str], tuple[types.CodeType, ...]] = {}
+        self.runs = 0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a program and its checks."""
+        try:
+            setup = self._code(request["setup"], "setup.py")[0]
+            parts = [self._parts(check) for check in request["checks"]]
+        except (SyntaxError, ValueError) as error:
+            return {"broken": f"{type(error).__name__}: {error}"}
+        return _Session(self, request, setup, parts).run()
+
+    def folders(self, count: int) -> tuple[str, ...]:
+        """Make private empty folders that the candidate may write to."""
+        self.runs += 1
+        made = []
+        for number in range(count):
+            path = f"{self.space}/run{self.runs}.{number}"
+            os.mkdir(path)
+            os.chmod(path, 0o777)  # noqa: S103 - the candidate has another uid; nobody else is here
+            made.append(path)
+        return tuple(made)
+
+    def _parts(self, check: dict[str, Any]) -> tuple[types.CodeType, ...]:
+        if check["style"] == "asserts":
+            return ()
+        return self._code(check["code"], "check.py", split=check["style"] == "together")
+
+    def _code(self, text: str, name: str, *, split: bool = False) -> tuple[types.CodeType, ...]:
+        """Compile a part of a case once. It comes from the suite, hence is not hostile."""
+        key = (f"{name}/{split}", text)
+        found = self.codes.get(key)
+        if found is None:
+            if len(self.codes) >= _KEPT:
+                self.codes.clear()
+            tree = ast.parse(text, name)
+            groups = [[part] for part in tree.body] if split else [tree.body]
+            found = self.codes[key] = tuple(
+                compile(ast.Module(group, []), name, "exec", dont_inherit=True) for group in groups
+            )
+        return found
+
+
+class _Session:
+    """One request at work."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        request: dict[str, Any],
+        setup: types.CodeType,
+        parts: list[tuple[types.CodeType, ...]],
+    ) -> None:
+        self.owner, self.request, self.setup, self.parts = interpreter, request, setup, parts
+        self.checks: list[dict[str, Any]] = request["checks"]
+        self.nonce = secrets.token_hex(8).encode("ascii")
+        self.lines: list[list[Any]] = []
+        self.reports: dict[int, dict[str, Any]] = {}
+        self.waiting = [n for n, check in enumerate(self.checks) if check["style"] == "asserts"]
+        self.links: dict[int, socket.socket] = {}
+        self.asked: str | None = None
+        self.control = interpreter.control
+
+    def run(self) -> dict[str, Any]:
+        """Run the program and tell what became of it."""
+        pairs = {number: socket.socketpair() for number in self.waiting}
+        self.links = {number: pair[0] for number, pair in pairs.items()}
+        checks = tuple(
+            python.Check(code, check["style"], pairs[n][1].fileno() if n in pairs else -1)
+            for n, (check, code) in enumerate(zip(self.checks, self.parts, strict=True))
+        )
+        folders = self.owner.folders(max(1, len(checks)))
+        job = python.Job(self.setup, self.request["program"], checks, folders)
+        limits = process.Limits(self.request["seconds"], address_mb=self.request["memory_mb"],
+                                total=self.request["total"])  # fmt: skip
+        reading, writing = os.pipe()
+
+        def body() -> None:
+            gc.enable()
+            python.run(writing, self.nonce, job)
+
+        keep = [writing, *(theirs.fileno() for _, theirs in pairs.values())]
+        child = process.start(body, keep, limits, self.owner.uid)
+        os.close(writing)
+        for _, theirs in pairs.values():
+            theirs.close()
+        try:
+            self._next_test()
+            ended = self._watch(child, reading, process.Clock(child, limits))
+        finally:
+            os.close(reading)
+            for link in self.links.values():
+                link.close()
+            status, cpu = process.end_all(child)
+        spent = self.asked is not None and not self._settle()
+        return {"ended": ended, "status": status, "lines": self.lines, "cpu": cpu,
+                "reports": self.reports, "counts": [len(code) for code in self.parts],
+                "spent": spent}  # fmt: skip
+
+    def _watch(self, child: int, reading: int, clock: process.Clock) -> str:
+        """Read what the candidate and the referee tell until all is told or time is over."""
+        handle = os.pidfd_open(child)
+        poller = select.poll()
+        sources = [reading, handle, *([self.control.fileno()] if self.waiting else [])]
+        for source in sources:
+            poller.register(source, select.POLLIN)
+        rest, size = b"", 0
+        try:
+            while True:
+                ready = {source for source, _ in poller.poll(clock.wait() * 1000 + 1)}
+                if reading in ready:
+                    block = os.read(reading, 1 << 16)
+                    if not block:
+                        poller.unregister(reading)
+                    size += len(block)
+                    *lines, rest = (rest + block).split(b"\n")
+                    if self._note(lines):
+                        clock.restart()
+                    if size > _FLOOD:
+                        return "flood"
+                if self.waiting and self.control.fileno() in ready:
+                    self._report()
+                    self._next_test()
+                    clock.restart()
+                    if not self.waiting and self.checks[-1]["style"] == "asserts":
+                        if reading not in ready:
+                            return "exit"
+                        continue
+                if handle in ready and reading not in ready:
+                    return "exit"
+                if not ready and clock.over():
+                    return "timeout"
+        finally:
+            os.close(handle)
+
+    def _note(self, lines: list[bytes]) -> bool:
+        """Keep the lines that bear the nonce; tell whether a new step began."""
+        before = len(self.lines)
+        for line in lines:
+            if line.startswith(self.nonce):
+                try:
+                    self.lines.append(json.loads(line[len(self.nonce) :]))
+                except (ValueError, RecursionError):
+                    continue
+        return any(line[0] in ("loaded", "check") for line in self.lines[before:])
+
+    # The referee --------------------------------------------------------------------------------
+
+    def _next_test(self) -> None:
+        """Hand the next assert-style check to the referee."""
+        if not self.waiting:
+            return
+        number = self.waiting[0]
+        self.asked = secrets.token_hex(8)
+        job = {
+            "id": self.asked,
+            "given": self.request["given"],
+            "code": self.checks[number]["code"],
+        }
+        data = json.dumps(job).encode("ascii")
+        link = self.links.pop(number)
+        socket.send_fds(self.control, [len(data).to_bytes(4, "big")], [link.fileno()])
+        self.control.sendall(data)
+        link.close()
+
+    def _report(self) -> None:
+        """Read the referee's report on the check it was asked about."""
+        data = b""
+        while not data.endswith(b"\n"):
+            block = self.control.recv(1 << 16)
+            if not block:
+                raise OSError("the referee ended")
+            data += block
+        self.reports[self.waiting.pop(0)] = json.loads(data)
+        self.asked = None
+
+    def _settle(self) -> bool:
+        """Wait for the report on a test whose candidate is gone; False where none comes."""
+        poller = select.poll()
+        poller.register(self.control.fileno(), select.POLLIN)
+        if not poller.poll(_PATIENCE_S * 1000):
+            return False
+        self._report()
+        return True
