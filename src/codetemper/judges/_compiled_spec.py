@@ -19,6 +19,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 _DEFINED = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(.*(?:\\\n.*)*)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*#.*(?:\\\n.*)*\n?", re.MULTILINE)
 _LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
@@ -108,16 +109,29 @@ class Spec(Record):
         """Return the rest of the translation unit; lines of prompt + completion count from 1.
 
         The macros that the driver could meet are put back to what they were before the
-        completion, so that no ``#define`` of a completion rewrites the driver.
+        completion, so that no ``#define`` of a completion rewrites the driver. The headers of the
+        prompt come before that: their macros (``NULL``, ``EOF``) are the driver's too.
         """
         suffix = "cpp" if language == "cpp" else "c"
         names = sorted(self.driver_names() - {match[1] for match in _DEFINED.finditer(prompt)})
         push = "".join(f'#pragma push_macro("{name}")\n' for name in names)
         pop = "".join(f'#pragma pop_macro("{name}")\n' for name in names)
-        return (f'{push}#line 1 "candidate.{suffix}"\n{prompt}{text}\n'
+        return (f'{_includes(prompt)}{push}#line 1 "candidate.{suffix}"\n{prompt}{text}\n'
                 f'{pop}#line 1 "driver.{suffix}"\n{self.driver}\n')  # fmt: skip
 
     def driver_names(self) -> set[str]:
         """Return the identifiers of the driver and of the prelude's macros."""
         text = self.driver + "".join(match[2] for match in _DEFINED.finditer(self.prelude))
         return set(_IDENTIFIER.findall(_LITERAL.sub(" ", text)))
+
+
+def _includes(prompt: str) -> str:
+    """Return the directives of a prompt up to its last ``#include``, where they stand alone."""
+    found = [match[0].rstrip("\n") for match in _DIRECTIVE.finditer(prompt)]
+    words = [re.sub(r"^\s*#\s*", "", line).split(None, 1)[:1] for line in found]
+    last = max((i for i, word in enumerate(words) if word == ["include"]), default=-1)
+    kept = [word[0] for word in words[: last + 1] if word]
+    opened = sum(word in ("if", "ifdef", "ifndef") for word in kept)
+    if opened != kept.count("endif"):
+        return ""
+    return "".join(f"{line}\n" for line in found[: last + 1])
