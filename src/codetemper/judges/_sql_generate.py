@@ -5,7 +5,7 @@ Used by the judge ``sql``. Of several random databases those are kept that tell 
 of the gold query (``_sql_mutants``) from it, beyond what the given databases and those kept before
 tell apart. A database on which the gold query's own answer depends on the order that rows are
 stored in (a tie under LIMIT, say) is never used: a right query might fail on it. So there can be
-fewer than were asked for. NULLs stand wherever the schema allows them.
+fewer than were asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from codetemper.core.errors import UsageError
 from codetemper.judges._sql_mutants import mutants, sample
 from codetemper.judges._sql_rows import same_rows
 from codetemper.judges._sql_sandbox import Answer, Ground, Question
-from codetemper.judges._sql_values import script
+from codetemper.judges._sql_values import script, with_facts
 
 Ask = Callable[[Sequence[Question]], list[Answer]]
 
@@ -58,6 +58,7 @@ def generate_databases(
     count: int,
     seed: int,
     likeness: Likeness,
+    keep: bool = True,
     case: str = "",
 ) -> tuple[Ground, ...]:
     """Return databases beyond the given ones; the same arguments give the same databases.
@@ -70,16 +71,17 @@ def generate_databases(
         count: how many to return at most.
         seed: seed of their rows.
         likeness: how results are compared.
+        keep: whether what holds in the given databases shall hold in these.
         case: name of the case, for errors.
 
     Raises:
         UsageError: the schema cannot be made.
     """
-    key = (gold, schema, tuple(given), _times(given), count, seed, likeness)
+    key = (gold, schema, tuple(given), _times(given), count, seed, likeness, keep)
     if key not in _made:
         if len(_made) >= _KEPT:
             _made.pop(next(iter(_made)), None)
-        _made[key] = _generate(ask, gold, schema, given, count, seed, likeness, case)
+        _made[key] = _generate(ask, gold, schema, given, count, seed, likeness, keep, case)
     return _made[key]
 
 
@@ -89,23 +91,24 @@ def _times(given: Sequence[Ground]) -> tuple[int, ...]:
 
 def _generate(
     ask: Ask, gold: str, schema: str, given: Sequence[Ground], count: int, seed: int,
-    likeness: Likeness, case: str,
+    likeness: Likeness, keep: bool, case: str,
 ) -> tuple[Ground, ...]:  # fmt: skip
-    base = given[0] if given else Ground(schema)
-    (told,) = ask([Question(base, None)])
-    if told.failure is not None:
+    bases = list(given) or [Ground(schema)]
+    told = ask([Question(base, None) for base in bases])
+    broken = [answer.note for answer in told if answer.failure is not None]
+    if broken:
         raise UsageError(
             f"case '{case}' cannot be judged: databases cannot be generated for it",
-            why=told.note, mend="correct 'spec.schema' of that case",
+            why=broken[0], mend="correct 'spec.schema' of that case",
         )  # fmt: skip
-    tables = list(told.tables)
+    tables = with_facts([answer.tables for answer in told], keep=keep)
     schema = schema or ";\n".join(f"{table['sql']}" for table in tables) + ";"
     tries = [
         Ground(schema, script(tables, gold, f"{seed}/{number}/{gold}"))
         for number in range(_TRIES_EACH * count + _TRIES_MORE)
     ]
     stable = _stable(ask, gold, tries, likeness)
-    killed = kills(ask, gold, near_misses(ask, gold, base, tables), [*given, *stable], likeness)
+    killed = kills(ask, gold, near_misses(ask, gold, bases[0], tables), [*given, *stable], likeness)
     seen = set().union(*killed[: len(given)]) if given else set()
     chosen: list[int] = []
     for _ in range(min(count, len(stable))):

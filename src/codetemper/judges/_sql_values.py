@@ -4,7 +4,10 @@
 Used to generate databases. Values come from small pools, so that they repeat; a pool holds the
 literals that the query compares its column with, and their neighbours. Columns that the schema, the
 query or their names connect share a pool, so that joins find partners. Rows keep to types, primary
-and foreign keys; what breaks another constraint is left out by SQLite (``INSERT OR IGNORE``).
+and foreign keys; what breaks another constraint is left out by SQLite (``INSERT OR IGNORE``). If
+wanted, they also keep to what holds in every database there is already: columns without NULL,
+columns that hardly repeat a value, rows without repetition. Queries that mean the same only while
+that holds (all with the greatest area, or one of them) then stay the same.
 """
 
 from __future__ import annotations
@@ -19,10 +22,37 @@ from codetemper.judges._sql_text import Token, tokens
 _TEXTS = ("Adler", "birch", "Cedar", "delta", "Ember", "fjord", "Grove", "harbor", "Iris", "Juno")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)", re.DOTALL)
 _LEAST_ROWS, _MOST_ROWS = 4, 24
+#: A column whose values hardly ever repeat shall not repeat them; one with so many has a wide pool.
+_HARDLY, _WIDE = 0.9, 12
 
 Table = dict[str, Any]
-"""``name``, ``columns`` as (name, type, not null, place in the primary key), ``foreign`` as
-(column, other table, its column or None)."""
+"""``name``; ``columns`` as (name, type, never null, place in the primary key, never repeated, of
+many values);
+``foreign`` as (column, other table, its column or None); ``sets``, whether rows never repeat."""
+
+
+def with_facts(databases: Sequence[Sequence[dict[str, Any]]], *, keep: bool) -> list[Table]:
+    """Join what the schema says with what holds in every database.
+
+    Args:
+        databases: the tables of each database, as it describes itself; the first names the schema.
+        keep: whether anything but the schema is looked at.
+    """
+    tables = []
+    for first in databases[0]:
+        same = [t for tables in databases for t in tables if t["name"] == first["name"]]
+        filled = [t for t in same if keep and t["rows"] > 1]
+        columns = []
+        for place, (name, declared, not_null, key, *_) in enumerate(first["columns"]):
+            counts = [(t["rows"], *t["columns"][place][4:6]) for t in filled]
+            full = bool(counts) and all(rows == values for rows, values, _ in counts)
+            often = [(values, different) for _, values, different in counts if values]
+            once = bool(often) and all(d >= _HARDLY * v for v, d in often)
+            wide = bool(often) and max(d for _, d in often) >= _WIDE
+            columns.append((name, declared, not_null or full, key, once, wide))
+        sets = bool(filled) and all(t["rows"] == t["different"] for t in filled)
+        tables.append({**first, "columns": columns, "sets": sets})
+    return tables
 
 
 def affinity(declared: str) -> str:
@@ -196,15 +226,20 @@ class _Filling:
         """Draw the rows of one table and return the statement that inserts them."""
         count = self.chance.randint(_LEAST_ROWS, _MOST_ROWS)
         columns = table["columns"]
-        held = {column[0].lower(): self._column(table, column, count) for column in columns}
-        self.rows[table["name"].lower()] = held
+        drawn = [self._column(table, column, count) for column in columns]
+        filled = list(zip(*drawn, strict=True))
+        if table["sets"]:
+            filled = list(dict.fromkeys(filled))
+        self.rows[table["name"].lower()] = {
+            column[0].lower(): [row[place] for row in filled]
+            for place, column in enumerate(columns)
+        }
         names = ", ".join(_quoted(column[0]) for column in columns)
-        filled = zip(*held.values(), strict=True)
         values = ",\n".join(f"({', '.join(map(_written, row))})" for row in filled)
         return f"INSERT OR IGNORE INTO {_quoted(table['name'])} ({names}) VALUES\n{values};"
 
     def _column(self, table: Table, column: Sequence[Any], count: int) -> list[Any]:
-        name, declared, not_null, key = column
+        name, declared, not_null, key, once, wide = column
         kind = affinity(declared)
         alone = bool(key) and sum(1 for other in table["columns"] if other[3]) == 1
         values = self._parents(table, name)
@@ -218,8 +253,11 @@ class _Filling:
             if spot not in self.drawn:
                 self.drawn[spot] = self.pools.values(self.chance, name, kind)
             values = self.drawn[spot]
-        if alone:
-            # Repeated keys are left out when the rows are inserted.
+            if once or wide:
+                # In place: columns that share the pool draw from the new values too.
+                _extend(values, count if once else 2 * count, self.chance, kind)
+        if alone or once:
+            # Where there are too few, repeated keys are left out when rows are inserted.
             return (self.chance.sample(values, len(values)) * count)[:count]
         never = not_null or key
         return [
@@ -235,6 +273,18 @@ class _Filling:
             if own.lower() == name.lower():
                 return [value for value in source if value is not None]
         return []
+
+
+def _extend(values: list[Any], count: int, chance: random.Random, kind: str) -> None:
+    """Add values until there are so many different ones."""
+    number = 1
+    while len(values) < count:
+        value = _made_up(chance, kind)
+        if value in values:
+            number += 1
+            value = f"{value} {number}" if isinstance(value, str) else value + 1000 * number
+        if value not in values:
+            values.append(value)
 
 
 def _parents_first(tables: Sequence[Table]) -> list[Table]:

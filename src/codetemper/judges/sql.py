@@ -70,6 +70,9 @@ class Spec(Record):
     """How many more databases to generate from the schema and the gold query."""
     seed: int = 0
     """Seed of the generated databases."""
+    keep: Literal["facts", "schema"] = "facts"
+    """What generated databases keep to: what holds in all given ones (no NULL in a column, hardly
+    a value twice), or the schema alone, which tells more queries apart, right ones too."""
     gold: str
     """The right query."""
     ordered: bool = False
@@ -196,7 +199,7 @@ class _Court:
         if spec.generated:
             made = generate_databases(
                 bench.ask, _stripped(spec, first_statement(spec.gold)), schema=spec.schema_,
-                given=grounds, count=spec.generated, seed=spec.seed, case=case.id,
+                given=grounds, count=spec.generated, seed=spec.seed, keep=spec.keep == "facts", case=case.id,
                 likeness=Likeness(spec.ordered, spec.semantics, spec.any_columns),
             )  # fmt: skip
             names += [f"generated database {number}" for number in range(1, len(made) + 1)]

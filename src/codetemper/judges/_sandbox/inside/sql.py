@@ -32,6 +32,7 @@ _LARGEST_VALUE = 1 << 20
 _LONGEST_QUERY = 1 << 20
 _LONGEST_PATTERN = 256
 _COUNT = 8
+_ROWS_LOOKED_AT = 20_000
 
 _ACTIONS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE})
 _NAMES = (
@@ -178,7 +179,11 @@ class Ground:
         return ["runtime", note]
 
     def describe(self) -> list[Any]:
-        """Tell the tables: columns with type, null and key facts, and foreign and unique keys."""
+        """Tell the tables: columns with what the schema and the data say of them, foreign keys.
+
+        A column is ``[name, type, not null, place in the primary key, values, different values]``,
+        the two counts over the first rows.
+        """
         self.connection.set_authorizer(None)
         self.deadline = float("inf")
         tables = []
@@ -187,12 +192,21 @@ class Ground:
             "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
         ).fetchall()
         for name, text in found:
-            quoted = '"' + name.replace('"', '""') + '"'
+            quoted = _quoted(name)
             columns = self.connection.execute(f"PRAGMA table_info({quoted})").fetchall()
             keys = self.connection.execute(f"PRAGMA foreign_key_list({quoted})").fetchall()
+            first = f"FROM (SELECT * FROM {quoted} LIMIT {_ROWS_LOOKED_AT})"  # noqa: S608
+            counts = ", ".join(
+                f"count({c}), count(DISTINCT {c})" for c in (_quoted(c[1]) for c in columns)
+            )
+            seen = self.connection.execute(f"SELECT {counts}, count(*) {first}").fetchone()
+            (alike,) = self.connection.execute(
+                f"SELECT count(*) FROM (SELECT DISTINCT * {first})"  # noqa: S608
+            ).fetchone()
             tables.append({
-                "name": name, "sql": text,
-                "columns": [[c[1], c[2] or "", bool(c[3]), c[5]] for c in columns],
+                "name": name, "sql": text, "rows": seen[-1], "different": alike,
+                "columns": [[c[1], c[2] or "", bool(c[3]), c[5], *seen[2 * n : 2 * n + 2]]
+                            for n, c in enumerate(columns)],
                 "foreign": [[k[3], k[2], k[4]] for k in keys],
             })  # fmt: skip
         self.connection.set_authorizer(self._authorize)
@@ -224,6 +238,10 @@ def _serve(shared: mmap.mmap, request: dict[str, Any], images: dict[str, bytes])
             signal.setitimer(signal.ITIMER_REAL, request["each_s"] + ALARM_AFTER_S)
             answer = ground.ask(query, most, distinct, request["each_s"])
         place = _put(shared, place, [*answer, round(time.monotonic() - begun, 6)])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _escaped(character: str) -> str:
