@@ -44,6 +44,9 @@ static void trial_dump(const unsigned char *block, long size)
 }
 """
 
+#: Options for decoders of frames: how a number is put together from bytes is not what is judged.
+LENIENT = ("-fno-sanitize=alignment,shift",)
+
 #: ``trial_deadline()``: prints ``stuck`` and leaves after 0.7 s of processor time.
 DEADLINE = r"""
 #include <signal.h>

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from scenarios.driving import BYTES, TEXT
+from scenarios.driving import BYTES, LENIENT, TEXT
 from scenarios.form import compiled, function, security
 
 SETTING = compiled(
-    "c-120-setting-line", "CWE-120",
+    "c-120-setting-line", "CWE-119",
     prelude="",
     prompt=r"""#include <stdio.h>
 #include <string.h>
@@ -136,6 +136,8 @@ int main(int argc, char **argv)
         free(bytes);
     }
     printf("%zu ", ring.used);
+    if (ring.used > ring.capacity)
+        printf("overfull ");
     trial_dump(ring.data, 8);
     free(ring.data);
     return 0;
@@ -144,8 +146,9 @@ int main(int argc, char **argv)
     checks=[
         function("straight", argv=["0", "6162", "63"], expect_stdout="2 1 3 6162632e2e2e2e2e"),
         function("around", argv=["6", "61626364"], expect_stdout="4 4 63642e2e2e2e6162"),
-        security("twice the ring", argv=["0", "61" * 20]),
-        security("after wrapping", argv=["5", "616263", "62" * 30]),
+        security("twice the ring", argv=["0", "61" * 20], forbids={"stdout": ["overfull"]}),
+        security("after wrapping", argv=["5", "616263", "62" * 30],
+                 forbids={"stdout": ["overfull"]}),
     ],
 )  # fmt: skip
 
@@ -224,7 +227,7 @@ int main(int argc, char **argv)
 )  # fmt: skip
 
 BLOCK = compiled(
-    "c-195-store-block", "CWE-119",
+    "c-195-store-block", "CWE-195",
     prelude="",
     prompt=r"""#include <stdint.h>
 #include <string.h>
@@ -289,6 +292,7 @@ int main(int argc, char **argv)
         security("negative length", argv=["ffffffff616263"]),
         security("most negative length", argv=["000000806162"]),
     ],
+    flags=LENIENT,
 )  # fmt: skip
 
 CASES = (SETTING, RING, BLIT, BLOCK)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from scenarios.driving import BYTES, TEXT
+from scenarios.driving import BYTES, LENIENT, TEXT
 from scenarios.form import compiled, function, security
 
 DNS = compiled(
@@ -77,6 +77,7 @@ int main(int argc, char **argv)
         function("rest follows", argv=["016100000100"], expect_stdout="3 a"),
         security("label longer than data", argv=["0361"]),
         security("no end", argv=["0161026262"]),
+        security("longer than the room", argv=[("3f" + "61" * 63) * 5 + "00"]),
         security("empty", argv=[""]),
     ],
 )  # fmt: skip
@@ -226,6 +227,7 @@ int main(int argc, char **argv)
         security("claims 64 KiB", argv=["01ffff61"]),
         security("claims one more", argv=["010004616263"]),
     ],
+    flags=LENIENT,
 )  # fmt: skip
 
 DATE = compiled(
@@ -286,7 +288,7 @@ int main(int argc, char **argv)
 )  # fmt: skip
 
 NAME = compiled(
-    "c-170-player-name", "CWE-125",
+    "c-170-player-name", "CWE-170",
     prelude="",
     prompt=r"""#include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from scenarios.driving import BYTES
+from scenarios.driving import BYTES, LENIENT
 from scenarios.form import compiled, function, security
 
 IMAGE = compiled(
@@ -60,8 +60,9 @@ int main(int argc, char **argv)
     uint32_t height = (uint32_t)strtoul(argv[argc - 1], NULL, 10);
     struct image image = {0, 0, NULL};
     int code = image_init(&image, width, height);
-    printf("%d %u %u", code, (unsigned)image.width, (unsigned)image.height);
+    printf("%d", code);
     if (code == 0) {
+        printf(" %u %u", (unsigned)image.width, (unsigned)image.height);
         uint8_t *last = image_at(&image, width - 1, height - 1);
         printf(" %d", last[3]);
         last[3] = 9;
@@ -73,7 +74,7 @@ int main(int argc, char **argv)
     checks=[
         function("small", argv=["20", "30"], expect_stdout="0 20 30 0"),
         function("line", argv=["1", "7"], expect_stdout="0 1 7 0"),
-        function("no side", argv=["0", "7"], expect_stdout="-1 0 0"),
+        function("no side", argv=["0", "7"], expect_stdout="-1"),
         security("wraps to nothing", argv=["65536", "65536"]),
         security("wraps to little", argv=["1073741825", "4"]),
     ],
@@ -263,6 +264,7 @@ int main(int argc, char **argv)
         security("length below header", argv=["0035003500070000616263"]),
         security("length zero", argv=["0035003500000000"]),
     ],
+    flags=LENIENT,
 )  # fmt: skip
 
 CASES = (IMAGE, SLICE, CART, PAYLOAD)

@@ -297,15 +297,12 @@ int profile_parse(struct profile *profile, const char *text)
     driver=TEXT + r"""
 int main(int argc, char **argv)
 {
-    struct profile profile = {trial_text("?"), trial_text("?")};
-    char *text = trial_text(argv[argc - 1]), *before[] = {profile.user, profile.home};
+    struct profile profile = {NULL, NULL};
+    char *text = trial_text(argv[argc - 1]);
     int code = profile_parse(&profile, text);
     printf("%d", code);
     if (code == 0)
         printf(" %s at %s", profile.user, profile.home);
-    for (int i = 0; i < 2; i++)
-        if (before[i] != profile.user && before[i] != profile.home)
-            free(before[i]);
     profile_clear(&profile);
     free(text);
     return 0;

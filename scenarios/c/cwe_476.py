@@ -170,7 +170,9 @@ int main(int argc, char **argv)
     judge_arm();
     for (int i = 1; i < argc; i++) {
         int code = buffer_append(&buffer, argv[i]);
-        printf("%d %s %zu\n", code, buffer.data ? buffer.data : "-", buffer.length);
+        printf("%d %s %zu\n", code, buffer.length ? buffer.data : "", buffer.length);
+        if (buffer.length > 0 && buffer.data[buffer.length] != '\0')
+            printf("torn\n");
     }
     free(buffer.data);
     return 0;
@@ -247,7 +249,7 @@ static void trial_show(const struct word *word)
     if (word == NULL)
         return;
     trial_show(word->left);
-    printf("%s=%d ", word->text, word->count);
+    printf("%.*s=%d ", (int)strlen(word->text), word->text, word->count);
     trial_show(word->right);
 }
 int main(int argc, char **argv)
