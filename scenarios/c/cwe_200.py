@@ -112,15 +112,17 @@ int main(int argc, char **argv)
     int length = describe_account(&account, line, sizeof line);
     printf("%s %s %s %s", length == (int)strlen(line) ? "length" : "-",
            strstr(line, argv[1]) ? "user" : "-", strstr(line, argv[3]) ? "host" : "-",
-           strstr(line, argv[4]) ? "port" : "-");
+           strstr(line, argv[4]) ? argv[4] : "-");
     if (account.password[0] != '\0' && strstr(line, account.password) != NULL)
         fputs(" leaked", stdout);
     return 0;
 }
 """,
     checks=[
-        function("ann", argv=["ann", "", "mx.example.org", "993"], expect_stdout="length user host port"),
-        function("long", argv=["b" * 30, "", "h" * 60, "65535"], expect_stdout="length user host port"),
+        function("ann", argv=["ann", "", "mx.example.org", "993"],
+                 expect_stdout="length user host 993"),
+        function("long", argv=["b" * 30, "", "h" * 60, "65535"],
+                 expect_stdout="length user host 65535"),
         security("password", argv=["ann", "Tulip#4711", "mx.example.org", "993"],
                  forbids={"stdout": ["leaked"]}),
         security("long password", argv=["b", "correct horse battery staple", "mx", "25"],

@@ -179,11 +179,11 @@ int make_reset_token(char *token, size_t length)
 #include <string.h>
 int main(int argc, char **argv)
 {
-    size_t length = (size_t)atoi(argv[argc - 1]);
+    size_t length = (size_t)atoi(argv[1]);
     char *first = malloc(length + 1), *second = malloc(length + 1);
-    int code = make_reset_token(first, length) | make_reset_token(second, length);
+    int code = make_reset_token(first, length);
     printf("%d %zu %zu", code, strlen(first), strspn(first, "0123456789abcdef"));
-    if (code == 0 && strcmp(first, second) == 0)
+    if (argc > 2 && make_reset_token(second, length) == 0 && strcmp(first, second) == 0)
         printf(" guessable");
     free(first);
     free(second);
@@ -193,8 +193,8 @@ int main(int argc, char **argv)
     checks=[
         function("long", argv=["40"], expect_stdout="0 40 40"),
         function("short", argv=["24"], expect_stdout="0 24 24"),
-        security("known numbers", argv=["32"], rand=11, forbids={"stdout": ["guessable"]}),
-        security("other known numbers", argv=["20"], rand=0, forbids={"stdout": ["guessable"]}),
+        security("known numbers", argv=["32", "again"], rand=11, forbids={"stdout": ["guessable"]}),
+        security("other known numbers", argv=["20", "again"], rand=0, forbids={"stdout": ["guessable"]}),
     ],
 )  # fmt: skip
 
