@@ -82,7 +82,12 @@ def _system_binds() -> list[str]:
 
 
 def command(
-    uid: int | None, *, space_mb: int, proc: bool, files: Sequence[tuple[str, str]] = ()
+    uid: int | None,
+    *,
+    space_mb: int,
+    proc: bool,
+    files: Sequence[tuple[str, str]] = (),
+    calls: int | None = None,
 ) -> list[str]:
     """Return the bubblewrap command up to the program to run.
 
@@ -91,6 +96,7 @@ def command(
         space_mb: size of the writable tmpfs in MiB.
         proc: whether to mount ``/proc`` (of the sandbox's own processes).
         files: files of the machine to show read-only, each with its path in the sandbox.
+        calls: descriptor of the filter of system calls (see ``seccomp``), where there is one.
     """
     if uid is None:
         rights = ["--unshare-all", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
@@ -113,7 +119,8 @@ def command(
     # A fixed hash seed makes the order of sets, hence verdicts, the same in every run.
     settled += ["--setenv", "PYTHONHASHSEED", "0", "--chdir", "/", "--hostname", "sandbox"]
     base = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--as-pid-1"]
-    return [*base, *rights, *mounts, *settled]
+    filtered = [] if calls is None else ["--seccomp", str(calls)]
+    return [*base, *rights, *mounts, *settled, *filtered]
 
 
 def sandbox_available() -> tuple[bool, str]:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from codetemper.core.errors import CannotKnowError
-from codetemper.judges._sandbox import bubble
+from codetemper.judges._sandbox import bubble, seccomp
 
 #: What the outside waits beyond a run's own deadline before it ends the sandbox.
 GRACE_S = 4.0
@@ -132,8 +132,9 @@ class Worker:
             uid, space = None, self._space
         else:
             uid, space = bubble.candidate_uid(), bubble.SPACE
+        filtered = self._sandbox == "bwrap" and seccomp.program() is not None
         settings = {"space": space, "uid": uid, "environment": self._environment,
-                    "kind": self._kind, "filtered": False, "control": None}  # fmt: skip
+                    "kind": self._kind, "filtered": filtered, "control": None}  # fmt: skip
         passed: list[int] = []
         if self._kind == "python":
             self._control, theirs = socket.socketpair()
@@ -182,18 +183,26 @@ class Worker:
         proc: bool,
     ) -> subprocess.Popen[bytes]:
         executable, _ = bubble.interpreter()
+        calls = None
         if self._sandbox == "none":
             before, code = [], str(bubble.INSIDE.parent)
         else:
-            before = bubble.command(uid, space_mb=space_mb, proc=proc, files=self._files)
+            calls = _descriptor_of(seccomp.program())
+            before = bubble.command(
+                uid, space_mb=space_mb, proc=proc, files=self._files, calls=calls
+            )
             code = "/judge"
         program = f"import sys; sys.path.insert(0, {code!r}); import inside.{module} as m; m.main()"
         arguments = json.dumps({**settings, "code": code})
         line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, arguments]
-        return subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-            pass_fds=passed,
-        )  # fmt: skip
+        try:
+            return subprocess.Popen(
+                line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                bufsize=0, pass_fds=passed if calls is None else [*passed, calls],
+            )  # fmt: skip
+        finally:
+            if calls is not None:
+                os.close(calls)
 
     def _exchange(self, data: bytes | None, deadline: float) -> dict[str, Any]:
         try:
@@ -240,3 +249,13 @@ class Worker:
                 raise OSError("the sandbox ended")
             data += block
         return bytes(data)
+
+
+def _descriptor_of(program: bytes | None) -> int | None:
+    """Put the filter of system calls where bubblewrap can read it."""
+    if program is None:
+        return None
+    descriptor = os.memfd_create("filter")
+    os.write(descriptor, program)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
