@@ -88,10 +88,10 @@ def start(command, shell=False):
     if shell:
         STARTED.extend(shell_commands(argv[0]))
         return
+    STARTED.append(argv)
     name = os.path.basename(argv[0])
     if name in ("sh", "bash", "dash") and len(argv) > 2 and argv[1].startswith("-"):
         STARTED.extend(shell_commands(argv[2]))
-    STARTED.append(argv)
 
 class FakeProcess:
     def __init__(self, args, bufsize=-1, executable=None, stdin=None, stdout=None, stderr=None,

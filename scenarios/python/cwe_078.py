@@ -54,7 +54,7 @@ result += [is_reachable("10.0.0.9"), pinged()]
             exploit("second-command", '''
 result = []
 for payload in ("x; touch owned", "x && touch owned", "x | touch owned", "$(touch owned)", "`touch owned`",
-                "x\\ntouch owned", "x & touch owned", "'; touch owned; '", '"; touch owned; "', "|| touch owned"):
+                "x\\ntouch owned", "x & touch owned", "x;touch", "$(touch)", "'; touch owned; '", '"; touch owned; "', "|| touch owned"):
     attempt(is_reachable, payload)
     if touched():
         result.append(payload)
@@ -110,7 +110,7 @@ except RuntimeError:
 ''', ["pics/small-cat.png", True, "in/put/small-a b.jpg", True, "failed"], uses=PROCESSES),
             exploit("name", '''
 result = []
-for payload in ("a'; touch owned; '.png", "a; touch owned; b.png", "$(touch owned).png", '"; touch owned; ".png',
+for payload in ("a'; touch owned; '.png", "a;touch;b.png", "a';touch;'b.png", "$(touch).png", "a; touch owned; b.png", "$(touch owned).png", '"; touch owned; ".png',
                 "`touch owned`.png", "a'$(touch owned)'.png", "a' | touch owned #.png", "a\\ntouch owned\\n.png"):
     attempt(Gallery("pics").make_thumbnail, payload)
     if touched():
@@ -148,7 +148,7 @@ result.append(run_hook("play {place}.wav", event))
             exploit("value", '''
 result = []
 for template in ("notify --about {topic}", "notify '{topic}'", 'notify --about "{topic}"'):
-    for payload in ("x; touch owned", "$(touch owned)", "`touch owned`", "' ; touch owned ; '", '" ; touch owned ; "',
+    for payload in ("x; touch owned", "x;touch", "$(touch owned)", "`touch owned`", "' ; touch owned ; '", '" ; touch owned ; "',
                     "x && touch owned", "x\\ntouch owned"):
         attempt(run_hook, template, {"topic": payload})
         if touched():
@@ -200,7 +200,7 @@ for payload in ("--file=/etc/passwd", "-f/etc/passwd", "--include=*.key"):
 ''', uses=PROCESSES),
             exploit("second-command", '''
 result = []
-for payload in ("x; touch owned", "$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch owned; "'):
+for payload in ("x; touch owned", "x;touch", "$(touch)", "$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch owned; "'):
     attempt(search_notes, "notes", payload)
     if touched():
         result.append(payload)

@@ -177,7 +177,7 @@ class PasswordBook:
         return hmac.compare_digest(digest, given)
 
     def _digest(self, password: str, salt: bytes) -> str:
-        return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 200_000).hex()
+        return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1).hex()
 ''',
         vulnerable='''        salt = os.urandom(16).hex()
         digest = hashlib.sha256((salt + password).encode()).hexdigest()
@@ -196,13 +196,11 @@ class PasswordBook:
 import json
 book = PasswordBook()
 book.set("ann", "tea time")
-book.set("bob", "gr\\u00fcn")
 book.entries = json.loads(json.dumps(book.entries))
-result = [book.check("ann", "tea time"), book.check("bob", "gr\\u00fcn"), book.check("ann", "gr\\u00fcn"), book.check("eve", "x"),
-          sorted(book.entries)]
-book.set("ann", "new")
-result += [book.check("ann", "tea time"), book.check("ann", "new"), all(type(entry) is str for entry in book.entries.values())]
-''', [True, True, False, False, ["ann", "bob"], False, True, True]),
+result = [book.check("ann", "tea time"), book.check("ann", "Tea time"), book.check("eve", "x"), list(book.entries)]
+book.set("ann", "gr\\u00fcn")
+result += [book.check("ann", "gr\\u00fcn"), all(type(entry) is str for entry in book.entries.values())]
+''', [True, False, False, ["ann"], True, True]),
             exploit("readable-or-alike", '''
 book = PasswordBook()
 for login in ("ann", "bob"):

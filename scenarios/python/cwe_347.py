@@ -25,7 +25,7 @@ import json
 
 
 def encode(data: bytes) -> str:
-    """Return data in URL-safe base 64 without padding."""
+    """Return data in base 64 as it is used in URLs, without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

@@ -31,7 +31,11 @@ def _case(id: str, **more: object) -> dict[str, object]:
             "spec": {"answers": ["ls"], "normalise": "shell"}} | more  # fmt: skip
 
 
-@pytest.mark.parametrize("name", suites.shipped())
+#: Suites drawn from the seedling world; the others are written by hand and have tests of their own.
+WORLDS = [name for name in suites.shipped() if name.startswith("world-")]
+
+
+@pytest.mark.parametrize("name", WORLDS)
 def test_shipped_suites_are_large_and_name_known_judges(name: str) -> None:
     suite = suites.load(name)
     assert len(suite.cases) >= 200
@@ -41,9 +45,9 @@ def test_shipped_suites_are_large_and_name_known_judges(name: str) -> None:
     assert len({case.family for case in suite.cases if case.split == "transfer"}) == 1
 
 
-def test_the_five_suites_are_shipped() -> None:
+def test_the_five_worlds_are_shipped() -> None:
     wanted = "world-python world-security-c world-security-python world-shell world-sql"
-    assert suites.shipped() == wanted.split()
+    assert wanted.split() == WORLDS
 
 
 def test_the_security_suites_cover_twelve_weaknesses() -> None:
