@@ -11,8 +11,6 @@ import pytest
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Verdict
 from codetemper.judges import JudgeOptions, judge_all
-from codetemper.judges._sql_rows import same_rows
-from codetemper.judges._sql_text import first_statement
 
 SCHEMA = "CREATE TABLE city (name TEXT, people INTEGER, area REAL);"
 ONE = "INSERT INTO city VALUES ('a', 1, 0.1), ('b', 2, 0.2), ('b', 2, 0.3), ('c;d', 5, NULL);"
@@ -28,33 +26,36 @@ def verdict(
     return judge_all([(case, Completion(case="q", text=query))], options=options)[0]
 
 
-@pytest.mark.parametrize(
-    ("query", "valid", "function", "failure"),
-    [
-        ("SELECT name FROM city;", "pass", "pass", None),
-        (" SELECT name FROM city ORDER BY people; and so on", "pass", "pass", None),
-        ("SELECT DISTINCT name FROM city", "pass", "fail", "wrong"),
-        ("SELECT people FROM city", "pass", "fail", "wrong"),
-        ("SELECT name FROM city WHERE people < 9", "pass", "fail", "wrong"),
-        ("SELEC name FROM city", "fail", "fail", "syntax"),
-        ("SELECT height FROM city", "fail", "fail", "build"),
-        ("SELECT name FROM nowhere", "fail", "fail", "build"),
-        ("", "fail", "fail", "syntax"),
-        ("DROP TABLE city", "pass", "fail", "wrong"),
-        ("DELETE FROM city", "pass", "fail", "wrong"),
-        ("PRAGMA query_only = OFF", "pass", "fail", "wrong"),
-        ("ATTACH DATABASE '/tmp/x' AS x", "pass", "fail", "wrong"),
-        ("SELECT load_extension('x')", "pass", "fail", "wrong"),
-        ("SELECT name FROM city\x00", "fail", "fail", "syntax"),
-        ("SELECT '\ud800'", "fail", "fail", "syntax"),
-    ],
+OUTCOMES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("SELECT name FROM city;", "pass", "pass", None),
+    (" SELECT name FROM city ORDER BY people; and so on", "pass", "pass", None),
+    ("SELECT DISTINCT name FROM city", "pass", "fail", "wrong"),
+    ("SELECT people FROM city", "pass", "fail", "wrong"),
+    ("SELECT name FROM city WHERE people < 9", "pass", "fail", "wrong"),
+    ("SELEC name FROM city", "fail", "fail", "syntax"),
+    ("SELECT height FROM city", "fail", "fail", "build"),
+    ("SELECT name FROM nowhere", "fail", "fail", "build"),
+    ("", "fail", "fail", "syntax"),
+    ("DROP TABLE city", "pass", "fail", "wrong"),
+    ("DELETE FROM city", "pass", "fail", "wrong"),
+    ("PRAGMA query_only = OFF", "pass", "fail", "wrong"),
+    ("ATTACH DATABASE '/tmp/x' AS x", "pass", "fail", "wrong"),
+    ("SELECT load_extension('x')", "pass", "fail", "wrong"),
+    ("SELECT name FROM city\x00", "fail", "fail", "syntax"),
+    ("SELECT '\ud800'", "fail", "fail", "syntax"),
 )
-def test_outcomes(query: str, valid: str, function: str, failure: str | None) -> None:
-    judged = verdict(query)
-    assert (judged.valid, judged.function, judged.failure) == (valid, function, failure)
-    assert judged.security == "unknown"
-    right = float(function == "pass")
-    assert judged.scores == {"exec_match": right, "exec_match_bag": right}
+
+
+def test_outcomes() -> None:
+    spec = {"schema": SCHEMA, "databases": [ONE, TWO], "gold": "SELECT name FROM city"}
+    case = Case(id="q", prompt="-- names\n", language="sql", judge="sql", spec=spec)
+    judged = judge_all([(case, Completion(case="q", text=query)) for query, *_ in OUTCOMES])
+    for done, (query, valid, function, failure) in zip(judged, OUTCOMES, strict=True):
+        right = float(function == "pass")
+        assert (done.valid, done.function, done.failure) == (valid, function, failure), query
+        assert done.scores == {"exec_match": right, "exec_match_bag": right}
+        assert done.security == "unknown"
+        assert bool(done.findings) == (failure is not None)
 
 
 def test_order_counts_where_the_case_says_so() -> None:
@@ -87,19 +88,6 @@ def test_too_many_rows_are_wrong() -> None:
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 20000) SELECT i FROM n"
     )
     assert verdict(many).failure == "wrong"
-
-
-def test_statements_end_at_their_own_semicolon() -> None:
-    assert first_statement("SELECT 'a;b' FROM t; SELECT 2") == "SELECT 'a;b' FROM t"
-    assert first_statement("SELECT 1 -- ; no\n + 1; x") == "SELECT 1 -- ; no\n + 1"
-    assert first_statement("SELECT 1") == "SELECT 1"
-
-
-def test_rows_are_bags_and_floats_have_twelve_digits() -> None:
-    assert same_rows([(1,), (1,), (2,)], [(2,), (1,), (1,)], ordered=False)
-    assert not same_rows([(1,), (2,), (2,)], [(2,), (1,), (1,)], ordered=False)
-    assert same_rows([(0.1 + 0.2,)], [(0.3,)], ordered=True)
-    assert not same_rows([(None,)], [(0,)], ordered=False)
 
 
 def test_broken_cases_are_usage_errors() -> None:

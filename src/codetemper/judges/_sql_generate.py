@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from codetemper.core.errors import UsageError
-from codetemper.judges._sql_mutants import mutants, sample
+from codetemper.judges._sql_mutants import mutants, sample, shuffled
 from codetemper.judges._sql_rows import same_rows
 from codetemper.judges._sql_sandbox import Answer, Ground, Question
 from codetemper.judges._sql_values import script, with_facts
@@ -23,7 +23,7 @@ from codetemper.judges._sql_values import script, with_facts
 Ask = Callable[[Sequence[Question]], list[Answer]]
 
 #: Random databases looked at for each that is asked for, and beside those.
-_TRIES_EACH, _TRIES_MORE = 3, 3
+_TRIES_EACH, _TRIES_MORE = 3, 5
 _KEPT = 2048
 #: Mutants that are tried on a schema, and kept of those that run.
 _MUTANTS_TRIED, _MUTANTS = 160, 48
@@ -124,12 +124,21 @@ def _generate(
 def _stable(ask: Ask, gold: str, tries: Sequence[Ground], likeness: Likeness) -> list[Ground]:
     """Return the databases on which the gold query has one answer, in whatever order rows lie."""
     turned = [Ground(ground.schema, _REVERSED + ground.script) for ground in tries]
-    answers = ask([Question(ground, gold) for ground in (*tries, *turned)])
-    return [
-        ground
-        for ground, one, other in zip(tries, answers, answers[len(tries) :], strict=False)
-        if one.rows is not None and other.rows is not None and likeness.same(one, other)
-    ]
+    answers = ask([
+        *(Question(ground, gold) for ground in (*tries, *turned)),
+        *(Question(ground, shuffled(gold)) for ground in tries),
+    ])  # fmt: skip
+    count = len(tries)
+    found = []
+    for place, ground in enumerate(tries):
+        answer, reverse, chance = (answers[place + part * count] for part in range(3))
+        # Not every query may be ordered by chance, a UNION may not; then that tells nothing.
+        others = [reverse] if chance.rows is None else [reverse, chance]
+        if answer.rows is not None and all(
+            other.rows is not None and likeness.same(other, answer) for other in others
+        ):
+            found.append(ground)
+    return found
 
 
 def near_misses(ask: Ask, gold: str, ground: Ground, tables: Sequence[dict[str, Any]]) -> list[str]:

@@ -54,6 +54,23 @@ def sample(queries: Sequence[str], most: int) -> list[str]:
     return [queries[place] for place in sorted(kept)]
 
 
+def shuffled(query: str) -> str:
+    """Return the query with every ORDER BY left to chance where its rows are tied."""
+    parts: list[Token | str] = [token for token in tokens(query) if token.kind != "space"]
+    place = 0
+    while place < len(parts):
+        if _word(parts, place) == "BY" and place and _word(parts, place - 1) == "ORDER":
+            end = _reach(parts, place + 1)
+            parts[end:end] = [", random ( )"]
+        place += 1
+    return _joined(parts)
+
+
+def _word(parts: Sequence[Token | str], place: int) -> str:
+    part = parts[place]
+    return "" if isinstance(part, str) else part.word
+
+
 def _joined(parts: Iterable[Token | str]) -> str:
     return " ".join(part if isinstance(part, str) else part.text for part in parts)
 
@@ -98,11 +115,11 @@ def _without(parts: Sequence[Token]) -> Iterator[str]:
                 yield _with(parts, place + 1, "", end - place)
 
 
-def _reach(parts: Sequence[Token], start: int) -> int:
+def _reach(parts: Sequence[Token | str], start: int) -> int:
     """Return where the clause that begins at ``start`` ends."""
     depth = 0
     for place in range(start, len(parts)):
-        word = parts[place].word
+        word = _word(parts, place)
         depth += {"(": 1, ")": -1}.get(word, 0)
         if depth < 0 or (depth == 0 and word in _ENDS):
             return place

@@ -24,6 +24,8 @@ _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)", re.DOTALL)
 _LEAST_ROWS, _MOST_ROWS = 4, 24
 #: A column whose values hardly ever repeat shall not repeat them; one with so many has a wide pool.
 _HARDLY, _WIDE = 0.9, 12
+#: Share of rows that hold a literal of the query, beside those that do by chance.
+_FAVOUR = 0.35
 
 Table = dict[str, Any]
 """``name``; ``columns`` as (name, type, never null, place in the primary key, never repeated, of
@@ -49,6 +51,7 @@ def with_facts(databases: Sequence[Sequence[dict[str, Any]]], *, keep: bool) -> 
             often = [(values, different) for _, values, different in counts if values]
             once = bool(often) and all(d >= _HARDLY * v for v, d in often)
             wide = bool(often) and max(d for _, d in often) >= _WIDE
+            once = once or name in first["unique"]
             columns.append((name, declared, not_null or full, key, once, wide))
         sets = bool(filled) and all(t["rows"] == t["different"] for t in filled)
         tables.append({**first, "columns": columns, "sets": sets})
@@ -137,6 +140,11 @@ class Pools:
         while len(found) < chance.randint(5, 9):
             found.append(_made_up(chance, kind))
         return list(dict.fromkeys(found))
+
+    def favoured(self, column: str, kind: str) -> list[Any]:
+        """Return the literals that the query compares a column with, as it would hold them."""
+        literals = self.literals.get(self.name_of(column), [])
+        return list(dict.fromkeys(_fitting(literal, kind) for literal in literals))
 
     def _drawn(self, chance: random.Random, literals: Sequence[Any], kind: str) -> list[Any]:
         values = [v for literal in literals for v in _around(literal, kind)]
@@ -236,7 +244,14 @@ class _Filling:
         }
         names = ", ".join(_quoted(column[0]) for column in columns)
         values = ",\n".join(f"({', '.join(map(_written, row))})" for row in filled)
-        return f"INSERT OR IGNORE INTO {_quoted(table['name'])} ({names}) VALUES\n{values};"
+        own = _quoted(table["name"])
+        lines = [f"INSERT OR IGNORE INTO {own} ({names}) VALUES\n{values};"]
+        for column, other, target in table["foreign"]:
+            # Where a parent was left out, so are its children.
+            if target and other.lower() in self.rows and other.lower() != table["name"].lower():
+                key, parents = _quoted(column), f"{_quoted(target)} FROM {_quoted(other)}"
+                lines.append(f"DELETE FROM {own} WHERE {key} NOT IN (SELECT {parents});")  # noqa: S608
+        return "\n".join(lines)
 
     def _column(self, table: Table, column: Sequence[Any], count: int) -> list[Any]:
         name, declared, not_null, key, once, wide = column
@@ -259,11 +274,16 @@ class _Filling:
         if alone or once:
             # Where there are too few, repeated keys are left out when rows are inserted.
             return (self.chance.sample(values, len(values)) * count)[:count]
-        never = not_null or key
-        return [
-            None if not never and self.chance.random() < self.nulls else self.chance.choice(values)
-            for _ in range(count)
-        ]
+        share = 0.0 if not_null or key else self.nulls
+        favoured = [v for v in self.pools.favoured(name, kind) if v in values]
+        return [self._value(values, favoured, share) for _ in range(count)]
+
+    def _value(self, values: Sequence[Any], favoured: Sequence[Any], nulls: float) -> Any:
+        if self.chance.random() < nulls:
+            return None
+        if favoured and self.chance.random() < _FAVOUR:
+            return self.chance.choice(favoured)
+        return self.chance.choice(values)
 
     def _parents(self, table: Table, name: str) -> list[Any]:
         """Return the values that a foreign key may take, empty where the column is none."""

@@ -199,8 +199,9 @@ class _Court:
         if spec.generated:
             made = generate_databases(
                 bench.ask, _stripped(spec, first_statement(spec.gold)), schema=spec.schema_,
-                given=grounds, count=spec.generated, seed=spec.seed, keep=spec.keep == "facts", case=case.id,
+                given=grounds, count=spec.generated, seed=spec.seed, case=case.id,
                 likeness=Likeness(spec.ordered, spec.semantics, spec.any_columns),
+                keep=spec.keep == "facts",
             )  # fmt: skip
             names += [f"generated database {number}" for number in range(1, len(made) + 1)]
             grounds += made

@@ -50,6 +50,7 @@ _NAMES = (
     "total_changes trim trunc typeof unhex unicode unixepoch unlikely upper zeroblob"
 )
 _FUNCTIONS = frozenset(_NAMES.split())
+_REFUSALS = ("not authorized", "is prohibited", "authorization denied", "vtable constructor")
 _VIRTUAL = frozenset({"json_each", "json_tree"})
 
 
@@ -153,12 +154,14 @@ class Ground:
                     if len(found) > most:
                         break
                 rows = list(found)
-            columns = len(cursor.description or ())
+            description = cursor.description
         finally:
             cursor.close()
+        if description is None:
+            return ["syntax", "this is no query: it has no columns"]
         if len(rows) > most:
             return ["many", f"more than {most} rows"]
-        return ["rows", columns, rows]
+        return ["rows", len(description), rows]
 
     def _failure(self, query: str, error: Exception) -> list[Any]:
         note = str(error)[:300]
@@ -166,7 +169,7 @@ class Ground:
             return ["memory", "the query needs too much memory"]
         if note == "interrupted":
             return ["timeout", "the query takes too long"]
-        if "not authorized" in note or "is prohibited" in note:
+        if any(text in note for text in _REFUSALS):
             return ["refused", note]
         # What cannot even be explained is no query of this database.
         self.deadline = time.monotonic() + 1.0
@@ -208,9 +211,19 @@ class Ground:
                 "columns": [[c[1], c[2] or "", bool(c[3]), c[5], *seen[2 * n : 2 * n + 2]]
                             for n, c in enumerate(columns)],
                 "foreign": [[k[3], k[2], k[4]] for k in keys],
+                "unique": self._unique_columns(quoted),
             })  # fmt: skip
         self.connection.set_authorizer(self._authorize)
         return ["tables", tables]
+
+    def _unique_columns(self, quoted: str) -> list[str]:
+        """Return the columns that are unique by themselves."""
+        found = []
+        for row in self.connection.execute(f"PRAGMA index_list({quoted})").fetchall():
+            columns = self.connection.execute(f"PRAGMA index_info({_quoted(row[1])})").fetchall()
+            if row[2] and len(columns) == 1 and columns[0][2] is not None:
+                found.append(columns[0][2])
+        return found
 
 
 def _serve(shared: mmap.mmap, request: dict[str, Any], images: dict[str, bytes]) -> None:
