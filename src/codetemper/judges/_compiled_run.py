@@ -16,7 +16,7 @@ from codetemper.judges import _sanitizers as sanitizers
 from codetemper.judges._compiled_spec import Check
 
 #: Share of its wall time that a run must have computed for its timeout to be its own fault.
-BUSY = 0.5
+BUSY = 0.25
 #: How much longer the second try of a run is that hardly computed.
 LONGER = 3.0
 #: Paths that no check means when it forbids paths outside a folder.

@@ -10,6 +10,7 @@ program's ``main`` returned. No static analyser is asked.
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any, Literal
 
@@ -70,36 +71,61 @@ def judge(
                 f"case is in '{case.language}'", mend="name another judge for that case",
             )  # fmt: skip
     require_sandbox(options.sandbox, on_event)
-    languages = {case.language for case, _ in items}
-    hosts = {language: build.host(language) for language in sorted(languages)}
+    tools = {case.language: build.tools(case.language) for case, _ in items}
     bare = options.sandbox == "none"
-    seen = {language: str(path) if bare else f"/hosts/{path.name}" for language, path in
-            hosts.items()}  # fmt: skip
-    files = [(str(path), seen[language]) for language, path in hosts.items()]
+    shown = {} if bare else {str(path): seen for tool in tools.values() for path, seen in tool}
     environment = sanitizers.environment(options.memory_mb)
+    finished: list[int] = []
 
-    def work(worker: Worker, job: tuple[Item, Spec]) -> Verdict:
-        return _Trial(worker, *job, options, seen[job[0][0].language]).verdict()
+    def work(worker: Worker, chunk: list[int]) -> list[Verdict]:
+        verdicts = []
+        for position in chunk:
+            item, spec = items[position], specs[position]
+            places = [seen if shown else str(path) for path, seen in tools[item[0].language]]
+            many = len(chunk) >= build.WORTH_WARMING[item[0].language]
+            verdicts.append(_Trial(worker, item, spec, options, places, many).verdict())
+            finished.append(position)
+        return verdicts
 
-    def show(done: int) -> None:
-        on_event(Event(stage="judge", done=done, total=len(items), unit="completions"))
+    def show(_: int) -> None:
+        on_event(Event(stage="judge", done=len(finished), total=len(items), unit="completions"))
 
-    return run_pool(
-        list(zip(items, specs, strict=True)),
+    chunks = _chunks(items, specs, options.workers)
+    judged = run_pool(
+        chunks,
         work,
-        lambda: Worker(options.sandbox, "compiled", environment, [] if bare else files),
+        lambda: Worker(options.sandbox, "compiled", environment, tuple(shown.items())),
         workers=options.workers,
         on_done=show,
     )
+    by_position = dict(zip(itertools.chain(*chunks), itertools.chain(*judged), strict=True))
+    return [by_position[position] for position in range(len(items))]
+
+
+def _chunks(items: Items, specs: list[Spec], workers: int) -> list[list[int]]:
+    """Group completions whose programs begin alike, so that one sandbox reads that beginning."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for position, ((case, _), spec) in enumerate(zip(items, specs, strict=True)):
+        key = (case.language, spec.head(case.language), *spec.flags)
+        groups.setdefault(key, []).append(position)
+    share = -(-len(items) // workers)
+    chunks = []
+    for (language, *_), group in groups.items():
+        most = min(share, build.MOST_IN_A_ROW[language])
+        chunks += [group[start : start + most] for start in range(0, len(group), most)]
+    return chunks
 
 
 class _Trial:
     """One completion before the court."""
 
     def __init__(
-        self, worker: Worker, item: Item, spec: Spec, options: JudgeOptions, host: str
-    ) -> None:
-        self.worker, self.spec, self.options, self.host = worker, spec, options, host
+        self, worker: Worker, item: Item, spec: Spec, options: JudgeOptions,
+        tools: list[str], warm: bool,
+    ) -> None:  # fmt: skip
+        self.worker, self.spec, self.options = worker, spec, options
+        self.host, self.keeper = tools
+        self.warm = warm
         self.case, self.completion = item
         self.start = time.monotonic()
         self.deadline = self.start
@@ -148,10 +174,13 @@ class _Trial:
     def _build(self) -> Verdict | None:
         """Build the program; return the verdict where that fails."""
         language = self.case.language
-        source = self.spec.head(language)
-        source += self.spec.tail(self.case.prompt, self.completion.text, language)
-        request = {"op": "build", "source": source,
-                   "command": [*build.command(language), *self.spec.flags]}  # fmt: skip
+        plan = build.plan(language, self.spec.flags) if self.warm else None
+        request = {
+            "op": "build", "head": self.spec.head(language),
+            "tail": self.spec.tail(self.case.prompt, self.completion.text, language),
+            "command": [*build.command(language), *self.spec.flags],
+            "plan": None if plan is None else {**plan, "warm": self.keeper},
+        }  # fmt: skip
         try:
             answer = self.worker.ask(request, 4 * self.options.timeout_s)
         except WorkerLostError as error:

@@ -9,56 +9,18 @@
 #include "host.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "serve.h"
 
 enum { IN = 0, OUT, ERR, CONTROL, PROGRAM, DESCRIPTORS };
-enum { CHANNEL = 3, FAILED = 97 };
 
 extern char **environ;
 static struct control *control;
-
-static int receive(int descriptors[DESCRIPTORS]) {
-    char byte;
-    char room[CMSG_SPACE(sizeof(int) * DESCRIPTORS)];
-    struct iovec data = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
-    ssize_t got;
-    do {
-        got = recvmsg(CHANNEL, &message, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    if (got != 1) return 0;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header == NULL || header->cmsg_len != CMSG_LEN(sizeof(int) * DESCRIPTORS)) return 0;
-    memcpy(descriptors, CMSG_DATA(header), sizeof(int) * DESCRIPTORS);
-    return 1;
-}
-
-// Fork a sibling: the server waits for it and learns its exit status from the kernel.
-static pid_t fork_for_the_server(void) {
-    int *thread = NULL;  // where the C library keeps this thread's id; the child's must be its own
-    long flags = CLONE_PARENT | SIGCHLD;
-    if (prctl(PR_GET_TID_ADDRESS, &thread, 0, 0, 0) == 0 && thread != NULL)
-        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-#if defined(__x86_64__)
-    return (pid_t)syscall(SYS_clone, flags, 0, 0, thread, 0);
-#else
-    return (pid_t)syscall(SYS_clone, flags, 0, 0, 0, thread);
-#endif
-}
 
 static struct control *map_control(int descriptor) {
     struct stat about;
@@ -77,20 +39,6 @@ static void refuse(const char *what, const char *why) {
     snprintf(control->message, sizeof control->message, "%s: %s", what, why);
     control->stage = STAGE_REFUSED;
     _exit(FAILED);
-}
-
-static void give_up_rights(void) {
-    for (int i = 0; i < HOST_LIMITS && control->limits[i][0] != HOST_NO_LIMIT; i++) {
-        struct rlimit limit = {control->limits[i][1], control->limits[i][1]};
-        if (setrlimit((int)control->limits[i][0], &limit) != 0) refuse("limit", strerror(errno));
-    }
-    if (control->uid >= 0) {
-        uid_t uid = (uid_t)control->uid;
-        if (syscall(SYS_setgroups, 0, NULL) != 0 || syscall(SYS_setresgid, uid, uid, uid) != 0 ||
-            syscall(SYS_setresuid, uid, uid, uid) != 0)
-            refuse("identity", strerror(errno));
-    }
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 // Each string in an allocation of its own, and the array too, so that overreads are seen.
@@ -188,7 +136,9 @@ static void run(int descriptors[DESCRIPTORS]) {
     int program = fcntl(descriptors[PROGRAM], F_DUPFD_CLOEXEC, 16);
     for (int i = 3; i < 64; i++)
         if (i != program) close(i);
-    give_up_rights();
+    const char *failed = give_up_rights(control->limits, control->uid);
+    if (failed != NULL) refuse(failed, strerror(errno));
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     const char *text = (const char *)control + control->text;
     if (chdir(text) != 0) refuse("folder", strerror(errno));
     text += strlen(text) + 1;
@@ -201,10 +151,11 @@ static void run(int descriptors[DESCRIPTORS]) {
 int main(void) {
     int descriptors[DESCRIPTORS];
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    while (receive(descriptors)) {
+    char byte;
+    while (receive(&byte, sizeof byte, descriptors, DESCRIPTORS)) {
         pid_t child = fork_for_the_server();
         if (child == 0) run(descriptors);
-        if (write(CHANNEL, &child, sizeof child) != sizeof child) return 1;
+        if (send(CHANNEL, &child, sizeof child, MSG_NOSIGNAL) != sizeof child) return 1;
         for (int i = 0; i < DESCRIPTORS; i++) close(descriptors[i]);
     }
     return 0;

@@ -11,8 +11,6 @@
 
 #define HOST_MAGIC 0x636f646574656d70ull
 #define HOST_PAGE 4096
-#define HOST_LIMITS 8
-#define HOST_NO_LIMIT 99
 #define HOST_DONE 0x9e3779b97f4a7c15ull
 
 enum stage { STAGE_NONE, STAGE_READY, STAGE_REFUSED, STAGE_RETURNED };
@@ -27,7 +25,7 @@ struct control {
     int64_t random;         // below 0: rand() is the system's
     uint64_t umask;
     int64_t uid;            // below 0: keep
-    uint64_t limits[HOST_LIMITS][2];  // resource, value
+    uint64_t limits[8][2];  // resource, value
     uint64_t argc, envc, filec;
     uint64_t text;          // where folder, arguments, environment and files begin
     uint64_t records;       // where records begin

@@ -8,80 +8,26 @@ learns what output a check expects.
 
 from __future__ import annotations
 
-import array
-import ctypes
-import fcntl
 import os
-import select
-import socket
 import stat
 import time
 from typing import Any
 
-from . import native, process
+from . import building, native, process, warm
 from .control import Control, Run, limits
 
-_ADDR_NO_RANDOMIZE = 0x0040000
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _START_S = 30.0
 _MOST_FILES = 2000
-_LONGEST_SOURCE = 1_000_000
 _PROCESSES = 16
 
 
-class HostLostError(Exception):
-    """The host of programs ended."""
-
-
-class Host:
-    """A warm process, linked with the sanitizers, that forks once per run."""
-
-    def __init__(self, path: str, environment: dict[str, str], uid: int | None) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket = ours
-
-        def body() -> None:
-            os.dup2(theirs.fileno(), 3)
-            # Fixed addresses: the same program misbehaves the same way in every run, and the
-            # sanitizers' shadow never collides with a randomly placed mapping.
-            _LIBC.personality(_ADDR_NO_RANDOMIZE)
-            os.execve(path, [path], environment)  # noqa: S606
-
-        # Where candidates get a uid of their own, the host keeps this program's and gives it to
-        # each child; nothing a candidate does can then reach the host.
-        self.pid = native.spawn(body, process.Limits(1e8, processes=_PROCESSES + 8), None)
-        native.HELPERS.add(self.pid)
-        theirs.close()
-        del uid
-
-    def fork(self, descriptors: list[int]) -> int:
-        """Have a child forked that runs with these descriptors; return its process id."""
-        try:
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-            self._socket.sendmsg([b"r"], [rights], socket.MSG_NOSIGNAL)
-            if not select.select([self._socket], [], [], _START_S)[0]:
-                raise HostLostError("the host of programs does not answer")
-            answer = self._socket.recv(4)
-        except OSError as error:
-            raise HostLostError(str(error)) from error
-        pid = int.from_bytes(answer, "little", signed=True)
-        if pid <= 0:
-            raise HostLostError("the host of programs cannot fork")
-        return pid
-
-    def close(self) -> None:
-        """End the host."""
-        self._socket.close()
-        native.HELPERS.discard(self.pid)
-        native.end(self.pid)
-
-
 class Native:
-    """What one sandbox keeps for compiled programs: hosts, and the program built last."""
+    """What one sandbox keeps for compiled programs: compilers, hosts, the program built last."""
 
     def __init__(self, space: str, uid: int | None, tools: dict[str, str]) -> None:
         self.space, self.uid, self.tools = space, uid, tools
-        self.hosts: dict[str, Host] = {}
+        self.builder = building.Builder(space, uid)
+        self.hosts: dict[str, warm.Helper] = {}
         self.program: int | None = None
         self.runs = 0
 
@@ -90,48 +36,10 @@ class Native:
         return self.build(request) if request["op"] == "build" else self.run(request)
 
     def build(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Compile and link; the source is read from a pipe and is never a file here."""
+        """Compile and link a program; it is what ``run`` runs until the next build."""
         folder = self._folder()
-        if self.program is not None:
-            os.close(self.program)
-            self.program = None
-        source = request["source"].encode("utf-8", "surrogateescape")
-        if len(source) > _LONGEST_SOURCE:
-            return {"ended": "exit", "status": 1, "log": "error: the source is too long"}
-        bounds = process.Limits(request["seconds"], address_mb=2048, file_mb=64, processes=32)
-        outcome = self._compile(request["command"], source, folder, bounds)
-        built = os.path.join(folder, "program")
-        if outcome.status == 0 and outcome.ended == "exit" and os.path.exists(built):
-            self.program = _sealed(built)
-        erased = self._erase(folder)
-        return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
-                "cpu": outcome.cpu, "log": outcome.outputs[0][:8000].decode("utf-8", "replace"),
-                **({} if erased else {"spent": True})}  # fmt: skip
-
-    def _compile(
-        self, command: list[str], source: bytes, folder: str, bounds: process.Limits
-    ) -> native.Outcome:
-        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": folder}
-        reader, log = os.pipe()
-        feed, feeder = os.pipe()
-        # The whole source waits in the pipe: nothing has to feed the compiler, and what is read is
-        # gone, so no `#include` finds the driver.
-        fcntl.fcntl(feeder, fcntl.F_SETPIPE_SZ, max(len(source) + 4096, 65536))
-        os.write(feeder, source)
-        os.close(feeder)
-        start = time.monotonic()
-
-        def body() -> None:
-            os.chdir(folder)
-            os.dup2(feed, 0)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            os.execve(command[0], command, environment)  # noqa: S606
-
-        child = native.spawn(body, bounds, self.uid)
-        os.close(log)
-        os.close(feed)
-        return native.follow(child, [reader], bounds, self.uid, start)
+        answer, self.program = self.builder.build(request, folder)
+        return {**answer, **({} if self._erase(folder) else {"spent": True})}
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run what was built last in a fresh folder; output is bytes as Latin-1 text."""
@@ -179,17 +87,15 @@ class Native:
         return native.follow(child, [pipes[0][0], pipes[1][0]], bounds, self.uid, start)
 
     def _fork(self, path: str, descriptors: list[int]) -> int:
-        for attempt in range(2):
+        for _ in range(2):
             host = self.hosts.get(path)
-            if host is None or host.pid not in native.HELPERS:
-                host = self.hosts[path] = Host(path, self.tools, self.uid)
+            if host is None or not host.alive():
+                host = self.hosts[path] = warm.Helper([path], self.tools)
             try:
-                return host.fork(descriptors)
-            except HostLostError:
+                return host.fork(b"r", descriptors, _START_S)
+            except warm.HelperLostError:
                 self.hosts.pop(path).close()
-                if attempt:
-                    raise
-        raise HostLostError("unreachable")
+        raise OSError("the host of programs does not start")
 
     def _folder(self) -> str:
         self.runs += 1
@@ -228,24 +134,6 @@ class Native:
         child = native.spawn(lambda: _grant_and_delete(folder), bounds, self.uid)
         native.follow(child, [], bounds, self.uid, time.monotonic())
         return _delete(folder)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _sealed(path: str) -> int:
-    """Return an unchangeable memory file with the content of a file."""
-    target = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    while os.sendfile(target, source, None, 1 << 24):
-        pass
-    os.close(source)
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(target, fcntl.F_ADD_SEALS, seals)
-    return target
 
 
 def _entries(folder: str, *, grant: bool = False) -> list[list[Any]] | None:

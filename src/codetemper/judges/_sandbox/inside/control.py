@@ -44,12 +44,10 @@ class Control:
         size = records + _RECORDS
         self._nonce = struct.unpack("<2Q", os.urandom(16))
         self._records = records
-        limits = [number for pair in run.limits.items() for number in pair]
-        limits += [_NO_LIMIT, 0] * (8 - len(run.limits))
         header = _HEADER.pack(
             _MAGIC, *self._nonce, 0, 0, 0, 0, run.malloc_fails,
             -1 if run.random is None else run.random, run.umask,
-            -1 if run.uid is None else run.uid, *limits,
+            -1 if run.uid is None else run.uid, *flat(run.limits),
             len(run.argv), len(run.environment), len(run.files), _PAGE, records, size, b"",
         )  # fmt: skip
         self.descriptor = os.memfd_create("control", os.MFD_CLOEXEC)
@@ -94,6 +92,12 @@ def _text(run: Run) -> bytes:
         data = content.encode("utf-8", "surrogateescape")
         text += os.fsencode(path) + b"\0" + struct.pack("<Q", len(data)) + data
     return text
+
+
+def flat(limits: Mapping[int, int]) -> list[int]:
+    """Return limits as the warm helpers read them: eight pairs, the rest filled up."""
+    numbers = [number for pair in limits.items() for number in pair]
+    return numbers + [_NO_LIMIT, 0] * (8 - len(limits))
 
 
 def limits(seconds: float, file_mb: int, processes: int | None) -> dict[int, int]:
