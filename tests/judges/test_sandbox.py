@@ -15,7 +15,7 @@ from codetemper.judges._sandbox.worker import Worker, WorkerLostError
 
 def request(program: str) -> dict[str, Any]:
     check = {"style": "result", "code": "result = x"}
-    return {"op": "python", "setup": "", "given": "", "program": program, "checks": [check],
+    return {"op": "python", "setup": "", "given": "", "helpers": "", "spawn": False, "program": program, "checks": [check],
             "memory_mb": 256}  # fmt: skip
 
 

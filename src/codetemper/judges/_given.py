@@ -25,10 +25,23 @@ def given(prompt: str) -> str:
     tree = _parse(prompt)
     if tree is None or not tree.body:
         return ""
-    if _is_open(tree.body[-1]):
-        kept = [part for part in tree.body if not _is_open(part)]
+    last = tree.body[-1]
+    if isinstance(last, _DEFINITIONS) and _is_open(last):
+        # What the completion is to define anew is not given, e.g. a function to repair.
+        kept = [part for part in tree.body if not _is_open(part)
+                and not (isinstance(part, _DEFINITIONS) and part.name == last.name)]  # fmt: skip
     else:
         kept = [part for part in tree.body if isinstance(part, _IMPORTS)]
+    return ast.unparse(ast.Module(kept, []))
+
+
+@functools.lru_cache(maxsize=4096)
+def helpers(text: str) -> str:
+    """Return the imports and functions of ``text``, which tests may rely on beside live objects."""
+    tree = _parse(text)
+    kept = [] if tree is None else [
+        part for part in tree.body if isinstance(part, (*_IMPORTS, *_DEFINITIONS))
+    ]  # fmt: skip
     return ast.unparse(ast.Module(kept, []))
 
 

@@ -17,11 +17,9 @@ _WORDS = {
     "walk_stack f_back f_locals f_globals f_builtins f_code tb_frame tb_next gi_frame cr_frame "
     "ag_frame getgeneratorlocals",
     "exit": "_exit abort _Exit",
-    "gc": "get_objects get_referrers get_referents",
+    "gc": "get_objects get_referrers get_referents DEBUG_SAVEALL",
     "ctypes": "ctypes _ctypes pythonapi",
     "trace": "settrace setprofile call_tracing addaudithook monitoring",
-    "atexit": "atexit",
-    "finalizer": "__del__",
     "classes": "__subclasses__ __globals__ __closure__ cell_contents __code__ co_consts co_code",
     "builtins": "__builtins__ builtins",
     "modules": "_imp _testcapi _testinternalcapi _xxsubinterpreters",
@@ -30,10 +28,13 @@ _WORDS = {
 _KINDS = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _COMPARED = "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __bool__ __instancecheck__"
 _COMPARISONS = frozenset(_COMPARED.split())
+_SHOWN = "__iter__ __len__ __getitem__ __contains__ __getattribute__ __hash__ __index__ keys items"
+#: What a class derived from a built-in one must not define anew without being flagged.
+_LOOKS = _COMPARISONS | frozenset(_SHOWN.split())
 _BUILT_IN = "int float str bytes list tuple dict set frozenset complex bool object"
 _DATA = frozenset(_BUILT_IN.split())
 _SUSPICIOUS = re.compile(
-    r"\b(?:" + "|".join([*_KINDS, *sorted(_COMPARISONS), "gc", "inspect", "modules", "setattr",
+    r"\b(?:" + "|".join([*_KINDS, *sorted(_LOOKS), "gc", "mock", "inspect", "modules", "setattr",
                          "signal", "globals", "AssertionError"]) + r")\b"
 )  # fmt: skip
 
@@ -78,6 +79,8 @@ class _Signs(ast.NodeVisitor):
         """Look at an attribute, and at assignments to foreign modules."""
         if node.attr not in ("kill", "abort") or _is_name(node.value, "os"):
             self._word(node.attr)
+        if node.attr in ("stack", "trace") and _is_name(node.value, "inspect"):
+            self.signs.add(("frames", node.attr))
         if node.attr == "modules" and _is_name(node.value, "sys"):
             self.signs.add(("modules", "sys.modules"))
         if isinstance(node.ctx, ast.Store) and _is_name(node.value, *_FOREIGN):
@@ -99,10 +102,14 @@ class _Signs(ast.NodeVisitor):
         self._module((node.module or "").partition(".")[0])
         for name in node.names:
             self._word(name.name)
+            if node.module == "inspect" and name.name in ("stack", "trace"):
+                self.signs.add(("frames", name.name))
+            if (node.module or "").startswith("unittest") and name.name in ("ANY", "mock"):
+                self.signs.add(("comparison", name.name))
 
     def _module(self, name: str) -> None:
-        if name in ("gc", "inspect", "ctypes", "atexit", "builtins", "faulthandler"):
-            self.signs.add(("frames" if name == "inspect" else name, name))
+        if name == "faulthandler":
+            self.signs.add(("trace", name))
         self._word(name)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -111,12 +118,13 @@ class _Signs(ast.NodeVisitor):
         meta = any(keyword.arg == "metaclass" for keyword in node.keywords)
         for part in node.body:
             name, body = _definition(part)
-            if name in _COMPARISONS and (data or meta or _is_constant(body)):
+            shown = name in _LOOKS if data or meta else name in _COMPARISONS and _is_constant(body)
+            if shown:
                 self.signs.add(("comparison", name))
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        """Look for a finalizer."""
+        """Look at what is defined."""
         self._word(node.name)
         self.generic_visit(node)
 

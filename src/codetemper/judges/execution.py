@@ -9,6 +9,7 @@ A completion that hard-codes the answers of the checks is not recognised.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from codetemper.core.records import (
     ignore_events,
 )
 from codetemper.judges._compare import same
-from codetemper.judges._given import given
+from codetemper.judges._given import given, helpers
 from codetemper.judges._reading import Reading, Report
 from codetemper.judges._sandbox import require_sandbox
 from codetemper.judges._sandbox.pool import run_pool
@@ -36,7 +37,7 @@ from codetemper.judges.options import Item, Items, JudgeCard, JudgeOptions, read
 
 CARD = JudgeCard(
     name="execution",
-    version="2",
+    version="3",
     summary="Runs Python in a sandbox; compares plain results, or has a referee run the tests.",
     languages=("python",),
     needs=("bwrap",),
@@ -81,6 +82,11 @@ class Spec(Record):
     given: str = ""
     """Python that tests of style ``asserts`` rely on and the program must not define anew, beside
     what the prompt gives: its imports and, where it ends in an open function, its helpers."""
+    needs: tuple[str, ...] = ()
+    """Modules that the checks import. The sandbox has the standard library alone; where one of
+    these is not of it, nothing is run and the verdict is ``unknown``."""
+    spawn: bool = False
+    """Whether programs may be started, e.g. by ``subprocess``."""
     checks: tuple[Check, ...] = Field(min_length=1)
     """Function checks stop at the first failure; security checks always all run."""
 
@@ -131,6 +137,10 @@ class _Trial:
 
     def verdict(self) -> Verdict:
         """Run function checks up to the first failure, then all security checks."""
+        absent = sorted(set(self.spec.needs) - sys.stdlib_module_names)
+        if absent:
+            self._note("needs", f"the sandbox lacks {', '.join(absent)}", None, "note")
+            return self._make("unknown", "unknown", "unknown", "unknown")
         function_checks = [c for c in self.spec.checks if c.kind == "function"]
         security_checks = [c for c in self.spec.checks if c.kind == "security"]
         function: Outcome = "pass" if function_checks else "unknown"
@@ -159,9 +169,10 @@ class _Trial:
         """Run the program with some checks, as far as it comes."""
         if self.left <= 0:
             return Reading.late(checks)
-        brought = [part for part in (self.spec.setup, given(self.case.prompt), self.spec.given)]
+        prompted = "\n".join((given(self.case.prompt), self.spec.given))
         request = {
-            "op": "python", "setup": self.spec.setup, "given": "\n".join(brought),
+            "op": "python", "setup": self.spec.setup, "spawn": self.spec.spawn,
+            "given": f"{self.spec.setup}\n{prompted}", "helpers": helpers(prompted),
             "program": self.case.prompt + self.completion.text,
             "checks": [{"style": check.form, "code": check.code} for check in checks],
             "memory_mb": self.options.memory_mb,

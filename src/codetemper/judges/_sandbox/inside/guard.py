@@ -8,9 +8,12 @@ looks at frames, too. Native code that gets loaded without any import would not 
 
 from __future__ import annotations
 
+import _posixsubprocess
+import _signal
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 _STANDARD = os.path.dirname(os.__file__) + os.sep
@@ -37,20 +40,30 @@ _ATTRIBUTES = {
     "cr_frame": "frames",
     "ag_frame": "frames",
 }
-_MODULES = frozenset(
+_NATIVE = (
     "ctypes _ctypes _testcapi _testinternalcapi _xxsubinterpreters _interpreters _xxtestfuzz "
-    "_ctypes_test _signal".split()
+    "_ctypes_test _signal"
 )
+_MODULES = frozenset(_NATIVE.split())
 #: Standard modules whose functions hand frames to their caller.
 _GIVERS = ("inspect.py", "traceback.py", "logging/__init__.py", "pdb.py", "bdb.py", "cgitb.py")
 
 
-def arm(tell: Callable[..., None]) -> None:
+#: A program that is started would be out of the hook's sight.
+_PROGRAMS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+
+
+def arm(tell: Callable[..., None], *, spawn: bool) -> None:
     """Watch this process from now on.
 
     Args:
         tell: called once with ``tamper`` and each kind of deed.
+        spawn: whether this process may start programs.
     """
+    _hide_frames_from_handlers()
+    if not spawn:
+        _refuse_programs()
+    programs = frozenset() if spawn else _PROGRAMS
     get_frame, startswith, told = sys._getframe, str.startswith, set()
     standard, harness, events = _STANDARD, _HARNESS, dict(_EVENTS)
     attributes, modules, givers = dict(_ATTRIBUTES), _MODULES, _GIVERS
@@ -81,6 +94,8 @@ def arm(tell: Callable[..., None]) -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "sys._getframe" and args and args[0].f_code is hook_code:
             return  # this hook's own look
+        if event in programs:
+            raise PermissionError(1, "this program may not start others")
         found = kind(event, args)
         if found is None or found in told:
             return
@@ -105,3 +120,44 @@ def arm(tell: Callable[..., None]) -> None:
 
     hook_code = hook.__code__
     sys.addaudithook(hook)
+
+
+def _refuse_programs() -> None:
+    """Replace the one way to start a program that is not audited."""
+
+    def refuse(*_: Any) -> int:
+        raise PermissionError(1, "this program may not start others")
+
+    _posixsubprocess.fork_exec = refuse  # type: ignore[assignment]
+    subprocess._fork_exec = refuse  # type: ignore[attr-defined]
+
+
+def _hide_frames_from_handlers() -> None:
+    """Keep signal handlers from being handed a frame, the one way to get one unaudited."""
+    send = _set_handlers(_signal.signal).send
+    send(None)  # type: ignore[arg-type]
+
+    def set_handler(number: int, handler: Any, /) -> Any:
+        taken = handler
+        if callable(handler):
+
+            def taken(number: int, _: Any) -> Any:
+                return handler(number, None)
+
+        found = send((number, taken))
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    _signal.signal = set_handler  # type: ignore[assignment]
+
+
+def _set_handlers(original: Callable[[int, Any], Any]) -> Generator[Any, tuple[int, Any], None]:
+    """Call the original, which stands in this frame alone: looking into a generator is audited."""
+    answer: Any = None
+    while True:
+        number, handler = yield answer
+        try:
+            answer = original(number, handler)
+        except Exception as error:
+            answer = error

@@ -19,7 +19,7 @@ from typing import Any
 
 from .plain import NotPlainError, decode, encode
 
-_LARGEST = 16 << 20
+_LARGEST = 64 << 20
 _MUTABLE = (list, dict, set, bytearray, collections.deque)
 
 
@@ -156,10 +156,10 @@ class Link:
         data = json.dumps(message).encode("ascii")
         if len(data) > _LARGEST:
             raise NotPlainError("more data than can cross")
-        data = len(data).to_bytes(4, "big") + data
+        left = memoryview(len(data).to_bytes(4, "big") + data)
         try:
-            while data:
-                data = data[os.write(self.descriptor, data) :]
+            while left:
+                left = left[os.write(self.descriptor, left) :]
         except OSError as error:
             self.lost = True
             raise LinkLostError("the candidate's process ended") from error
@@ -177,16 +177,17 @@ class Link:
             raise LinkLostError("a message that is none") from error
 
     def _read(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
+        blocks = []
+        while size:
             try:
-                block = os.read(self.descriptor, size - len(data))
+                block = os.read(self.descriptor, size)
             except OSError:
                 return b""
             if not block:
                 return b""
-            data = data + block if data else block
-        return data
+            blocks.append(block)
+            size -= len(block)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 class _Function:
@@ -237,6 +238,8 @@ def _exception(name: str, text: str, args: Any) -> BaseException:
     found = getattr(builtins, name)
     if not (isinstance(found, type) and issubclass(found, BaseException)):
         raise ValueError("not an exception")
+    if issubclass(found, StopIteration | StopAsyncIteration | GeneratorExit):
+        return RuntimeError(f"the candidate raised {name}")  # it would end a loop of the caller
     make: Callable[..., BaseException] = found
     try:
         return make(*decode(args))

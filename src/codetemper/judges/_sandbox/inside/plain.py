@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 #: Most nodes and deepest nesting of a value that is sent.
-NODES, DEPTH = 1_000_000, 60
+NODES, DEPTH = 4_000_000, 60
 #: Integers beyond are written in hexadecimal: decimal digits take quadratic time.
 _LONG = 1 << 4096
 _LOOSE = (type(None), bool, float, str)

@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import guard
+from . import guard, together
 from .link import Link
 from .plain import encode
 
@@ -41,6 +41,10 @@ class Job(NamedTuple):
 
     setup: types.CodeType
     program: str
+    helpers: types.CodeType
+    """Imports and functions that the prompt gives, for tests in the same process."""
+    spawn: bool
+    """Whether the candidate may start programs."""
     checks: tuple[Check, ...]
     folders: tuple[str, ...]
     """Where the program is loaded and the last check runs, then one for each other check."""
@@ -69,9 +73,13 @@ def run(channel: int, nonce: bytes, job: Job) -> None:
         stage = "parse"
         code = _compile(job.program, tell, leave)
         tell("parsed")
-        guard.arm(tell)
+        pristine = together.Pristine()
+        together.forget_harness(__package__ or "")
+        guard.arm(tell, spawn=job.spawn)
         stage = "load"
         _execute(code, space)
+        if pristine.changed():
+            tell("tamper", "builtins")
         tell("loaded")
         stage = "check"
         last = len(job.checks) - 1
@@ -83,7 +91,9 @@ def run(channel: int, nonce: bytes, job: Job) -> None:
                     continue
                 enter(job.folders[number + 1], job.folders[0])
             tell("check", number)
-            _question(check, space, tell)
+            _question(check, space, job.helpers, tell)
+            if check.style == "together" and pristine.changed():
+                tell("tamper", "builtins")
             leave(0)
     except BaseException as error:
         tell("raised", stage, type(error).__name__[:80], _text(error))
@@ -98,17 +108,18 @@ def enter(folder: str, load: str | None = None) -> None:
     os.environ.update(HOME=folder, TMPDIR=folder)
 
 
-def _question(check: Check, space: dict[str, Any], tell: Tell) -> None:
+def _question(check: Check, space: dict[str, Any], helpers: types.CodeType, tell: Tell) -> None:
     if check.style == "asserts":
         Link(check.link, space, loose=True).serve()
         tell("served")
-        return
-    space.pop("result", None)
-    for number, part in enumerate(check.parts, 1):
-        _execute(part, space)
-        if check.style == "together":
+    elif check.style == "together":
+        names = together.Names(space, helpers, tell)
+        for number, part in enumerate(check.parts, 1):
+            _execute(part, names)
             tell("reached", number)
-    if check.style == "result":
+    else:
+        space.pop("result", None)
+        _execute(check.parts[0], space)
         tell("value", encode(space.get("result")))
 
 

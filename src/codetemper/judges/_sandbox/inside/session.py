@@ -44,10 +44,11 @@ class Interpreter:
         """Run a program and its checks."""
         try:
             setup = self._code(request["setup"], "setup.py")[0]
+            helpers = self._code(request["helpers"], "prompt.py")[0]
             parts = [self._parts(check) for check in request["checks"]]
         except (SyntaxError, ValueError) as error:
             return {"broken": f"{type(error).__name__}: {error}"}
-        return _Session(self, request, setup, parts).run()
+        return _Session(self, request, setup, helpers, parts).run()
 
     def folders(self, count: int) -> tuple[str, ...]:
         """Make private empty folders that the candidate may write to."""
@@ -88,9 +89,11 @@ class _Session:
         interpreter: Interpreter,
         request: dict[str, Any],
         setup: types.CodeType,
+        helpers: types.CodeType,
         parts: list[tuple[types.CodeType, ...]],
     ) -> None:
-        self.owner, self.request, self.setup, self.parts = interpreter, request, setup, parts
+        self.owner, self.request, self.parts = interpreter, request, parts
+        self.setup, self.helpers = setup, helpers
         self.checks: list[dict[str, Any]] = request["checks"]
         self.nonce = secrets.token_hex(8).encode("ascii")
         self.lines: list[list[Any]] = []
@@ -109,7 +112,8 @@ class _Session:
             for n, (check, code) in enumerate(zip(self.checks, self.parts, strict=True))
         )
         folders = self.owner.folders(max(1, len(checks)))
-        job = python.Job(self.setup, self.request["program"], checks, folders)
+        job = python.Job(self.setup, self.request["program"], self.helpers, self.request["spawn"],
+                         checks, folders)  # fmt: skip
         limits = process.Limits(self.request["seconds"], address_mb=self.request["memory_mb"],
                                 total=self.request["total"])  # fmt: skip
         reading, writing = os.pipe()
