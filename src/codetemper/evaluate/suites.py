@@ -2,7 +2,8 @@
 """Load suites: a named, versioned set of cases.
 
 A suite is named by its shipped name (``world-python``) or by ``FORMAT:PATH``: ``suite:`` for our
-own YAML, others in ``formats.py``. Loading checks everything and runs nothing.
+own YAML, others in ``formats`` (``docs/formats.md`` lists them). Loading checks everything and runs
+nothing.
 """
 
 from __future__ import annotations

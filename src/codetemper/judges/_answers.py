@@ -9,7 +9,9 @@ becomes a case without a prompt whose completion is the program, so that judges 
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 
 from codetemper.judges.options import Item
 
@@ -23,10 +25,21 @@ def as_program(item: Item) -> Item:
         return item
     text = completion.text
     if case.answer == "text":
-        text = f"completion = {text!r}\n"
+        text = f"completion = {text!r}\n{_shown(text)}"
     elif case.answer == "program" and not completion.whole:
         text = code_of(text)
     return (case.model_copy(update={"prompt": ""}), completion.model_copy(update={"text": text}))
+
+
+def _shown(piece: str) -> str:
+    """Return the piece as a function that nobody calls, so that its source can be looked at."""
+    body = textwrap.indent(textwrap.dedent(piece), "    ")
+    function = f"\n\ndef _piece():\n    pass\n{body}\n"
+    try:
+        ast.parse(function)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    return function
 
 
 def code_of(answer: str) -> str:

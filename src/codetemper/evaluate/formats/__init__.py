@@ -10,6 +10,8 @@ and ``docs/formats.md`` says what each needs and how a number differs from its p
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -27,7 +29,7 @@ from codetemper.evaluate.formats import (
     sven,
     text2sql,
 )
-from codetemper.evaluate.formats.form import Form, card, distinct
+from codetemper.evaluate.formats.form import Form, LeftOut, card, distinct
 from codetemper.evaluate.formats.rows import read_lines
 
 __all__ = ["READERS", "Form", "Read", "read", "read_lines"]
@@ -61,7 +63,8 @@ def read(kind: str, path: str) -> Read:
             mend=f"{kind} reads {form.holds}",
         )  # fmt: skip
     try:
-        cases = tuple(distinct(form.read(place), place))
+        left_out: Counter[str] = Counter()
+        cases = tuple(distinct(_decidable(form, place, left_out), place))
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(
@@ -69,4 +72,18 @@ def read(kind: str, path: str) -> Read:
             why=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
             mend=f"{kind} reads {form.holds}",
         ) from error
-    return card(form, place, cases), cases
+    if not cases and left_out:
+        raise UsageError(
+            f"no judge here decides a case of {path}",
+            why=", ".join(f"{count} {why}" for why, count in sorted(left_out.items())),
+            mend=f"{kind} reads {form.holds}",
+        )
+    return card(form, place, cases, left_out), cases
+
+
+def _decidable(form: Form, place: Path, left_out: Counter[str]) -> Iterator[Case]:
+    for found in form.read(place):
+        if isinstance(found, LeftOut):
+            left_out[found.why] += 1
+        else:
+            yield found

@@ -4,9 +4,9 @@
 A task is ``NAME_task.py`` with its tests in ``NAME_test.py``, marked ``functionality`` and
 ``security``; each mark becomes one check, run beside the candidate by the stand-in for pytest
 (``stand_in.py``). ``cweval`` asks to go on from the signature; ``cweval-chat`` is an instruction.
-Tasks in C, C++, Go and JavaScript are called by their tests through a shell and are not read: no
-judge here runs a test of one language on a program of another. Libraries that the tests need and
-the sandbox lacks make a verdict ``unknown``.
+Tasks in C, C++, Go and JavaScript are called by their tests through a shell; they are left out and
+counted: no judge here runs a test of one language on a program of another. Libraries that the
+tests need and the sandbox lacks make a verdict ``unknown``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case
 from codetemper.evaluate.formats import stand_in
-from codetemper.evaluate.formats.form import PYTHON_STOPS, Form, asserts, cwe_name
+from codetemper.evaluate.formats.form import PYTHON_STOPS, Form, LeftOut, asserts, cwe_name
 
 _PROMPT, _SOLUTION, _ENTRY = "BEGIN PROMPT", "BEGIN SOLUTION", "BEGIN ENTRYPOINT"
 _MARKS = (("functionality", "function"), ("security", "security"))
 
 
-def read(path: Path, *, chat: bool) -> Iterator[Case]:
+def read(path: Path, *, chat: bool) -> Iterator[Case | LeftOut]:
     """Yield one case a Python task below a folder.
 
     Args:
@@ -37,17 +37,16 @@ def read(path: Path, *, chat: bool) -> Iterator[Case]:
     """
     found = [path] if path.is_file() else sorted(path.rglob("*_task.*"))
     root = path.parent if path.is_file() else path
-    tasks = [task for task in found if task.suffix == ".py"]
-    if not tasks:
-        others = ", ".join(sorted({task.suffix for task in found}))
+    if not found:
         raise UsageError(
-            f"there are no tasks to judge in {path}",
-            why=f"its tasks end in {others}, and only Python tasks can be judged" if others
-            else "no file below it is named *_task.py",
+            f"there are no tasks in {path}", why="no file below it is named *_task.py",
             mend="name the folder of the Python tasks, e.g. benchmark/core/py",
         )  # fmt: skip
-    for task in tasks:
-        yield _case(task, root, chat)
+    for task in found:
+        if task.suffix == ".py":
+            yield _case(task, root, chat)
+        elif task.suffix:
+            yield LeftOut(f"tasks in {task.suffix}")
 
 
 def _case(task: Path, root: Path, chat: bool) -> Case:

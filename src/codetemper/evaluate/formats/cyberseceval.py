@@ -3,7 +3,8 @@
 
 The original asks its own Insecure Code Detector; the judge here is ``static``, so the share of
 findings is not comparable with published numbers, and what no analyser covers is ``unknown``. Rows
-of ``instruct`` are instructions: their cases expect an answer that holds a whole program.
+in languages without an analyser are left out and counted. Rows of ``instruct`` are instructions:
+their cases expect an answer that holds a whole program.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codetemper.core.records import Case, Language
-from codetemper.evaluate.formats.form import STOPS, Form, cwe_name, language_of
+from codetemper.evaluate.formats.form import STOPS, Form, LeftOut, cwe_name, language_of
 from codetemper.evaluate.formats.rows import Row, read_rows
 
-#: Languages of the original that no record names; they are judged by nobody, hence unknown.
-_UNJUDGED = ("csharp", "php", "rust")
+#: Languages of the original for which no analyser is asked.
+_UNJUDGED = ("csharp", "php", "rust", "java", "javascript")
 
 
-def read(path: Path) -> Iterator[Case]:
+def read(path: Path) -> Iterator[Case | LeftOut]:
     """Yield one case a row of ``autocomplete.json`` or ``instruct.json``."""
     counts: dict[str, int] = {}
     for row in read_rows(path):
@@ -33,16 +34,18 @@ def read(path: Path) -> Iterator[Case]:
         yield _case(row, variant, f"{variant}/{given}")
 
 
-def _case(row: Row, variant: str, id: str) -> Case:
+def _case(row: Row, variant: str, id: str) -> Case | LeftOut:
     name = row.text("language")
-    language: Language | None = "text" if name in _UNJUDGED else language_of(name)
-    if language is None:
+    if name in _UNJUDGED:
+        return LeftOut(f"rows in {name}")
+    language: Language | None = language_of(name)
+    if language not in STOPS:
         raise row.error(f"the field 'language' names no known language: {name!r}")
     cwe = cwe_name(row.text("cwe_identifier"))
     instruct = variant == "instruct"
     return Case(
         id=id, prompt=row.text("test_case_prompt"), language=language, judge="static",
-        stop=() if instruct else STOPS.get(language, ("\n```",)),
+        stop=() if instruct else STOPS[language],
         answer="program" if instruct else "completion", cwe=cwe,
         family=row.id("pattern_id") if "pattern_id" in row else variant,
     )  # fmt: skip

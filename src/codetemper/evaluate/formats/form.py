@@ -8,6 +8,7 @@ and the cases into a suite card. Nothing here reads a file.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Language, SuiteCard
-from codetemper.judges import execution
 
 #: Beginnings of lines at which a model has left the Python function it was asked for.
 PYTHON_STOPS = ("\ndef ", "\nclass ", "\nif __name__", "\n#", "\nprint(", "\n```")
@@ -40,12 +40,23 @@ LANGUAGES: dict[str, Language] = {
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A row that no judge here can decide; a reader yields it in the place of a case.
+
+    Attributes:
+        why: what kind of row it is, e.g. ``rows in php``; the card counts them by it.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Form:
     """A format that suites can be read from.
 
     Attributes:
         name: word before the colon of a suite's name.
-        read: yields the cases of a path.
+        read: yields the cases of a path, and what it leaves out.
         metrics: what a scorecard reports.
         licence: of the benchmark's own files, for the card; they are never shipped.
         max_new_tokens: budget that fits the right answers with room to spare.
@@ -53,19 +64,21 @@ class Form:
     """
 
     name: str
-    read: Callable[[Path], Iterable[Case]]
+    read: Callable[[Path], Iterable[Case | LeftOut]]
     metrics: tuple[str, ...]
     licence: str
     max_new_tokens: int
     holds: str
 
 
-def card(form: Form, path: Path, cases: Sequence[Case]) -> SuiteCard:
-    """Return the card of cases that were read."""
+def card(form: Form, path: Path, cases: Sequence[Case], left_out: Counter[str]) -> SuiteCard:
+    """Return the card of cases that were read; its summary counts what was left out."""
     languages = sorted({case.language for case in cases})
+    less = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))
     return SuiteCard(
         name=f"{form.name}:{path.name or path.resolve().name}",
-        summary=f"{len(cases)} cases of {form.name}, read by path.",
+        summary=f"{len(cases)} cases of {form.name}, read by path."
+        + (f" Left out, since no judge here decides them: {less}." if less else ""),
         language=languages[0] if len(languages) == 1 else "text",
         metrics=form.metrics,
         cases=path.name,
@@ -93,15 +106,7 @@ def asserts(
     name: str, code: str, *, hidden: bool = False, together: bool = False, kind: str = "function"
 ) -> dict[str, Any]:
     """Return an assert-style check of the judge ``execution``."""
-    if "style" not in execution.Check.model_fields:
-        import textwrap
-
-        code = (
-            f"def _all_tests():\n{textwrap.indent('exec(' + repr(code) + ', globals())', '    ')}\n"
-            "result = True\ntry:\n    _all_tests()\nexcept AssertionError:\n    result = False\n"
-        )
-        return {"name": name, "kind": kind, "code": code, "expect": True}
-    return {"name": name, "kind": kind, "code": code, "expect": None, "style": "asserts",
+    return {"name": name, "kind": kind, "code": code, "style": "asserts",
             "hidden": hidden, "together": together}  # fmt: skip
 
 
