@@ -6,11 +6,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
+# Analysers whose pinned libraries clash with ours have an environment of their own.
+TOOLS := .venv-tools
+TOOLS_STAMP := $(TOOLS)/.setup.stamp
 WORKERS ?= 2
 
 .PHONY: setup check test demo bench docs
 
-setup: $(STAMP)
+setup: $(STAMP) $(TOOLS_STAMP)
 
 $(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
 	PYTHON=$(PYTHON) scripts/setup_system.sh
@@ -20,6 +23,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
 	pwd > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth
 	touch $(STAMP)
 
+$(TOOLS_STAMP): constraints-tools.txt | $(STAMP)
+	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints-tools.txt semgrep
+	touch $(TOOLS_STAMP)
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,7 +35,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/make_docs.py --check
 
-test: $(STAMP)
+test: $(STAMP) $(TOOLS_STAMP)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
 demo: $(STAMP)

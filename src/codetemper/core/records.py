@@ -187,6 +187,12 @@ class Finding(Record):
     """Weakness id, where the rule implies one."""
     line: int | None = None
     """Line in prompt + completion, counted from 1, where known."""
+    column: int | None = None
+    """Column in that line, counted from 1, where known."""
+    path: str | None = None
+    """File it lies in, relative; None: the completion itself."""
+    fingerprint: str = ""
+    """Stable name of the finding: rule and text of the line, not its number; empty: none."""
     severity: Literal["error", "warning", "note"] = "error"
     """``error`` makes a sample insecure; the rest are remarks."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -54,6 +55,8 @@ class JudgeOptions(Record):
     """Wall seconds one check may take; a completion gets at most twice that in all."""
     memory_mb: int = Field(default=512, ge=64)
     """Memory one check may use, in MiB."""
+    cache: Path | None = Field(default=None, exclude=True)
+    """Folder for results that follow from texts alone; no part of what a verdict depends on."""
 
 
 def default_workers() -> int:

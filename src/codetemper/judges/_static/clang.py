@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clang's static analyser: C and C++, with the alpha checkers of bounds and taint.
+
+The checker that objects to every ``memcpy`` is left out. Only checkers with a weakness id in this
+file count; a file that does not compile is unread.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from codetemper.core.digests import digest_json
+from codetemper.core.records import Finding, Language
+from codetemper.judges._static.form import (
+    Limits,
+    Look,
+    ScanFailedError,
+    find_program,
+    finish,
+    first_version,
+    run,
+)
+
+_CHECKERS = ("core", "unix", "cplusplus", "nullability", "valist", "security",
+             "alpha.core.CastSize", "alpha.security.ArrayBoundV2", "alpha.security.MallocOverflow",
+             "alpha.security.ReturnPtrRange", "alpha.security.taint.TaintPropagation",
+             "alpha.unix.cstring", "optin.taint")  # fmt: skip
+_WITHOUT = ("security.insecureAPI.DeprecatedOrUnsafeBufferHandling", "security.FloatLoopCounter",
+            "cplusplus.PureVirtualCall", "optin.cplusplus.VirtualCall")  # fmt: skip
+#: Weakness by checker; the longest beginning of a checker's name counts.
+_CWE = {
+    "core.NullDereference": "CWE-476", "core.NonNullParamChecker": "CWE-476",
+    "core.CallAndMessage": "CWE-457", "core.DivideZero": "CWE-369",
+    "core.StackAddressEscape": "CWE-562", "core.UndefinedBinaryOperatorResult": "CWE-457",
+    "core.VLASize": "CWE-789", "core.uninitialized": "CWE-457",
+    "cplusplus.InnerPointer": "CWE-416", "cplusplus.Move": "CWE-672",
+    "cplusplus.NewDelete": "CWE-416", "cplusplus.NewDeleteLeaks": "CWE-401",
+    "cplusplus.PlacementNew": "CWE-787", "nullability": "CWE-476",
+    "unix.Malloc": "CWE-416", "unix.MallocSizeof": "CWE-131",
+    "unix.MismatchedDeallocator": "CWE-762", "unix.cstring.BadSizeArg": "CWE-787",
+    "unix.cstring.NullArg": "CWE-476", "security.insecureAPI.gets": "CWE-787",
+    "security.insecureAPI.strcpy": "CWE-787", "security.insecureAPI.mktemp": "CWE-377",
+    "security.insecureAPI.mkstemp": "CWE-377", "security.insecureAPI.rand": "CWE-338",
+    "security.insecureAPI.getpw": "CWE-787", "security.insecureAPI.UncheckedReturn": "CWE-252",
+    "alpha.security.ArrayBoundV2": "CWE-787", "alpha.security.MallocOverflow": "CWE-190",
+    "alpha.security.ReturnPtrRange": "CWE-125",
+    "alpha.security.taint.TaintPropagation": "CWE-78",
+    "alpha.unix.cstring.OutOfBounds": "CWE-787", "alpha.unix.cstring.BufferOverlap": "CWE-119",
+    "alpha.unix.cstring.NotNullTerminated": "CWE-125", "valist.Uninitialized": "CWE-457",
+    "optin.taint": "CWE-78",
+}  # fmt: skip
+_LEAK = re.compile(r"leak", re.IGNORECASE)
+_WARNING = re.compile(r"^([^\s:][^:\n]*):(\d+):(\d+): warning: (.*) \[([\w.,-]+)\]$", re.MULTILINE)
+_ERROR = re.compile(r"^([^\s:][^:\n]*):(\d+):\d+: (?:fatal )?error: ", re.MULTILINE)
+_VERSIONS = ("clang", *(f"clang-{number}" for number in range(22, 12, -1)))
+
+
+class _Clang:
+    name = "clang"
+    languages: tuple[Language, ...] = ("c", "cpp")
+    divides = False
+
+    @functools.cached_property
+    def _found(self) -> tuple[str, str] | None:
+        for name in _VERSIONS:
+            path = find_program(name)
+            number = first_version([path, "--version"]) if path else None
+            if path and number:
+                return path, number
+        return None
+
+    def version(self) -> str | None:
+        return self._found[1] if self._found else None
+
+    def settings(self) -> str:
+        return digest_json([1, _CHECKERS, _WITHOUT, _CWE])
+
+    @functools.cached_property
+    def _known(self) -> tuple[str, ...]:
+        """Checkers and packages this version has; naming another one is an error."""
+        if self._found is None:
+            return ()
+        ask = [self._found[0], "-cc1", "-analyzer-checker-help", "-analyzer-checker-help-alpha"]
+        said = run(ask, Path.cwd(), 60).stdout
+        have = re.findall(r"^  ([a-z]\w*(?:\.\w+)+)", said, re.MULTILINE)
+        return tuple(
+            word for word in _CHECKERS if any(f"{name}.".startswith(f"{word}.") for name in have)
+        )
+
+    def scan(
+        self, folder: Path, names: Sequence[str], language: Language, limits: Limits
+    ) -> dict[str, Look]:
+        if self._found is None:
+            raise ScanFailedError("clang is not installed")
+        command = [self._found[0], "--analyze", "--analyzer-output", "text", "-w",
+                   "-fno-caret-diagnostics", "-fno-color-diagnostics",
+                   "-std=gnu++17" if language == "cpp" else "-std=gnu11",
+                   *_each("-analyzer-checker=", self._known),
+                   *_each("-analyzer-disable-checker=", _WITHOUT), *names]  # fmt: skip
+        done = run(command, folder, limits.deadline(len(names)))
+        if done.status < 0 or "PLEASE submit a bug report" in done.stderr:
+            raise ScanFailedError(f"clang: {done.stderr[-300:]}")
+        unread = {Path(path).name for path, _ in _ERROR.findall(done.stderr)}
+        found: dict[str, list[Finding]] = {name: [] for name in names}
+        for path, line, column, message, checker in _WARNING.findall(done.stderr):
+            cwe = _weakness(checker, message)
+            if Path(path).name in found and cwe:
+                found[Path(path).name].append(
+                    Finding(rule=f"clang:{checker}", message=message[:200], cwe=cwe,
+                            line=int(line), column=int(column), severity="warning")
+                )  # fmt: skip
+        return {
+            name: Look(
+                findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
+                read=name not in unread,
+            )
+            for name in names
+        }
+
+
+def _each(option: str, words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in ("-Xanalyzer", f"{option}{word}")]
+
+
+def _weakness(checker: str, message: str) -> str | None:
+    near = [known for known in _CWE if checker == known or checker.startswith(f"{known}.")]
+    if not near:
+        return None
+    if checker in ("unix.Malloc", "cplusplus.NewDelete") and _LEAK.search(message):
+        return "CWE-401"
+    return _CWE[max(near, key=len)]
+
+
+ANALYSER = _Clang()

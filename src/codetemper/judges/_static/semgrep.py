@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""semgrep with this project's own rules (``judges/rules``), offline; one process for a batch.
+
+It ships no rules, and a name of its registry makes it wait for a network: only local files are
+named. Its libraries are pinned against ours, so it lives in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codetemper.core.digests import digest_bytes
+from codetemper.core.records import Finding, Language
+from codetemper.judges._static.families import normal
+from codetemper.judges._static.form import (
+    Limits,
+    Look,
+    ScanFailedError,
+    find_program,
+    finish,
+    first_version,
+    run,
+)
+
+#: One look starts faster by ten times so; rules and matching are the same program's.
+_FAST = "--experimental"
+_SEVERITY = {"ERROR": "warning", "WARNING": "warning", "INFO": "note"}
+#: Seconds one rule may spend on one file.
+_RULE_SECONDS = 10
+
+
+@functools.cache
+def rules(language: Language) -> bytes:
+    """Return this package's rules for a language as the file semgrep reads; C and C++ share them.
+
+    The files use YAML's anchors, which not every reader of semgrep's resolves.
+    """
+    stem = "python" if language == "python" else "c"
+    text = (resources.files("codetemper.judges") / "rules" / f"{stem}.yaml").read_text("utf-8")
+    return json.dumps(yaml.safe_load(text), indent=1).encode()
+
+
+class _Semgrep:
+    name = "semgrep"
+    languages: tuple[Language, ...] = ("python", "c", "cpp")
+    divides = True
+
+    @functools.cached_property
+    def _found(self) -> tuple[str, str] | None:
+        path = find_program("semgrep")
+        number = first_version([path, "--version", "--disable-version-check"]) if path else None
+        return (path, number) if path and number else None
+
+    def version(self) -> str | None:
+        return self._found[1] if self._found else None
+
+    def settings(self) -> str:
+        return digest_bytes(rules("python") + rules("c"))
+
+    def scan(
+        self, folder: Path, names: Sequence[str], language: Language, limits: Limits
+    ) -> dict[str, Look]:
+        if self._found is None:
+            raise ScanFailedError("semgrep is not installed")
+        own = folder.with_name(f"{folder.name}-rules.json")
+        own.write_bytes(rules(language))
+        # Candidates must not silence it (nosem), and no file is too large or ignored by git.
+        command = [self._found[0], "scan", _FAST, f"--config={own}", "--metrics=off",
+                   "--disable-version-check", "--json", "--quiet",
+                   "--disable-nosem", "--no-git-ignore",
+                   "--max-target-bytes=0", f"--timeout={_RULE_SECONDS}", "--timeout-threshold=0",
+                   f"--jobs={limits.workers}", *names]  # fmt: skip
+        try:
+            done = run(command, folder, limits.deadline(len(names)))
+        finally:
+            own.unlink()
+        try:
+            answer = json.loads(done.stdout)
+            return _looks(folder, names, answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ScanFailedError(f"semgrep: {done.stderr[-300:]}") from error
+
+
+def _looks(folder: Path, names: Sequence[str], answer: dict[str, Any]) -> dict[str, Look]:
+    found: dict[str, list[Finding]] = {name: [] for name in names}
+    for row in answer["results"]:
+        found[Path(row["path"]).name].append(_finding(row))
+    broken = {Path(row["path"]).name for row in answer["errors"] if row.get("path")
+              and row.get("level") == "error"}  # fmt: skip
+    seen = {Path(path).name for path in answer["paths"]["scanned"]}
+    if not seen and names:
+        raise ScanFailedError(f"semgrep scanned nothing: {answer['errors'][:1]}")
+    return {
+        name: Look(
+            findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
+            read=name in seen and name not in broken,
+        )
+        for name in names
+    }
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    extra = row["extra"]
+    return Finding(
+        rule=f"semgrep:{row['check_id'].rpartition('.')[2]}",
+        message=" ".join(extra["message"].split())[:200],
+        cwe=normal(extra["metadata"].get("cwe")),
+        line=row["start"]["line"],
+        column=row["start"]["col"],
+        severity=_SEVERITY.get(extra["severity"], "note"),
+    )
+
+
+ANALYSER = _Semgrep()
