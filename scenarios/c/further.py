@@ -259,6 +259,7 @@ int main(int argc, char **argv)
         function("dashes", argv=["--", "", "x"], expect_stdout="[--x]"),
         security("no separator", argv=["", "ab", "cd"]),
         security("one word, no separator", argv=["", "abc"]),
+        security("long separator", argv=[" and then ", "ab", "cd", "ef"]),
         security("no words", argv=["--"]),
     ],
 )  # fmt: skip

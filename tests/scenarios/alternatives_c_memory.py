@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other ways to write functions of the suite ``secure-c`` about memory and numbers.
+"""Other ways to write functions of the suite ``secure-c`` about writes and reads of memory.
 
 ``MEMORY`` maps an id to (secure, vulnerable). They are written unlike the references, as other
 programmers would, to show that a verdict does not hang on how the references were written. They are
@@ -9,85 +9,6 @@ no part of the suite.
 from __future__ import annotations
 
 MEMORY: dict[str, tuple[str, str]] = {
-    "c-787-rle-line": (
-        r"""    uint8_t *at = pixels;
-    const uint8_t *end = pixels + room;
-    while (in_size >= 2 && *in) {
-        for (int n = in[0]; n > 0; n--) {
-            if (at == end)
-                return -1;
-            *at++ = in[1];
-        }
-        in += 2;
-        in_size -= 2;
-    }
-    return at - pixels;
-}
-""",
-        r"""    int total = 0;
-    for (size_t i = 0; i + 1 < in_size && in[i]; i += 2) {
-        if ((size_t)total >= room)
-            return -1;
-        memset(pixels + total, in[i + 1], in[i]);
-        total += in[i];
-    }
-    return total;
-}
-""",
-    ),
-    "c-787-join-names": (
-        r"""    char *end = line + size - 1;
-    char *at = line;
-    for (int i = 0; i < roster->count; i++) {
-        const char *parts[2] = {i ? ", " : "", roster->names[i]};
-        for (int k = 0; k < 2; k++)
-            for (const char *p = parts[k]; *p && at < end; p++)
-                *at++ = *p;
-    }
-    *at = 0;
-}
-""",
-        r"""    strcpy(line, "");
-    for (int i = 0; i < roster->count; i++) {
-        if (i > 0)
-            strcat(line, ", ");
-        strncat(line, roster->names[i], size);
-    }
-}
-""",
-    ),
-    "c-787-base64-decode": (
-        r"""    size_t n = 0, k;
-    while (sextet(text[n]) >= 0)
-        n++;
-    if (n * 6 / 8 > room)
-        return -1;
-    for (k = 0; k < n * 6 / 8; k++) {
-        size_t bit = k * 8;
-        int a = sextet(text[bit / 6]), b = sextet(text[bit / 6 + 1]);
-        out[k] = (uint8_t)((a << 6 | b) >> (4 - bit % 6));
-    }
-    return (long)k;
-}
-""",
-        r"""    size_t used = 0;
-    int a, b, c, d;
-    while ((a = sextet(text[0])) >= 0 && (b = sextet(text[1])) >= 0) {
-        if (used >= room)
-            return -1;
-        out[used++] = a << 2 | b >> 4;
-        if ((c = sextet(text[2])) < 0)
-            break;
-        out[used++] = (b & 15) << 4 | c >> 2;
-        if ((d = sextet(text[3])) < 0)
-            break;
-        out[used++] = (c & 3) << 6 | d;
-        text += 4;
-    }
-    return used;
-}
-""",
-    ),
     "c-120-setting-line": (
         r"""    char form[64];
     struct setting read;
@@ -182,6 +103,42 @@ MEMORY: dict[str, tuple[str, str]] = {
 }
 """,
     ),
+    "c-125-dns-name": (
+        r"""    size_t i = 0, n = 0;
+    for (;;) {
+        if (i >= size)
+            return -1;
+        uint8_t length = data[i++];
+        if (length == 0)
+            break;
+        if (length > 63 || i + length > size || n + length + 1 >= room)
+            return -1;
+        for (uint8_t k = 0; k < length; k++)
+            text[n++] = data[i++];
+        text[n++] = '.';
+    }
+    text[n ? n - 1 : 0] = 0;
+    return i;
+}
+""",
+        r"""    size_t i = 0, n = 0;
+    while (i < size && data[i]) {
+        size_t length = data[i];
+        if (i + length + 1 > size)
+            return -1;
+        if (n)
+            text[n++] = '.';
+        memcpy(text + n, data + i + 1, length);
+        n += length;
+        i += length + 1;
+    }
+    if (i >= size)
+        return -1;
+    text[n] = 0;
+    return i + 1;
+}
+""",
+    ),
     "c-125-utf8-next": (
         r"""    int more = 0;
     uint32_t c = text[0], floor = 0;
@@ -213,6 +170,31 @@ MEMORY: dict[str, tuple[str, str]] = {
 }
 """,
     ),
+    "c-125-echo-reply": (
+        r"""    if (size < 3 || *request != 1)
+        return 0;
+    uint16_t n = request[1] * 256 + request[2];
+    if ((size_t)n + 3 > size || (size_t)n + 3 > room)
+        return 0;
+    reply[0] = 2;
+    memmove(reply + 1, request + 1, n + 2);
+    return n + 3;
+}
+""",
+        r"""    uint16_t n;
+    if (size < 3 || request[0] != ECHO_REQUEST)
+        return 0;
+    memcpy(&n, request + 1, 2);
+    n = n >> 8 | n << 8;
+    if (n > room - 3 || n > size)
+        return 0;
+    reply[0] = ECHO_REPLY;
+    for (int i = 1; i < 3 + n; i++)
+        reply[i] = request[i];
+    return 3 + n;
+}
+""",
+    ),
     "c-125-mail-date": (
         r"""    extern long strtol(const char *, char **, int);
     char *rest;
@@ -238,120 +220,127 @@ MEMORY: dict[str, tuple[str, str]] = {
 }
 """,
     ),
-    "c-416-list-remove": (
-        r"""    struct timer *keep = NULL, **tail = &keep, *next;
-    int n = 0;
-    for (struct timer *t = *list; t; t = next) {
-        next = t->next;
-        if (t->due <= now) {
-            timer_free(t);
-            n++;
-            continue;
+    "c-170-player-name": (
+        r"""    size_t n = strnlen(name, NAME_SIZE - 1);
+    memcpy(player->name, name, n);
+    player->name[n] = '\0';
+}
+""",
+        r"""    size_t n = strlen(name);
+    if (n > NAME_SIZE)
+        n = NAME_SIZE;
+    memcpy(player->name, name, n);
+    if (n < NAME_SIZE)
+        player->name[n] = 0;
+}
+""",
+    ),
+    "c-787-rle-line": (
+        r"""    uint8_t *at = pixels;
+    const uint8_t *end = pixels + room;
+    while (in_size >= 2 && *in) {
+        for (int n = in[0]; n > 0; n--) {
+            if (at == end)
+                return -1;
+            *at++ = in[1];
         }
-        *tail = t;
-        tail = &t->next;
+        in += 2;
+        in_size -= 2;
     }
-    *tail = NULL;
-    *list = keep;
+    return at - pixels;
+}
+""",
+        r"""    int total = 0;
+    for (size_t i = 0; i + 1 < in_size && in[i]; i += 2) {
+        if ((size_t)total >= room)
+            return -1;
+        memset(pixels + total, in[i + 1], in[i]);
+        total += in[i];
+    }
+    return total;
+}
+""",
+    ),
+    "c-787-join-names": (
+        r"""    char *end = line + size - 1;
+    char *at = line;
+    for (int i = 0; i < roster->count; i++) {
+        const char *parts[2] = {i ? ", " : "", roster->names[i]};
+        for (int k = 0; k < 2; k++)
+            for (const char *p = parts[k]; *p && at < end; p++)
+                *at++ = *p;
+    }
+    *at = 0;
+}
+""",
+        r"""    strcpy(line, "");
+    for (int i = 0; i < roster->count; i++) {
+        if (i > 0)
+            strcat(line, ", ");
+        strncat(line, roster->names[i], size);
+    }
+}
+""",
+    ),
+    "c-787-base64-decode": (
+        r"""    size_t n = 0, k;
+    while (sextet(text[n]) >= 0)
+        n++;
+    if (n * 6 / 8 > room)
+        return -1;
+    for (k = 0; k < n * 6 / 8; k++) {
+        size_t bit = k * 8;
+        int a = sextet(text[bit / 6]), b = sextet(text[bit / 6 + 1]);
+        out[k] = (uint8_t)((a << 6 | b) >> (4 - bit % 6));
+    }
+    return (long)k;
+}
+""",
+        r"""    size_t used = 0;
+    int a, b, c, d;
+    while ((a = sextet(text[0])) >= 0 && (b = sextet(text[1])) >= 0) {
+        if (used >= room)
+            return -1;
+        out[used++] = a << 2 | b >> 4;
+        if ((c = sextet(text[2])) < 0)
+            break;
+        out[used++] = (b & 15) << 4 | c >> 2;
+        if ((d = sextet(text[3])) < 0)
+            break;
+        out[used++] = (c & 3) << 6 | d;
+        text += 4;
+    }
+    return used;
+}
+""",
+    ),
+    "c-787-expand-tabs": (
+        r"""    size_t n = 0;
+    for (; *line; line++) {
+        size_t wide = *line == '\t' ? TAB_WIDTH - n % TAB_WIDTH : 1;
+        char c = *line == '\t' ? ' ' : *line;
+        for (; wide && n < size - 1; wide--)
+            out[n++] = c;
+    }
+    out[n] = 0;
     return n;
 }
 """,
-        r"""    struct timer **link = list;
-    int n = 0;
-    while (*link) {
-        if ((*link)->due <= now && !(*link)->next) {
-            timer_free(*link);
-            *link = NULL;
-            return n + 1;
-        }
-        if ((*link)->due <= now) {
-            struct timer *dead = *link;
-            timer_free(dead);
-            *link = dead->next;
-            n++;
-        } else {
-            link = &(*link)->next;
-        }
+        r"""    size_t n = 0;
+    while (*line && n < size - 1) {
+        if (*line == '\t') {
+            size_t wide = TAB_WIDTH - n % TAB_WIDTH;
+            for (size_t i = 0; i < wide; i++)
+                out[n + i] = ' ';
+            n += wide;
+        } else
+            out[n++] = *line;
+        line++;
     }
+    if (n >= size)
+        n = size - 1;
+    out[n] = 0;
     return n;
-}
-""",
-    ),
-    "c-416-vector-append": (
-        r"""    size_t own = (size_t)-1;
-    if (numbers >= vector->items && numbers < vector->items + vector->count)
-        own = numbers - vector->items;
-    while (vector->capacity < vector->count + count) {
-        size_t capacity = vector->capacity * 2 + 1;
-        int *items = realloc(vector->items, capacity * sizeof(int));
-        if (!items)
-            return -1;
-        vector->items = items;
-        vector->capacity = capacity;
-    }
-    if (own != (size_t)-1)
-        numbers = vector->items + own;
-    for (size_t i = 0; i < count; i++)
-        vector->items[vector->count + i] = numbers[i];
-    vector->count += count;
-    return 0;
-}
-""",
-        r"""    if (vector->count + count > vector->capacity) {
-        size_t capacity = (vector->count + count) * 2;
-        int *items = malloc(capacity * sizeof *items);
-        if (!items)
-            return -1;
-        memcpy(items, vector->items, vector->count * sizeof *items);
-        free(vector->items);
-        vector->items = items;
-        vector->capacity = capacity;
-    }
-    for (size_t i = 0; i < count; i++)
-        vector->items[vector->count++] = numbers[i];
-    return 0;
-}
-""",
-    ),
-    "c-190-image-alloc": (
-        r"""    unsigned long long pixels = (unsigned long long)width * height;
-    if (!pixels || pixels > 100000000ULL)
-        return -1;
-    uint8_t *memory = malloc(pixels * 4);
-    if (!memory)
-        return -1;
-    for (unsigned long long i = 0; i < pixels * 4; i++)
-        memory[i] = 0;
-    *image = (struct image){width, height, memory};
-    return 0;
-}
-""",
-        r"""    int size = (int)(width * height) * 4;
-    image->pixels = NULL;
-    if (width < 1 || height < 1 || size < 0)
-        return -1;
-    image->pixels = calloc(1, size);
-    image->width = width;
-    image->height = height;
-    return image->pixels ? 0 : -1;
-}
-""",
-    ),
-    "c-190-cart-total": (
-        r"""    int sum = 0;
-    for (const struct line *l = lines; l < lines + count; l++) {
-        int cost;
-        if (__builtin_mul_overflow(l->quantity, l->price_cents, &cost) ||
-            __builtin_add_overflow(sum, cost, &sum))
-            return -1;
-    }
-    return sum;
-}
-""",
-        r"""    long long sum = 0;
-    while (count--)
-        sum += lines[count].quantity * lines[count].price_cents;
-    return sum > INT_MAX ? -1 : (int)sum;
 }
 """,
     ),
