@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 from codetemper.core.records import FailureClass
 
 _SIGXCPU = 24
+#: Exit code of a process whose tampering could not be written down.
+_CAUGHT = 98
 
 
 class Named(Protocol):
@@ -60,7 +62,10 @@ class Reading:
         self.reports: dict[int, Report] = {}
         self._counts: dict[int, int] = {}
         for line in answer["lines"]:
-            self._read(*line)
+            try:
+                self._read(*line)
+            except (TypeError, ValueError, LookupError):
+                self.tampered.add("board")  # the harness does not write such a thing
         self._read_referee()
         self._conclude()
 
@@ -103,8 +108,12 @@ class Reading:
             self._reach(content[0])
         elif kind == "tamper":
             self.tampered.add(str(content[0]))
+        elif kind == "flood":
+            note = "the result is larger than allowed"
+            self.reports[self.begun] = Report(False, failure="runtime", note=note)
         elif kind == "syntax":
-            self.load = Report(False, failure="syntax", note=": ".join(map(str, content[:2])))
+            _, name, text = content
+            self.load = Report(False, failure="syntax", note=f"{name}: {text}")
         elif kind == "raised":
             self._raise(*map(str, content))
         elif kind == "ended" and content[0] not in self.reports:
@@ -162,13 +171,11 @@ class Reading:
         ended = self.answer["ended"]
         if ended in ("timeout", "memory"):
             return Report(False, failure=ended, note=f"ended by the limit on {ended}")
-        if ended == "flood":
-            return Report(False, failure="runtime", note="the result is larger than allowed")
         return _by_status(self.answer["status"])
 
 
 def _by_status(status: int) -> Report:
-    if status == 0:
+    if status in (0, _CAUGHT):
         note = "the process was ended before the check was over"
         return Report(False, failure="tamper", note=note)
     if status == -_SIGXCPU:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notice, while it happens, that a candidate reaches for the interpreter it runs in.
 
-An audit hook cannot be removed again, and it writes to the channel before the deed is done; what is
-written cannot be taken back. Only deeds of the candidate's own code count: the standard library
-looks at frames, too. Native code that gets loaded without any import would not be noticed.
+An audit hook cannot be removed again, and it writes before the deed is done to memory that no
+descriptor leads to; what is written cannot be taken back. Only deeds of the candidate's own code
+count: the standard library looks at frames, too. Native code that gets loaded without any import
+would not be noticed.
 """
 
 from __future__ import annotations
@@ -53,11 +54,14 @@ _GIVERS = ("inspect.py", "traceback.py", "logging/__init__.py", "pdb.py", "bdb.p
 _PROGRAMS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
 
 
-def arm(tell: Callable[..., None], *, spawn: bool) -> None:
+def arm(
+    write: Callable[[bytes, bytes], None], leave: Callable[[int], None], *, spawn: bool
+) -> None:
     """Watch this process from now on.
 
     Args:
-        tell: called once with ``tamper`` and each kind of deed.
+        write: called with ``T`` and each kind of deed, once, before the deed is done.
+        leave: ends the process at once; called where writing fails.
         spawn: whether this process may start programs.
     """
     _hide_frames_from_handlers()
@@ -67,7 +71,7 @@ def arm(tell: Callable[..., None], *, spawn: bool) -> None:
     get_frame, startswith, told = sys._getframe, str.startswith, set()
     standard, harness, events = _STANDARD, _HARNESS, dict(_EVENTS)
     attributes, modules, givers = dict(_ATTRIBUTES), _MODULES, _GIVERS
-    endswith, kind_of, string = str.endswith, type, str
+    endswith, kind_of, string, encode = str.endswith, type, str, str.encode
 
     def foreign(frame: Any) -> bool:
         name = frame.f_code.co_filename
@@ -115,8 +119,11 @@ def arm(tell: Callable[..., None], *, spawn: bool) -> None:
                 or not foreign(outer)
             ):
                 return
+        try:
+            write(b"T", encode(found, "ascii"))
+        except BaseException:
+            leave(98)
         told.add(found)
-        tell("tamper", found)
 
     hook_code = hook.__code__
     sys.addaudithook(hook)

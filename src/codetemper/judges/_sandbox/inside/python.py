@@ -2,10 +2,9 @@
 """Run a Python candidate and its checks in this very process, and tell what came of it.
 
 Runs in a process that ``session`` forked. The program is loaded once; every check but the last
-runs in a fork of the loaded process, so no check sees what another one did. Each line that is
-written begins with a nonce; it tells how far the run came, a value, an exception, or that the
-candidate reached for what is none of its business. Nothing is compared here: the expected value
-never enters the sandbox.
+runs in a fork of the loaded process, so no check sees what another one did. What is written tells
+how far the run came, a value, an exception, or that the candidate reached for what is none of its
+business. Nothing is compared here: the expected value never enters the sandbox.
 """
 
 from __future__ import annotations
@@ -20,16 +19,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import guard, together
+from .board import Board, Write
 from .link import Link
 from .plain import encode
 
-Tell = Callable[..., None]
+TellError = Callable[[bytes, bytes, BaseException], None]
 
 
 class Check(NamedTuple):
     """One question, compiled. Of ``parts`` each is run only if the one before came to its end."""
 
-    parts: tuple[types.CodeType, ...]
+    parts: tuple[tuple[int, types.CodeType], ...]
+    """Numbered from 1."""
     style: str
     """``result``, ``together``, or ``asserts`` with the tests elsewhere."""
     link: int
@@ -45,58 +46,54 @@ class Job(NamedTuple):
     """Imports and functions that the prompt gives, for tests in the same process."""
     spawn: bool
     """Whether the candidate may start programs."""
-    checks: tuple[Check, ...]
+    checks: tuple[tuple[int, Check], ...]
+    """Numbered from 0."""
+    last: int
+    """Number of the last check."""
     folders: tuple[str, ...]
     """Where the program is loaded and the last check runs, then one for each other check."""
 
 
-def run(channel: int, nonce: bytes, job: Job) -> None:
+def run(board: Board, job: Job) -> None:
     """Load the program, go through the checks, and write what came of it; never returns."""
     # Bound before the candidate runs, so that it cannot put its own in their place by name.
-    # The nonce never passes through code that a candidate could replace.
-    write, leave, dumps = os.write, os._exit, json.dumps
-    fork, wait = os.fork, os.waitpid
+    write, leave, fork, wait = board.writer(), os._exit, os.fork, os.waitpid
+    tell_error, enter_folder, question = _teller(write), enter, _question
 
-    def tell(*content: Any) -> None:
-        line = nonce + dumps(content).encode("ascii") + b"\n"
-        while line:
-            line = line[write(channel, line) :]
-
-    stage = "setup"
+    stage = b"setup"
     try:
         enter(job.folders[0])
         random.seed(0)
         module = types.ModuleType("candidate")
         sys.modules["candidate"] = module
         space = module.__dict__
-        _execute(job.setup, space)
-        stage = "parse"
-        code = _compile(job.program, tell, leave)
-        tell("parsed")
+        exec(job.setup, space)  # noqa: S102 - running candidates is what the sandbox is for
+        stage = b"parse"
+        code = _compile(job.program, tell_error, leave)
+        write(b"P", b"")
         pristine = together.Pristine()
         together.forget_harness(__package__ or "")
-        guard.arm(tell, spawn=job.spawn)
-        stage = "load"
-        _execute(code, space)
+        guard.arm(write, leave, spawn=job.spawn)
+        stage = b"load"
+        exec(code, space)  # noqa: S102
         if pristine.changed():
-            tell("tamper", "builtins")
-        tell("loaded")
-        stage = "check"
-        last = len(job.checks) - 1
-        for number, check in enumerate(job.checks):
-            if number < last:
+            write(b"T", b"builtins")
+        write(b"L", b"")
+        stage = b"check"
+        for number, check in job.checks:
+            if number < job.last:
                 child = fork()
                 if child:
-                    tell("ended", number, wait(child, 0)[1])
+                    write(b"E", b"%d %d" % (number, wait(child, 0)[1]))
                     continue
-                enter(job.folders[number + 1], job.folders[0])
-            tell("check", number)
-            _question(check, space, job.helpers, tell)
+                enter_folder(job.folders[number + 1], job.folders[0])
+            write(b"C", b"%d" % number)
+            question(check, space, job.helpers, write)
             if check.style == "together" and pristine.changed():
-                tell("tamper", "builtins")
+                write(b"T", b"builtins")
             leave(0)
     except BaseException as error:
-        tell("raised", stage, type(error).__name__[:80], _text(error))
+        tell_error(b"X", stage, error)
     leave(0)
 
 
@@ -108,36 +105,39 @@ def enter(folder: str, load: str | None = None) -> None:
     os.environ.update(HOME=folder, TMPDIR=folder)
 
 
-def _question(check: Check, space: dict[str, Any], helpers: types.CodeType, tell: Tell) -> None:
+def _question(check: Check, space: dict[str, Any], helpers: types.CodeType, write: Write) -> None:
     if check.style == "asserts":
         Link(check.link, space, loose=True).serve()
-        tell("served")
     elif check.style == "together":
-        names = together.Names(space, helpers, tell)
-        for number, part in enumerate(check.parts, 1):
-            _execute(part, names)
-            tell("reached", number)
+        names = together.Names(space, helpers, write)
+        for number, part in check.parts:
+            exec(part, names)  # noqa: S102
+            write(b"R", b"%d" % number)
     else:
         space.pop("result", None)
-        _execute(check.parts[0], space)
-        tell("value", encode(space.get("result")))
+        exec(check.parts[0][1], space)  # noqa: S102
+        write(b"V", json.dumps(encode(space.get("result"))).encode("ascii"))
 
 
-def _execute(code: types.CodeType, space: dict[str, Any]) -> None:
-    exec(code, space)  # noqa: S102 - running candidates is what the sandbox is for
-
-
-def _compile(program: str, tell: Tell, leave: Callable[[int], None]) -> types.CodeType:
+def _compile(program: str, tell_error: TellError, leave: Callable[[int], None]) -> types.CodeType:
     try:
         return compile(program, "candidate.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        tell("syntax", type(error).__name__, _text(error), getattr(error, "lineno", None))
+        tell_error(b"Y", b"parse", error)
         leave(0)
         raise
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:300]
-    except BaseException:
-        return ""
+def _teller(write: Write) -> TellError:
+    """Return the function that writes down an exception; it trusts nothing of the exception."""
+    name_of, text_of = type.__dict__["__name__"].__get__, str
+
+    def tell(kind: bytes, stage: bytes, error: BaseException) -> None:
+        try:
+            text = text_of(error)[:300].encode("ascii", "backslashreplace")
+        except BaseException:
+            text = b""
+        name = name_of(type(error))[:80].encode("ascii", "backslashreplace")
+        write(kind, b"\0".join((stage, name, bytes(text))))
+
+    return tell

@@ -2,8 +2,8 @@
 """The server's side of a Python request: one candidate process, its checks, and the referee.
 
 ``Session`` forks the candidate, hands assert-style tests to the referee with one end of a fresh
-link, reads what the candidate's process tells, keeps the deadline of every step, and ends
-everything the candidate started. What it answers are facts; verdicts are made outside.
+link, reads what the candidate's process wrote on the board, keeps the deadline of every step, and
+ends everything the candidate started. What it answers are facts; verdicts are made outside.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import types
 from typing import Any
 
 from . import process, python
+from .board import Board
 
 _KEPT = 4096
-_FLOOD = 2 << 20
 _PATIENCE_S = 2.0
 
 
@@ -38,6 +38,7 @@ class Interpreter:
         self.space, self.uid = space, uid
         self.control = None if control is None else socket.socket(fileno=control)
         self.codes: dict[tuple[str, str], tuple[types.CodeType, ...]] = {}
+        self.board = Board()
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -61,10 +62,11 @@ class Interpreter:
             made.append(path)
         return tuple(made)
 
-    def _parts(self, check: dict[str, Any]) -> tuple[types.CodeType, ...]:
+    def _parts(self, check: dict[str, Any]) -> tuple[tuple[int, types.CodeType], ...]:
         if check["style"] == "asserts":
             return ()
-        return self._code(check["code"], "check.py", split=check["style"] == "together")
+        parts = self._code(check["code"], "check.py", split=check["style"] == "together")
+        return tuple(enumerate(parts, 1))
 
     def _code(self, text: str, name: str, *, split: bool = False) -> tuple[types.CodeType, ...]:
         """Compile a part of a case once. It comes from the suite, hence is not hostile."""
@@ -90,13 +92,11 @@ class _Session:
         request: dict[str, Any],
         setup: types.CodeType,
         helpers: types.CodeType,
-        parts: list[tuple[types.CodeType, ...]],
+        parts: list[tuple[tuple[int, types.CodeType], ...]],
     ) -> None:
         self.owner, self.request, self.parts = interpreter, request, parts
         self.setup, self.helpers = setup, helpers
         self.checks: list[dict[str, Any]] = request["checks"]
-        self.nonce = secrets.token_hex(8).encode("ascii")
-        self.lines: list[list[Any]] = []
         self.reports: dict[int, dict[str, Any]] = {}
         self.waiting = [n for n, check in enumerate(self.checks) if check["style"] == "asserts"]
         self.links: dict[int, socket.socket] = {}
@@ -108,84 +108,65 @@ class _Session:
         pairs = {number: socket.socketpair() for number in self.waiting}
         self.links = {number: pair[0] for number, pair in pairs.items()}
         checks = tuple(
-            python.Check(code, check["style"], pairs[n][1].fileno() if n in pairs else -1)
+            (n, python.Check(code, check["style"], pairs[n][1].fileno() if n in pairs else -1))
             for n, (check, code) in enumerate(zip(self.checks, self.parts, strict=True))
         )
         folders = self.owner.folders(max(1, len(checks)))
         job = python.Job(self.setup, self.request["program"], self.helpers, self.request["spawn"],
-                         checks, folders)  # fmt: skip
+                         checks, len(checks) - 1, folders)  # fmt: skip
         limits = process.Limits(self.request["seconds"], address_mb=self.request["memory_mb"],
                                 total=self.request["total"])  # fmt: skip
-        reading, writing = os.pipe()
+        board = self.owner.board
+        board.wipe()
 
         def body() -> None:
             gc.enable()
-            python.run(writing, self.nonce, job)
+            python.run(board, job)
 
-        keep = [writing, *(theirs.fileno() for _, theirs in pairs.values())]
+        keep = [theirs.fileno() for _, theirs in pairs.values()]
         child = process.start(body, keep, limits, self.owner.uid)
-        os.close(writing)
         for _, theirs in pairs.values():
             theirs.close()
         try:
             self._next_test()
-            ended = self._watch(child, reading, process.Clock(child, limits))
+            ended = self._watch(child, process.Clock(child, limits))
         finally:
-            os.close(reading)
             for link in self.links.values():
                 link.close()
             status, cpu = process.end_all(child)
         spent = self.asked is not None and not self._settle()
-        return {"ended": ended, "status": status, "lines": self.lines, "cpu": cpu,
+        lines = [line for record in board.read() if (line := _line(*record))]
+        return {"ended": ended, "status": status, "lines": lines, "cpu": cpu,
                 "reports": self.reports, "counts": [len(code) for code in self.parts],
                 "spent": spent}  # fmt: skip
 
-    def _watch(self, child: int, reading: int, clock: process.Clock) -> str:
-        """Read what the candidate and the referee tell until all is told or time is over."""
+    def _watch(self, child: int, clock: process.Clock) -> str:
+        """Wait until all is told or time is over."""
         handle = os.pidfd_open(child)
         poller = select.poll()
-        sources = [reading, handle, *([self.control.fileno()] if self.waiting else [])]
-        for source in sources:
-            poller.register(source, select.POLLIN)
-        rest, size = b"", 0
+        poller.register(handle, select.POLLIN)
+        if self.waiting:
+            poller.register(self.control.fileno(), select.POLLIN)
+        steps = 0
         try:
             while True:
                 ready = {source for source, _ in poller.poll(clock.wait() * 1000 + 1)}
-                if reading in ready:
-                    block = os.read(reading, 1 << 16)
-                    if not block:
-                        poller.unregister(reading)
-                    size += len(block)
-                    *lines, rest = (rest + block).split(b"\n")
-                    if self._note(lines):
-                        clock.restart()
-                    if size > _FLOOD:
-                        return "flood"
                 if self.waiting and self.control.fileno() in ready:
                     self._report()
                     self._next_test()
                     clock.restart()
                     if not self.waiting and self.checks[-1]["style"] == "asserts":
-                        if reading not in ready:
-                            return "exit"
-                        continue
-                if handle in ready and reading not in ready:
+                        return "exit"
+                elif handle in ready:
                     return "exit"
-                if not ready and clock.over():
-                    return "timeout"
+                elif not ready:
+                    if self.owner.board.steps() != steps:
+                        steps = self.owner.board.steps()
+                        clock.restart()
+                    elif clock.over():
+                        return "timeout"
         finally:
             os.close(handle)
-
-    def _note(self, lines: list[bytes]) -> bool:
-        """Keep the lines that bear the nonce; tell whether a new step began."""
-        before = len(self.lines)
-        for line in lines:
-            if line.startswith(self.nonce):
-                try:
-                    self.lines.append(json.loads(line[len(self.nonce) :]))
-                except (ValueError, RecursionError):
-                    continue
-        return any(line[0] in ("loaded", "check") for line in self.lines[before:])
 
     # The referee --------------------------------------------------------------------------------
 
@@ -225,3 +206,24 @@ class _Session:
             return False
         self._report()
         return True
+
+
+def _line(kind: bytes, content: bytes) -> list[Any] | None:
+    """Turn a record into words and numbers; None where it is not one of the harness."""
+    try:
+        if kind in _WORDS:
+            return [_WORDS[kind]]
+        if kind in _NUMBERS:
+            return [_NUMBERS[kind], *map(int, content.split())]
+        if kind == b"V":
+            return ["value", json.loads(content)]
+        text = content.decode("ascii")
+        if kind == b"T":
+            return ["tamper", text[:40]]
+        return [{b"X": "raised", b"Y": "syntax"}[kind], *text.split("\0", 2)]
+    except (ValueError, LookupError, RecursionError):
+        return None
+
+
+_WORDS = {b"P": "parsed", b"L": "loaded", b"F": "flood"}
+_NUMBERS = {b"C": "check", b"R": "reached", b"E": "ended"}

@@ -44,14 +44,14 @@ class Names(dict[str, Any]):
     Args:
         space: names of the candidate.
         given: the prompt's imports and helper functions.
-        tell: called with ``tamper`` and its kind.
+        write: called with ``T`` and the kind of tampering.
     """
 
     def __init__(
-        self, space: dict[str, Any], given: types.CodeType, tell: Callable[..., None]
+        self, space: dict[str, Any], given: types.CodeType, write: Callable[[bytes, bytes], None]
     ) -> None:
         super().__init__(__name__="tests", __builtins__=builtins)
-        self._space, self._tell = space, tell
+        self._space, self._write = space, write
         self._known = frozenset(dir(builtins))
         exec(given, self)  # noqa: S102 - the prompt's own helpers
 
@@ -60,11 +60,13 @@ class Names(dict[str, Any]):
             raise KeyError(name)
         value = self._space[name]
         if type(value) is types.FunctionType:
-            return _watched(value, self._tell)
+            return _watched(value, self._write)
         return value
 
 
-def _watched(function: types.FunctionType, tell: Callable[..., None]) -> Callable[..., Any]:
+def _watched(
+    function: types.FunctionType, write: Callable[[bytes, bytes], None]
+) -> Callable[..., Any]:
     """Return the function with its lies told."""
 
     @functools.wraps(function)
@@ -74,7 +76,7 @@ def _watched(function: types.FunctionType, tell: Callable[..., None]) -> Callabl
         except (StopIteration, StopAsyncIteration) as error:
             raise RuntimeError("the candidate raised StopIteration") from error
         if _lies(answer, [_LOOKS]):
-            tell("tamper", "comparison")
+            write(b"T", b"comparison")
         return answer
 
     return call
