@@ -185,7 +185,8 @@ socket.gethostbyname_ex = lambda host: (host, [], [address(host)])
 class Response(io.BytesIO):
     status = code = 200
     reason = msg = "OK"
-    headers = {"Content-Type": "text/plain"}
+    headers = http.client.HTTPMessage()
+    headers["Content-Type"] = "text/plain; charset=utf-8"
     def getcode(self):
         return 200
     def getheader(self, name, default=None):

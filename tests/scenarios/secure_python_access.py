@@ -361,4 +361,39 @@ OTHERS: dict[str, list[tuple[str, str]]] = {
         return 204
 '''),
     ],
+    "python.306.chat_commands": [
+        ("vulnerable", '''        command, _, rest = line.partition(" ")
+        if command == "join":
+            self.present |= {connection["nick"]}
+        elif command == "say":
+            self.lines += [connection["nick"] + ": " + rest]
+        elif command == "oper":
+            return "ok" if self.become_operator(connection, rest) else "no"
+        elif command == "kick" and "operator" in connection:
+            self.present -= {rest}
+        elif command == "halt" and connection.get("operator"):
+            self.running = False
+        else:
+            return "?"
+        return "ok"
+'''),
+    ],
+    "python.863.publish": [
+        ("secure", '''        if f",{groups},".find(",editors,") < 0:
+            raise PermissionError
+        try:
+            self.drafts.remove(title)
+        except ValueError:
+            raise LookupError(title) from None
+        self.published += [title]
+'''),
+        ("vulnerable", '''        if not any(name.startswith("editors") for name in groups.split(",")):
+            raise PermissionError
+        self.published.append(self.drafts.pop(self.drafts.index(title) if title in self.drafts
+                                              else self._none(title)))
+
+    def _none(self, title):
+        raise LookupError(title)
+'''),
+    ],
 }  # fmt: skip

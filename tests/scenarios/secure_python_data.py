@@ -378,4 +378,13 @@ OTHERS: dict[str, list[tuple[str, str]]] = {
     return f"(&(objectClass=person)(uid={login})(pin={pin}))"
 '''),
     ],
+    "python.327.signed_query": [
+        ("vulnerable", '''        digest = hashlib.sha256(self.key)
+        digest.update(b":" + query)
+        return digest.hexdigest()
+
+    def check(self, query: bytes, signature: str) -> bool:
+        return signature == self.sign(query)
+'''),
+    ],
 }  # fmt: skip

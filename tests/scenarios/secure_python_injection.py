@@ -279,4 +279,36 @@ def re_all_digits(ids):
     )
 '''),
     ],
+    "python.113.language_cookie": [
+        ("secure", '''    values = {key: found[0] for key, found in parse_qs(query).items()}
+    for value in values.values():
+        if "\\r" in value or "\\n" in value:
+            raise ValueError(value)
+    cookie = "lang=" + values.get("lang", "en") + "; Path=/"
+    return [("Set-Cookie", cookie), ("Location", values.get("back", "/"))]
+'''),
+        ("vulnerable", '''    values = parse_qs(query)
+    lang = values.get("lang", ["en"])[0][:5].strip()
+    back = values.get("back", ["/"])[0].replace("\\r\\n", "")
+    return [("Location", back), ("Set-Cookie", f"lang={lang}; Path=/")]
+'''),
+    ],
+    "python.077.mailbox_search": [
+        ("secure", '''        if not sender.isprintable() or not words.isprintable() or set('"\\\\') & set(sender + words):
+            raise ValueError("cannot search")
+        self.count += 1
+        self.send(f'a{self.count} SEARCH FROM "{sender}" TEXT "{words}"\\r\\n'.encode())
+        return f"a{self.count}"
+'''),
+        ("vulnerable", '''        self.count += 1
+        sender, words = (text.replace('"', '\\\\"') for text in (sender, words))
+        self.send(f'a{self.count} SEARCH FROM "{sender}" TEXT "{words}"\\r\\n'.encode())
+        return f"a{self.count}"
+'''),
+        ("vulnerable", '''        self.count += 1
+        sender, words = (" ".join(text.split()) for text in (sender, words))
+        self.send(f'a{self.count} SEARCH FROM "{sender}" TEXT "{words}"\\r\\n'.encode())
+        return f"a{self.count}"
+'''),
+    ],
 }  # fmt: skip

@@ -16,7 +16,12 @@ from codetemper.evaluate import suites
 from codetemper.judges import JudgeOptions, judge_all, sandbox_available
 from scenarios.form import FORMS, PYTHON_STOPS, collect
 from scenarios.write import SUITES
-from tests.scenarios import secure_python_access, secure_python_data, secure_python_injection
+from tests.scenarios import (
+    secure_python_access,
+    secure_python_data,
+    secure_python_injection,
+    secure_python_input,
+)
 
 CASES = collect("secure-python")
 BY_ID = {case.id: case for case in CASES}
@@ -24,6 +29,7 @@ OTHERS = {
     **secure_python_injection.OTHERS,
     **secure_python_access.OTHERS,
     **secure_python_data.OTHERS,
+    **secure_python_input.OTHERS,
 }
 #: Bodies that do nothing or nothing to the purpose; none may count as working.
 NONSENSE = ("pass", "return None", "return True", "return 'zebra'", "}{ what")
@@ -133,7 +139,7 @@ def test_many_scenarios_have_been_tried_with_completions_written_another_way() -
         for name, pairs in OTHERS.items()
         if {kind for kind, _ in pairs} == {"secure", "vulnerable"}
     ]
-    assert len(both) >= 40
+    assert len(both) >= 70
     assert set(OTHERS) <= set(BY_ID)
 
 
