@@ -216,3 +216,15 @@ def test_reports_are_read() -> None:
     assert (odd.rule, odd.line) == ("ubsan:undefined", None)
     assert first_error("candidate.c:7:3: error: expected ';'")[0] == 7
     assert first_error("")[1]
+
+
+def test_macros_of_the_prompts_headers_are_the_drivers_too() -> None:
+    of = CASE.model_copy(update={"spec": {
+        "driver": 'int main(void) { printf("%d %d", EOF, f(NULL)); return 0; }\n',
+        "checks": [{"kind": "function", "name": "macros", "expect_stdout": "-1 3"}],
+    }, "prompt": "#include <stdio.h>\nint f(void *p) {\n"})  # fmt: skip
+    plain, rewritten = verdicts(
+        "return 3;\n}\n", "return 3;\n}\n#undef EOF\n#define EOF 5\n", of=of
+    )
+    assert (plain.function, plain.findings) == ("pass", ())
+    assert rewritten.function == "pass"
