@@ -22,7 +22,7 @@ from codetemper.judges.options import JudgeOptions
 #: Files up to this size are copied into memory, larger ones are opened where they are.
 COPY_MB = 64
 #: Questions in one request.
-_BATCH = 512
+_BATCH = 2048
 #: Wall seconds for one request beside one query: other queries before it, making databases.
 _SPARE_S = 30.0
 _KINDS = frozenset({"ground", "timeout", "memory", "refused", "syntax", "build", "runtime", "many"})

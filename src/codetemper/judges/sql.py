@@ -54,7 +54,7 @@ CARD = JudgeCard(
 )
 
 #: Completions one sandbox takes at a time.
-_LEAST, _MOST = 32, 384
+_LEAST, _MOST = 32, 1024
 
 
 class Spec(Record):

@@ -26,7 +26,7 @@ _SECONDS_EACH, _BYTES_EACH = 4.0, 8 << 20
 #: What the shared memory holds, and the longest answer to one query.
 _SPACE, _LONGEST = 48 << 20, 32 << 20
 #: The kernel's alarm comes this long after the progress handler's deadline.
-ALARM_AFTER_S = 0.03
+ALARM_AFTER_S = 0.02
 _STEPS_BETWEEN_LOOKS = 1_000
 _LARGEST_VALUE = 1 << 20
 _LONGEST_QUERY = 1 << 20
