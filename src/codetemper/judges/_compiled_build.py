@@ -129,7 +129,18 @@ def command(language: str) -> tuple[str, ...]:
             *(f"-Wl,--wrap={name}" for name in _WRAPPED)]  # fmt: skip
     if shutil.which("ld.gold"):
         line.append("-fuse-ld=gold")
-    return (*line, "-x", kind, "-", "-o", "program", "-x", "none")
+    return (*line, "-x", kind, "-", "-o", "program", "-x", "none", *_static_parts(language))
+
+
+def _static_parts(language: str) -> list[str]:
+    """Return the archives with what no shared library has, such as ``atexit``."""
+    found = []
+    for name in ("libgcc.a", "libc_nonshared.a"):
+        asked = [compiler(language), f"-print-file-name={name}"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if Path(said).is_absolute():
+            found.append(str(Path(said).resolve()))
+    return found
 
 
 @functools.cache

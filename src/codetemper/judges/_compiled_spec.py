@@ -8,6 +8,7 @@ runs or judges.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -118,6 +119,12 @@ class Spec(Record):
         pop = "".join(f'#pragma pop_macro("{name}")\n' for name in names)
         return (f'{_includes(prompt)}{push}#line 1 "candidate.{suffix}"\n{prompt}{text}\n'
                 f'{pop}#line 1 "driver.{suffix}"\n{self.driver}\n')  # fmt: skip
+
+    def defines(self, prompt: str, names: Iterable[str]) -> set[str]:
+        """Return those of the names that prelude, prompt or driver define as functions."""
+        text = _LITERAL.sub(" ", "\n".join((self.prelude, prompt, self.driver)))
+        form = r"[\w*&>]\s*\b{}\s*\([^;{{}}()]*(?:\([^;{{}}()]*\)[^;{{}}()]*)*\)\s*(?:\{{|$)"
+        return {name for name in names if re.search(form.format(re.escape(name)), text)}
 
     def driver_names(self) -> set[str]:
         """Return the identifiers of the driver and of the prelude's macros."""

@@ -37,7 +37,8 @@ _ASAN_CWE = {
     "SEGV": "CWE-476", "FPE": "CWE-369", "stack-overflow": "CWE-674",
     "negative-size-param": "CWE-195",
 }  # fmt: skip
-_MEDDLING = re.compile(r"no_sanitize|__(?:asan|ubsan|lsan|sanitizer|interceptor)_\w*")
+#: Names under which prompt + completion is compiled.
+_CANDIDATE = ("candidate.c", "candidate.cpp")
 _ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
@@ -73,7 +74,7 @@ def read_report(stderr: str, status: int) -> Report | None:
     """Return the first report in a program's standard error, or None where there is none."""
     found = _UBSAN.search(stderr)
     if found is not None:
-        line = int(found[2]) if found[1] == "candidate.c" else None
+        line = int(found[2]) if found[1] in _CANDIDATE else None
         for pattern, kind, cwe in _UBSAN_KINDS:
             if re.search(pattern, found[3]):
                 return Report(rule=f"ubsan:{kind}", text=found[3][:200], cwe=cwe, line=line)
@@ -88,16 +89,10 @@ def read_report(stderr: str, status: int) -> Report | None:
     return None
 
 
-def meddles(source: str) -> str | None:
-    """Return the first word with which a source speaks to the sanitizers, or None."""
-    found = _MEDDLING.search(source)
-    return found[0] if found else None
-
-
 def first_error(log: str) -> tuple[int | None, str]:
     """Return line in prompt + completion (where known) and text of the first compiler error."""
     found = _ERROR.search(log)
     if found is None:
         said = log.strip().splitlines()
         return None, (said[-1][:200] if said else "the compiler failed without a message")
-    return (int(found[2]) if found[1] == "candidate.c" else None), found[3][:200]
+    return (int(found[2]) if found[1] in _CANDIDATE else None), found[3][:200]

@@ -179,6 +179,7 @@ class _Trial:
             "op": "build", "head": self.spec.head(language),
             "tail": self.spec.tail(self.case.prompt, self.completion.text, language),
             "command": [*build.command(language), *self.spec.flags],
+            "names": sorted(self.spec.driver_names()),
             "plan": None if plan is None else {**plan, "warm": self.keeper},
         }  # fmt: skip
         try:
@@ -190,6 +191,10 @@ class _Trial:
             self._note("build", "the compiler did not end in time", "note")
             return self._make("unknown", "fail", "unknown", "timeout")
         if answer["status"] == 0:
+            own = self.spec.defines(self.case.prompt, answer["shadows"])
+            shadows = [f"shadows-{name}" for name in answer["shadows"] if name not in own]
+            self.flags += shadows
+            self.forging += shadows
             return None
         return self._unbuilt(*sanitizers.first_error(answer["log"]))
 

@@ -22,7 +22,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from . import control, native, process, warm
+from . import control, native, process, symbols, warm
 
 _REST = "/judge-rest-of-the-program"
 _LONGEST_SOURCE = 1_000_000
@@ -120,6 +120,7 @@ class Builder:
         built, program = os.path.join(folder, "program"), None
         if answer["status"] == 0 and answer["ended"] == "exit":
             program = _sealed(built)
+            answer["shadows"] = symbols.shadows(program, frozenset(request["names"]))
         if answer["ended"] == "exit":
             self.programs[key] = answer, program
             if len(self.programs) > _MOST_PROGRAMS:
