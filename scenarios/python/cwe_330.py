@@ -217,7 +217,7 @@ import time
 def cost(call):
     """Processor time of one call, from as many as a coarse clock needs."""
     start, calls = time.process_time(), 0
-    while time.process_time() - start < 0.1:
+    while time.process_time() - start < 0.05:
         attempt(call)
         calls += 1
     return (time.process_time() - start) / calls
