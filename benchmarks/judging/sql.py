@@ -74,7 +74,7 @@ def _speed(geo: Geography, repeats: int) -> dict[str, Figure]:
     jobs = {"path": str(geo.path), "queries": geo.queries}
     rates: dict[str, list[float]] = {}
     for _ in range(repeats):
-        for side in ("ours", "peer_queries", "peer_verdicts"):
+        for side in ("ours", "peer_queries", "peer_verdicts", "plain"):
             told = run_side(side, jobs)
             rates.setdefault(side, []).append(told["count"] / told["cpu"])
             rates.setdefault(f"{side} wall", []).append(told["count"] / told["seconds"])
@@ -84,6 +84,9 @@ def _speed(geo: Geography, repeats: int) -> dict[str, Figure]:
     return {
         "sql: queries per CPU second, sandboxed": _against(
             queries, rates["peer_queries"], "at least 8,000", lambda value, _: value >= 8000
+        ),
+        "sql: queries per CPU second, beside SQLite in this process unguarded": _against(
+            queries, rates["plain"], "at least a third", lambda v, p: v >= p / 3
         ),
         "sql: queries per second of wall time, one worker": _against(
             wall, rates["peer_queries wall"], "faster than the peer", lambda v, p: v > p

@@ -3,7 +3,7 @@
 
 ``run_side`` starts this module with the name of a side, hands it its jobs, and measures from the
 moment that imports are over: ``ours``, and with the peer's code ``peer_queries``,
-``peer_verdicts``, ``peer_drop``, ``peer_cross_join``. Not used by itself.
+``peer_verdicts``, ``peer_drop``, ``peer_cross_join``; ``plain`` is SQLite alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from codetemper.judges import JudgeOptions, sql
 from codetemper.judges._sql_text import first_statement
 
 #: Completions of each case on our side; the gold query runs once beside them.
-COMPLETIONS = 4
+COMPLETIONS = 10
 CROSS_JOIN = "SELECT count(*) FROM {t} a, {t} b, {t} c, {t} d"
 
 
@@ -150,8 +150,9 @@ def _serve(side: str) -> None:
 
 
 def _ours(geo: Geography) -> Callable[[], dict[str, Any]]:
+    # A comment makes the texts differ: no statement that was prepared before is used again.
     items = [
-        (case, Completion(case=case.id, index=index, text=case.spec["gold"]))
+        (case, Completion(case=case.id, index=index, text=f"{case.spec['gold']} -- {index}"))
         for case in cases_of(geo, geo.queries)
         for index in range(COMPLETIONS)
     ]
@@ -183,6 +184,12 @@ def _peer(
                 for gold, text in pairs]  # fmt: skip
         return {"count": len(told), "verdicts": told}
 
+    def plain() -> dict[str, Any]:
+        connection = sqlite3.connect(path)
+        for query in geo.queries:
+            connection.execute(query).fetchall()
+        return {"count": len(geo.queries)}
+
     def drop() -> dict[str, Any]:
         asyncio.run(module.exec_on_db(path, "DROP TABLE city"))
         return {"count": 1, "lost": tables(geo.path) - tables(path)}
@@ -193,7 +200,7 @@ def _peer(
         return {"count": 1}
 
     return {"peer_queries": queries, "peer_verdicts": verdicts, "peer_drop": drop,
-            "peer_cross_join": cross_join}[side]  # fmt: skip
+            "peer_cross_join": cross_join, "plain": plain}[side]  # fmt: skip
 
 
 def tables(path: Path | str) -> int:

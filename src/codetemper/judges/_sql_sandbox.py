@@ -8,6 +8,7 @@ comes back is read as data nobody trusts. Rows are not compared here.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -128,7 +129,7 @@ def _read(line: str) -> Answer:
         if kind == "rows":
             columns, rows = rest
             rows = [tuple(row) for row in rows]
-            if all(type(value) in _PLAIN for row in rows for value in row):
+            if _PLAIN.issuperset(map(type, itertools.chain.from_iterable(rows))):
                 return Answer(rows, int(columns), None, "", float(seconds))
         elif kind in _KINDS:
             return Answer(None, 0, kind, str(rest[0])[:300], float(seconds))

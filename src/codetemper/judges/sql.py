@@ -274,12 +274,14 @@ class _Mark:
     def verdict(self) -> Verdict:
         """Return what came of it."""
         case, completion = self.item
-        finding = Finding(rule="check:rows", message=self.note[:300], severity="note")
+        findings: tuple[Finding, ...] = ()
+        if self.note:
+            findings = (Finding(rule="check:rows", message=self.note[:300], severity="note"),)
         right = self.failure is None
         return Verdict(
             case=case.id, index=completion.index, valid="pass" if self.valid else "fail",
             function="pass" if right else "fail", security="unknown",
-            findings=(finding,) if self.note else (), failure=self.failure,
+            findings=findings, failure=self.failure,
             judge=CARD.signature, seconds=self.seconds,
             scores={"exec_match": float(right), self.trial.spec.score: float(right)},
         )  # fmt: skip
