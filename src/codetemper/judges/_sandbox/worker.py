@@ -8,6 +8,8 @@ the next request starts a fresh one.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 import select
@@ -21,7 +23,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from codetemper.core.errors import CannotKnowError
-from codetemper.judges._sandbox import bubble, seccomp
+from codetemper.judges._sandbox import bubble, seccomp, usage
 
 #: What the outside waits beyond a run's own deadline before it ends the sandbox.
 GRACE_S = 4.0
@@ -31,6 +33,10 @@ _START_S = 60.0
 #: A sandbox is replaced after so many requests, so that nothing piles up in it.
 _MOST_ASKS = 5_000
 _LARGEST_ANSWER = 64 << 20
+#: How often the memory of a run that takes its time is looked at.
+_LOOK_S = 0.05
+#: Texts of tests that a referee keeps.
+_MOST_TEXTS = 4096
 
 
 class WorkerLostError(Exception):
@@ -62,6 +68,7 @@ class Worker:
         self._space: str | None = None
         self._referee: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._told: set[str] = set()
         self.starts = 0
         self._asks = 0
 
@@ -90,24 +97,49 @@ class Worker:
             WorkerLostError: no answer within ``seconds`` and some grace; the sandbox was ended.
             CannotKnowError: the sandbox cannot be started.
         """
-        data = json.dumps({**request, "seconds": seconds, "total": total or seconds}).encode(
-            "ascii"
-        )
-        tests = any(check.get("style") == "asserts" for check in request.get("checks", ()))
-        backstop = BACKSTOP * (total or seconds)
+        request = {**request, "seconds": seconds, "total": total or seconds}
+        backstop = BACKSTOP * request["total"]
         for attempt in range(2):
             if self._process is None or self._asks >= _MOST_ASKS:
                 self.close()
                 self._start()
-            if tests and self._referee is None:
-                self._start_referee()
+            data = json.dumps(self._without_tests(request)).encode("ascii")
             self._asks += 1
-            answer = self._exchange(data, time.monotonic() + backstop + GRACE_S)
+            most = request.get("memory_mb") if self._kind == "python" else None
+            answer = self._exchange(data, time.monotonic() + backstop + GRACE_S, most)
             if answer.get("spent"):
                 self.close()  # what a run left behind could not be cleared away
             if not answer.get("spent") or (attempt and "ended" in answer):
                 return answer
         raise WorkerLostError("the sandbox could not be cleaned")
+
+    def _without_tests(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Give tests to the referee, and to the candidate's sandbox only their names."""
+        if not any(check.get("style") == "asserts" for check in request.get("checks", ())):
+            return request
+        if self._referee is None:
+            self._start_referee()
+        new: dict[str, str] = {}
+        checks = [
+            {**check, "code": self._key(check["code"], new)}
+            if check["style"] == "asserts" else check
+            for check in request["checks"]
+        ]  # fmt: skip
+        request = {**request, "checks": checks, "given": self._key(request["given"], new)}
+        if new and self._referee is not None:
+            if len(self._told) > _MOST_TEXTS:
+                self._told = set(new)
+                self._write({}, self._referee)
+            self._write(new, self._referee)
+        return request
+
+    def _key(self, text: str, new: dict[str, str]) -> str:
+        """Return the name of a text, and note it where the referee does not know it."""
+        key = _digest(text)
+        if key not in self._told:
+            self._told.add(key)
+            new[key] = text
+        return key
 
     def close(self) -> None:
         """End the sandbox and everything in it."""
@@ -119,6 +151,7 @@ class Worker:
                     if stream is not None:
                         stream.close()
         self._process = self._referee = None
+        self._told = set()
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -204,11 +237,13 @@ class Worker:
             if calls is not None:
                 os.close(calls)
 
-    def _exchange(self, data: bytes | None, deadline: float) -> dict[str, Any]:
+    def _exchange(
+        self, data: bytes | None, deadline: float, most_mb: int | None = None
+    ) -> dict[str, Any]:
         try:
             if data is not None:
-                self._write(len(data).to_bytes(4, "big") + data)
-            size = int.from_bytes(self._read(4, deadline), "big")
+                self._write(data, self._process)
+            size = int.from_bytes(self._read(4, deadline, most_mb), "big")
             if size > _LARGEST_ANSWER:
                 raise WorkerLostError("answer too large")
             answer: dict[str, Any] = json.loads(self._read(size, deadline))
@@ -227,14 +262,17 @@ class Worker:
         self.close()
         raise WorkerLostError(said.decode("utf-8", "replace").strip() or str(error)) from error
 
-    def _write(self, data: bytes) -> None:
-        if self._process is None or self._process.stdin is None:
+    def _write(
+        self, message: bytes | dict[str, str], process: subprocess.Popen[bytes] | None
+    ) -> None:
+        if process is None or process.stdin is None:
             raise OSError("the sandbox is gone")
-        view = memoryview(data)
+        data = json.dumps(message).encode("ascii") if isinstance(message, dict) else message
+        view = memoryview(len(data).to_bytes(4, "big") + data)
         while view:
-            view = view[os.write(self._process.stdin.fileno(), view) :]
+            view = view[os.write(process.stdin.fileno(), view) :]
 
-    def _read(self, size: int, deadline: float) -> bytes:
+    def _read(self, size: int, deadline: float, most_mb: int | None = None) -> bytes:
         if self._process is None or self._process.stdout is None:
             raise OSError("the sandbox is gone")
         descriptor, data = self._process.stdout.fileno(), bytearray()
@@ -242,13 +280,22 @@ class Worker:
         poller.register(descriptor, select.POLLIN)
         while len(data) < size:
             left = deadline - time.monotonic()
-            if left <= 0 or not poller.poll(left * 1000):
+            if left <= 0:
                 raise TimeoutError("no answer in time")
+            if not poller.poll((left if most_mb is None else min(left, _LOOK_S)) * 1000):
+                if most_mb is not None:
+                    usage.restrain(self._process.pid, most_mb)
+                continue
             block = os.read(descriptor, size - len(data))
             if not block:
                 raise OSError("the sandbox ended")
             data += block
         return bytes(data)
+
+
+@functools.lru_cache(maxsize=_MOST_TEXTS)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _descriptor_of(program: bytes | None) -> int | None:

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import select
+import signal
 import socket
 import types
 from typing import Any
@@ -39,6 +40,12 @@ class Interpreter:
         self.control = None if control is None else socket.socket(fileno=control)
         self.codes: dict[tuple[str, str], tuple[types.CodeType, ...]] = {}
         self.board = Board()
+        self.alarm, waking = os.pipe()
+        os.set_blocking(waking, False)
+        if process.alone():
+            # The outside counts the memory of all processes, and signals where it is too much.
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +127,8 @@ class _Session:
         board.wipe()
 
         def body() -> None:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
             gc.enable()
             python.run(board, job)
 
@@ -145,6 +154,7 @@ class _Session:
         handle = os.pidfd_open(child)
         poller = select.poll()
         poller.register(handle, select.POLLIN)
+        poller.register(self.owner.alarm, select.POLLIN)
         if self.waiting:
             poller.register(self.control.fileno(), select.POLLIN)
         steps = 0
@@ -157,6 +167,9 @@ class _Session:
                     clock.restart()
                     if not self.waiting and self.checks[-1]["style"] == "asserts":
                         return "exit"
+                elif self.owner.alarm in ready:
+                    if signal.SIGUSR1 in os.read(self.owner.alarm, 64):
+                        return "memory"
                 elif handle in ready:
                     return "exit"
                 elif not ready:
@@ -183,7 +196,8 @@ class _Session:
         }
         data = json.dumps(job).encode("ascii")
         link = self.links.pop(number)
-        socket.send_fds(self.control, [len(data).to_bytes(4, "big")], [link.fileno()])
+        head = len(data).to_bytes(4, "big")
+        socket.send_fds(self.control, [head], [link.fileno()])
         self.control.sendall(data)
         link.close()
 
