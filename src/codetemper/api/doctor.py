@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb ``doctor``: what is installed, and what each missing tool costs."""
+"""The verb ``doctor``: what is installed, what each missing tool costs, which judge to trust."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import importlib.util
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from codetemper.api.models import SEEDLING
+from codetemper.core.errors import CannotKnowError
+from codetemper.core.records import OnEvent, ignore_events
 from codetemper.evaluate import suites
-from codetemper.judges import sandbox_available
+from codetemper.judges import JudgeOptions, judge_all, qualify, sandbox_available
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,56 @@ def doctor() -> list[Check]:
     names = suites.shipped()
     found.append(Check("suites", "ok" if names else "missing", ", ".join(names) or "none"))
     return found
+
+
+def qualify_judges(
+    *,
+    commands: Sequence[str] = (),
+    behaviour: bool = True,
+    limit: int | None = None,
+    options: JudgeOptions | None = None,
+    on_event: OnEvent = ignore_events,
+) -> qualify.Qualification:
+    """Measure every installed analyser, and the behavioural judges, on the shipped pairs.
+
+    The card is stored for this user (``judges.qualify.place``), where ``static`` finds it.
+
+    Args:
+        commands: of analysers that write SARIF, see ``judges/_static/command.py``.
+        behaviour: measure the behavioural judges too, which run every program.
+        limit: take this many cases of each suite; such a card is not stored.
+        options: of the judges.
+        on_event: progress.
+
+    Raises:
+        CannotKnowError: no analyser is installed, or no suite has pairs.
+    """
+    names = [name for name in suites.shipped() if name.startswith("secure-")]
+    cases = [case for name in names for case in suites.load(name, limit=limit).cases]
+    kept = {"cache": qualify.place().parent}
+    options = (options or JudgeOptions()).model_copy(update=kept)
+    card = qualify.measure(
+        cases,
+        analysers=(*qualify.ANALYSERS, *commands),
+        judge=judge_all if behaviour else None,
+        options=options,
+        on_event=on_event,
+    )
+    if not card.settings:
+        raise CannotKnowError(
+            "no static analyser is installed",
+            why=f"looked for {', '.join(qualify.ANALYSERS)}",
+            mend="pip install 'codetemper[judge]'; pipx install semgrep; apt-get install cppcheck",
+        )
+    if not card.pairs:
+        raise CannotKnowError(
+            "there is nothing to measure judges on",
+            why="no shipped suite has pairs of a secure and a vulnerable program",
+            mend="pip install --force-reinstall codetemper",
+        )
+    if limit is None:
+        qualify.store(card)
+    return card
 
 
 def _python() -> Check:

@@ -39,7 +39,7 @@ from codetemper.core.records import (
 from codetemper.core.workspace import Workspace, content_id, write_atomic
 from codetemper.evaluate import formats, harness, scorecards, suites
 from codetemper.evaluate import gate as gating
-from codetemper.judges import JudgeOptions, judge_all, signature
+from codetemper.judges import JudgeOptions, judge_all, sarif, signature
 
 #: Libraries whose versions decide what a model writes; a run records them.
 _VERSIONED = ("codetemper", "torch", "transformers", "peft")
@@ -303,10 +303,19 @@ def _store(
         for name, records in rows.items():
             write_rows(folder / f"{name}.parquet", records)
         write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
+        write_atomic(folder / "findings.sarif", _sarif(asked, verdicts))
         event = {"stage": asked.verb, "done": len(verdicts), "seconds": round(seconds, 3)}
         write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
         home = workspace.settle(folder, "runs", id)
     return Run(id, home, card)
+
+
+def _sarif(asked: _Asked, verdicts: Sequence[Verdict]) -> bytes:
+    """Return the findings as code scanning takes them."""
+    cases = {case.id: case for case in asked.suite.cases}
+    items = [(cases[completion.case], completion) for completion in asked.completions]
+    log = sarif.run_document(items, verdicts, version=version("codetemper"))
+    return json.dumps(log, indent=1).encode()
 
 
 def _signatures(suite: suites.Suite) -> dict[str, str]:

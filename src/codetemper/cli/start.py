@@ -14,6 +14,7 @@ from codetemper.cli.measure import decision_document, show_decision
 from codetemper.cli.options import Json, Limit, Sandbox, Seed, judge_options
 from codetemper.cli.treat import treatment_document
 from codetemper.core.errors import EXIT_UNKNOWN, EXIT_YES
+from codetemper.core.records import Estimate
 
 
 def register(app: typer.Typer) -> None:
@@ -45,13 +46,35 @@ def init(
     screen.emit({"workspace": str(home)}, as_json, show)
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    qualify: Annotated[
+        bool, typer.Option("--qualify", help="Measure the judges on pairs; takes minutes.")
+    ] = False,
+    sarif: Annotated[
+        list[str] | None,
+        typer.Option("--sarif", help="With --qualify: command of an analyser, {folder} and {out}."),
+    ] = None,
+    static_only: Annotated[
+        bool, typer.Option("--static-only", help="With --qualify: run no program.")
+    ] = False,
+    limit: Limit = None,
+    sandbox: Sandbox = "bwrap",
+    as_json: Json = False,
+) -> None:
     """Say what is installed, and what each missing tool costs; exit code 3 if anything is missing.
+
+    With --qualify: which judge may call which weakness, by precision and recall on secure and
+    vulnerable programs; exit code 3 if no analyser is installed.
 
     \b
     codetemper doctor
+    codetemper doctor --qualify
+    codetemper doctor --qualify --sarif 'my-analyser --sarif {out} {folder}'
     codetemper doctor --json
     """
+    if qualify:
+        _qualify(sarif or [], not static_only, limit, sandbox, as_json)
+        return
     from codetemper.api.doctor import doctor as look
 
     checks = look()
@@ -69,6 +92,43 @@ def doctor(as_json: Json = False) -> None:
 
     screen.emit({"ready": not missing, "checks": [asdict(c) for c in checks]}, as_json, show)
     raise typer.Exit(EXIT_UNKNOWN if missing else EXIT_YES)
+
+
+def _qualify(
+    commands: list[str], behaviour: bool, limit: int | None, sandbox: str, as_json: bool
+) -> None:
+    """Measure the judges and show the card."""
+    from codetemper.api.doctor import qualify_judges
+
+    with screen.progress() as on_event:
+        card = qualify_judges(
+            commands=commands, behaviour=behaviour, limit=limit,
+            options=judge_options(sandbox), on_event=on_event,
+        )  # fmt: skip
+
+    def show() -> None:
+        columns = ["weakness", "language", "judge", "pairs", "hits", "false", "precision",
+                   "recall", "qualified"]  # fmt: skip
+        rows = [
+            [", ".join(row.cwes), row.language, row.judge, str(row.pairs), str(row.hits),
+             str(row.false), interval(row.precision), interval(row.recall),
+             "[green]yes[/green]" if row.qualified else "[yellow]no[/yellow]"]
+            for row in card.rows
+            if row.hits or row.false or row.kind == "behaviour"
+        ]  # fmt: skip
+        title = f"{card.pairs} pairs; judges that object to nothing are left out"
+        screen.table(columns, rows, title)
+        screen.out.print(", ".join(f"{name} {number}" for name, number in card.tools.items()))
+        screen.suggest("codetemper eval seedling secure-python")
+
+    screen.emit(card.model_dump(mode="json"), as_json, show)
+
+
+def interval(estimate: Estimate | None) -> str:
+    """Return a share with its interval for a table; a dash where there is none."""
+    if estimate is None:
+        return "-"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]".replace("[", "\\[")
 
 
 def demo(

@@ -50,6 +50,8 @@ from codetemper.judges._static.form import SUFFIX, Analyser, Limits, Look
 from codetemper.judges._static.programs import program
 from codetemper.judges.options import Item, JudgeOptions
 
+#: Analysers of this package, installed or not.
+ANALYSERS = tuple(_static.BUILTIN)
 #: Hits that qualify where nothing was false.
 HITS = 3
 #: Low end of precision's interval that qualifies whatever the counts.

@@ -11,20 +11,31 @@ move. Reading is ``_static/sarif_in.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from codetemper.core.errors import UsageError
-from codetemper.core.records import Finding
+from codetemper.core.records import Finding, Verdict
+from codetemper.judges._answers import as_program
 from codetemper.judges._static.families import family
-from codetemper.judges._static.form import fingerprint
+from codetemper.judges._static.form import SUFFIX, fingerprint
 from codetemper.judges._static.sarif_in import read, read_file
+from codetemper.judges.options import Items
 
-__all__ = ["MOST_RESULTS", "SCHEMA", "Artifact", "document", "read", "read_file"]
+__all__ = ["MOST_RESULTS", "SCHEMA", "Artifact", "document", "read", "read_file",
+           "run_document"]  # fmt: skip
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_ENDING = {
+    **SUFFIX,
+    "sql": ".sql",
+    "shell": ".sh",
+    "java": ".java",
+    "javascript": ".js",
+    "go": ".go",
+}
 #: GitHub refuses a run with more results; the most severe are kept.
 MOST_RESULTS = 25_000
 #: GitHub's scale (9 and more is critical, 7 high, 4 medium) by family of weakness; else 5.0.
@@ -90,6 +101,24 @@ def document(artifacts: Iterable[Artifact], *, version: str = "") -> dict[str, A
         "results": kept,
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def run_document(items: Items, verdicts: Sequence[Verdict], *, version: str = "") -> dict[str, Any]:
+    """Return the SARIF log of judged completions, one file a completion that has findings.
+
+    Args:
+        items: cases with completions.
+        verdicts: of the items, in the same order.
+        version: of this package.
+    """
+    artifacts = []
+    for item, verdict in zip(items, verdicts, strict=True):
+        if verdict.findings:
+            case, completion = as_program(item)
+            name = re.sub(r"[^\w-]+", "_", case.id)
+            path = f"completions/{name}-{completion.index}{_ENDING.get(case.language, '.txt')}"
+            artifacts.append(Artifact(path, case.prompt + completion.text, verdict.findings))
+    return document(artifacts, version=version)
 
 
 def _cut(left: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -90,11 +90,13 @@ class _Memory:
         return digest_json([language, digest_bytes(text.encode("utf-8", "surrogatepass"))])
 
     def get(self, language: Language, text: str) -> Look | None:
-        value = self._journal.get(self._key(language, text)) if self._journal else None
+        if self._journal is None:
+            return None
+        value = self._journal.get(self._key(language, text))
         return Look.model_validate(value) if value is not None else None
 
     def put(self, language: Language, looks: dict[str, Look]) -> None:
-        if self._journal:
+        if self._journal is not None:
             self._journal.put(
                 (self._key(language, text), look.model_dump(mode="json"))
                 for text, look in looks.items()

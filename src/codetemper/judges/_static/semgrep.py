@@ -55,7 +55,7 @@ class _Semgrep:
     @functools.cached_property
     def _found(self) -> tuple[str, str] | None:
         path = find_program("semgrep")
-        number = first_version([path, "--version", "--disable-version-check"]) if path else None
+        number = first_version([path, _FAST, "--version"]) if path else None
         return (path, number) if path and number else None
 
     def version(self) -> str | None:
