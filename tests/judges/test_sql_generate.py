@@ -108,6 +108,20 @@ def test_rows_keep_to_types_keys_and_foreign_keys(bench: Bench) -> None:
     assert repeated > 0
 
 
+def test_children_of_rows_that_a_constraint_refuses_are_left_out_with_them(bench: Bench) -> None:
+    schema = ("CREATE TABLE pair (id INTEGER PRIMARY KEY, n INTEGER CHECK (n % 2 = 0)); "
+              "CREATE TABLE part (pair_id INTEGER REFERENCES pair(id));")  # fmt: skip
+    (told,) = bench.ask([Question(Ground(schema), None)])
+    tables, kept = with_facts([told.tables], keep=False), 0
+    for seed in range(4):
+        connection = sqlite3.connect(":memory:")
+        connection.executescript(schema + script(tables, "SELECT n FROM pair", f"{seed}"))
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        kept += connection.execute("SELECT count(*) FROM part").fetchone()[0]
+        connection.close()
+    assert kept > 0
+
+
 def test_a_database_whose_answer_hangs_on_the_order_of_rows_is_not_used(bench: Bench) -> None:
     # Any shop will do: there is no database on which this query has one answer.
     assert made(bench, "SELECT name FROM shop LIMIT 1") == ()
