@@ -27,7 +27,7 @@ _COMPILERS = {"c": ("gcc", "-std=gnu11"), "cpp": ("g++", "-std=gnu++17")}
 _PACKAGES = {"c": "gcc libc6-dev", "cpp": "g++"}
 #: From how many programs with one beginning on a warm compiler pays, and how many one sandbox
 #: takes before another may join in.
-WORTH_WARMING = {"c": 1, "cpp": 4}
+WORTH_WARMING = {"c": 1, "cpp": 6}
 MOST_IN_A_ROW = {"c": 16, "cpp": 64}
 #: The driver is asked under the environment that it would be started in.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}

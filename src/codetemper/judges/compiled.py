@@ -111,7 +111,7 @@ def _chunks(items: Items, specs: list[Spec], workers: int) -> list[list[int]]:
     share = -(-len(items) // workers)
     chunks = []
     for (language, *_), group in groups.items():
-        most = min(share, build.MOST_IN_A_ROW[language])
+        most = min(max(share, build.WORTH_WARMING[language]), build.MOST_IN_A_ROW[language])
         chunks += [group[start : start + most] for start in range(0, len(group), most)]
     return chunks
 
