@@ -52,6 +52,7 @@ def test_a_missing_field_is_told_with_its_row(tmp_path: Path, field: str) -> Non
     [
         (json.dumps(ROW) + '\n{"task_id"\n', "row 2"),
         ("[1, 2]", "no object, but int"),
+        ("7", "row 1 of"),
         ('[{"task_id": 1},', "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         (json.dumps(ROW | {"prompt": 7}), "'prompt' is no text, but int"),

@@ -31,13 +31,19 @@ PYTHON: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["humaneval-x", "humanevalpack", "humanevalfix"])
+@pytest.mark.parametrize("kind", ["humanevalpack", "humanevalfix"])
 def test_both_languages_tell_right_from_broken(tmp_path: Path, kind: str) -> None:
     cpp, python = load(kind, write(tmp_path / "x.jsonl.gz", [CPP, PYTHON]))
     assert (cpp.judge, python.judge) == ("compiled", "execution")
     for case, row in ((cpp, CPP), (python, PYTHON)):
         assert functions(case, row["canonical_solution"], row["buggy_solution"]) == [
             "pass", "fail"], case.id  # fmt: skip
+
+
+def test_the_cpp_judge_measures_function_alone_and_believes_no_exit(tmp_path: Path) -> None:
+    (case,) = load("humaneval-x", write(tmp_path / "x.jsonl", [CPP]))
+    wraps = "    volatile int most = 2147483647;\n    most = most + 1;\n    return 2 * number;\n}\n"
+    assert functions(case, wraps, "    exit(0);\n}\n") == ["pass", "fail"]
 
 
 def test_the_broken_function_is_shown_and_begun_again(tmp_path: Path) -> None:

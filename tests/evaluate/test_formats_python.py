@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from codetemper.core.errors import UsageError
-from tests.evaluate.formats_material import DATA, functions, judged, load, without, write
+from codetemper.core.records import Completion
+from codetemper.judges import judge_all
+from tests.evaluate.formats_material import (
+    DATA,
+    PATIENT,
+    functions,
+    judged,
+    load,
+    without,
+    write,
+)
 
 PLUS: dict[str, Any] = {
     "task_id": "HumanEval/900", "entry_point": "halves", "atol": 0,
@@ -70,6 +80,11 @@ def test_equality_is_that_of_python_and_of_types_near_zero(tmp_path: Path) -> No
     )  # fmt: skip
     texts = ("    return [2.0, 1]\n", "    return (2, True)\n", "    return [2, 0]\n")
     assert functions(case, *texts) == ["pass", "fail", "fail"]
+    near = _plus(
+        tmp_path, prompt="def halves(n):\n", canonical_solution="    return n + 1e-9\n",
+        base_input=[[2.0]], plus_input=[],
+    )  # fmt: skip
+    assert functions(near, "    return n\n", "    return int(n)\n") == ["pass", "fail"]
 
 
 MBPP: dict[str, Any] = {
@@ -192,15 +207,11 @@ def test_ds1000_runs_the_piece_in_its_context(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not DATA.exists(), reason="the benchmark files are not beside this checkout")
 def test_humaneval_plus_mini_passes_its_own_solutions() -> None:
-    from codetemper.core.records import Completion
-    from codetemper.judges import judge_all
-    from tests.evaluate.formats_material import PATIENT
-
     cases = load("humaneval+", DATA / "humaneval" / "HumanEvalPlus-Mini.jsonl.gz")
     assert len(cases) == 164
     right = judge_all(
         [(c, Completion(case=c.id, text=c.reference or "")) for c in cases], options=PATIENT
     )
     assert [v.case for v in right if v.function != "pass"] == []
-    stubs = [(c, Completion(case=c.id, text="    return None\n")) for c in cases]
+    stubs = [(c, Completion(case=c.id, text="    return None\n")) for c in cases[::4]]
     assert {v.function for v in judge_all(stubs, options=PATIENT)} == {"fail"}
