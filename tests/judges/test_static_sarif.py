@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codetemper.api.evaluation import judge_file
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Finding, Verdict
+from codetemper.core.workspace import Workspace
+from codetemper.evaluate import suites
 from codetemper.judges import sarif
 from codetemper.judges.sarif import Artifact
 
@@ -133,3 +137,15 @@ def test_a_run_of_completions() -> None:
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "completions/HumanEval_0-0.py"
     assert place["region"]["snippet"]["text"] == "run()"
+
+
+def test_every_run_has_its_findings_as_sarif(tmp_path: Path) -> None:
+    suite = suites.load("world-shell", limit=1)
+    given = tmp_path / "completions.jsonl"
+    line = {"case": suite.cases[0].id, "completion": "rm 'unclosed"}
+    given.write_text(json.dumps(line) + "\n")
+    workspace = Workspace.create(tmp_path)
+    run = judge_file(workspace, "world-shell", given)
+    document = json.loads((run.folder / "findings.sarif").read_text("utf-8"))
+    assert document["runs"][0]["tool"]["driver"]["semanticVersion"] == version("codetemper")
+    assert workspace.verify() == []
