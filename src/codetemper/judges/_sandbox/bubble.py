@@ -32,6 +32,7 @@ SPACE = "/tmp"  # noqa: S108 - a fresh tmpfs of the sandbox, not the machine's /
 #: Uids that neither systemd nor container managers hand out (systemd's "UIDS-GIDS" page).
 _UNUSED_UIDS = (1_879_048_192, 2_147_483_646)
 _CONTAINER_UIDS = (61_184, 65_519)
+_SETPRIV = "/usr/bin/setpriv"
 _INSTALL = "sudo apt-get install -y bubblewrap"
 
 
@@ -120,7 +121,9 @@ def command(
     settled += ["--setenv", "PYTHONHASHSEED", "0", "--chdir", "/", "--hostname", "sandbox"]
     base = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--as-pid-1"]
     filtered = [] if calls is None else ["--seccomp", str(calls)]
-    return [*base, *rights, *mounts, *settled, *filtered]
+    # Candidates lose what is permitted with their uid, but would keep what can be inherited.
+    last = [] if uid is None or not os.path.exists(_SETPRIV) else [_SETPRIV, "--inh-caps=-all"]
+    return [*base, *rights, *mounts, *settled, *filtered, *last]
 
 
 def sandbox_available() -> tuple[bool, str]:

@@ -7,14 +7,16 @@ starts outlives the run, and no candidate can signal this program.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from . import clearing
 
 _MIB = 1 << 20
 #: A run that does not advance its processor time by this much for so long is asleep, not starved.
@@ -264,38 +266,36 @@ def end_all(child: int) -> tuple[int, float]:
 def sweep(space: str, keep: frozenset[str], uid: int | None) -> bool:
     """Delete all of ``space`` but ``keep``; return False where something cannot be deleted."""
     left = [entry for entry in os.scandir(space) if entry.name not in keep]
-    if not left:
-        return True
-    full = [entry.path for entry in left if not _remove(entry)]
-    for path in full:
-        try:
-            os.chmod(path, 0o777)  # noqa: S103 - what was built is read-only to candidates
-        except OSError:
-            return False
+    full = [entry.path for entry in left if not _remove(entry, deeper=True)]
     if full:
-        # Files of a candidate are deleted under its own uid: this program has no right to.
-        run(lambda _: _empty(full), 0, Limits(seconds=5.0), uid)
-    return all(_remove(entry) for entry in os.scandir(space) if entry.name not in keep)
+        # What candidates put into folders of their own is deleted under their own uid.
+        run(lambda _: _empty(full), 0, Limits(seconds=10.0), uid)
+    return not full or all(
+        _remove(entry, deeper=True) for entry in os.scandir(space) if entry.name not in keep
+    )
 
 
-def _remove(entry: os.DirEntry[str]) -> bool:
+def _remove(entry: os.DirEntry[str], *, deeper: bool) -> bool:
+    """Delete a file or an empty folder or, one level deeper, a folder of such."""
     try:
-        if entry.is_dir(follow_symlinks=False):
-            os.rmdir(entry.path)
-        else:
+        if not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.path)
+            return True
+        try:
+            os.rmdir(entry.path)
+            return True
+        except OSError as error:
+            if not deeper or error.errno != errno.ENOTEMPTY:
+                return False
+        os.chmod(entry.path, 0o777)  # noqa: S103 - nobody but candidates is here
+        for inner in os.scandir(entry.path):
+            _remove(inner, deeper=False)
+        os.rmdir(entry.path)
     except OSError:
         return False
     return True
 
 
 def _empty(folders: list[str]) -> None:
-    def grant(function: Any, path: str, _: Any) -> None:
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            function(path)
-        except OSError:
-            pass
-
     for folder in folders:
-        shutil.rmtree(folder, onerror=grant)
+        clearing.empty(folder)
