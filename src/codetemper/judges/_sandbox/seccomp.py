@@ -21,7 +21,7 @@ from typing import Any
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
-_EQUAL, _GREATER, _MASKED = 4, 6, 7
+_UNEQUAL, _EQUAL, _GREATER, _MASKED = 1, 4, 6, 7
 
 #: Refused altogether.
 REFUSED = (
@@ -149,5 +149,10 @@ def _refuse_by_arguments(rules: _Filter) -> None:
             if family not in _ORDINARY:
                 rules.refuse(name, (0, _EQUAL, family, 0), error=errno.EAFNOSUPPORT)
         rules.refuse(name, (1, _MASKED, _KIND_OF_SOCKET, _RAW))
+    # Limits and turns of other processes: a caller without rights shares its uid with the server.
+    for name, argument in (("prlimit64", 0), ("setpriority", 1), ("sched_setaffinity", 0),
+                           ("sched_setscheduler", 0), ("sched_setparam", 0), ("sched_setattr", 0),
+                           ("ioprio_set", 1)):  # fmt: skip
+        rules.refuse(name, (argument, _UNEQUAL, 0, 0))
     for request in (_TIOCSTI, _TIOCLINUX):
         rules.refuse("ioctl", (1, _MASKED, 0xFFFFFFFF, request))
