@@ -8,6 +8,8 @@ the candidate; it needs the standard library alone. It knows marks, ``parametriz
 that is skipped has not passed, as in CWEval's own count.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import inspect
@@ -20,6 +22,8 @@ import re
 import sys
 import tempfile
 import types
+from collections.abc import Iterator
+from typing import Any
 
 #: Names of pytest that tests may use.
 SUPPORTED = frozenset(
@@ -31,10 +35,10 @@ BUILTIN = frozenset(("tmp_path", "monkeypatch", "capsys", "request"))
 
 
 class _Mark:
-    def __init__(self, name, args=(), kwargs=None):
+    def __init__(self, name: Any, args: Any = (), kwargs: Any = None) -> None:
         self.name, self.args, self.kwargs = name, args, kwargs or {}
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         marked = args[0] if len(args) == 1 and not kwargs else None
         if inspect.isfunction(marked) or inspect.isclass(marked):
             marked.pytestmark = [*getattr(marked, "pytestmark", []), self]
@@ -43,12 +47,12 @@ class _Mark:
 
 
 class _Marks:
-    def __getattr__(self, name):
+    def __getattr__(self, name: Any) -> Any:
         return _Mark(name)
 
 
 class _Param:
-    def __init__(self, values, marks, id):
+    def __init__(self, values: Any, marks: Any, id: Any) -> None:
         self.values, self.id = values, id
         self.marks = list(marks) if isinstance(marks, (list, tuple)) else [marks]
 
@@ -58,13 +62,13 @@ class _SkippedError(Exception):
 
 
 class _Raises:
-    def __init__(self, kinds, match=None):
+    def __init__(self, kinds: Any, match: Any = None) -> None:
         self.kinds, self.match, self.value = kinds, match, None
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> Any:
         if kind is None:
             raise AssertionError("did not raise")
         if not issubclass(kind, self.kinds):
@@ -75,7 +79,7 @@ class _Raises:
         return True
 
 
-def _raises(kinds, *args, match=None, **kwargs):
+def _raises(kinds: Any, *args: Any, match: Any = None, **kwargs: Any) -> Any:
     context = _Raises(kinds, match)
     if not args:
         return context
@@ -85,15 +89,15 @@ def _raises(kinds, *args, match=None, **kwargs):
 
 
 class _Approx:
-    def __init__(self, right, rel=None, abs=None, nan_ok=False):
+    def __init__(self, right: Any, rel: Any = None, abs: Any = None, nan_ok: Any = False) -> None:
         self.right, self.rel, self.abs, self.nan_ok = right, rel, abs, nan_ok
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         return self._near(other, self.right)
 
     __hash__ = None
 
-    def _near(self, out, right):
+    def _near(self, out: Any, right: Any) -> Any:
         if isinstance(right, dict):
             return out.keys() == right.keys() and all(self._near(out[k], right[k]) for k in right)
         if isinstance(right, (list, tuple)):
@@ -111,10 +115,10 @@ class _Approx:
 class _MonkeyPatch:
     """What the fixture of that name does, undone after the test."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._undo = []
 
-    def setattr(self, target, name, value=None, raising=True):
+    def setattr(self, target: Any, name: Any, value: Any = None, raising: Any = True) -> None:
         if isinstance(target, str):
             target, name, value = _place(target), target.rsplit(".", 1)[1], name
         there = hasattr(target, name)
@@ -124,44 +128,44 @@ class _MonkeyPatch:
         self._undo.append(lambda: setattr(target, name, old) if there else delattr(target, name))
         setattr(target, name, value)
 
-    def delattr(self, target, name, raising=True):
+    def delattr(self, target: Any, name: Any, raising: Any = True) -> None:
         if raising or hasattr(target, name):
             old = getattr(target, name)
             self._undo.append(lambda: setattr(target, name, old))
             delattr(target, name)
 
-    def setitem(self, mapping, name, value):
+    def setitem(self, mapping: Any, name: Any, value: Any) -> None:
         there, old = name in mapping, mapping.get(name)
         self._undo.append(lambda: mapping.update({name: old}) if there else mapping.pop(name, None))
         mapping[name] = value
 
-    def delitem(self, mapping, name, raising=True):
+    def delitem(self, mapping: Any, name: Any, raising: Any = True) -> None:
         if raising or name in mapping:
             old = mapping.pop(name)
             self._undo.append(lambda: mapping.update({name: old}))
 
-    def setenv(self, name, value, prepend=None):
+    def setenv(self, name: Any, value: Any, prepend: Any = None) -> None:
         if prepend and name in os.environ:
             value = str(value) + prepend + os.environ[name]
         self.setitem(os.environ, name, str(value))
 
-    def delenv(self, name, raising=True):
+    def delenv(self, name: Any, raising: Any = True) -> None:
         self.delitem(os.environ, name, raising)
 
-    def syspath_prepend(self, path):
+    def syspath_prepend(self, path: Any) -> None:
         self.setattr(sys, "path", [str(path), *sys.path])
 
-    def chdir(self, path):
+    def chdir(self, path: Any) -> None:
         old = os.getcwd()
         self._undo.append(lambda: os.chdir(old))
         os.chdir(path)
 
-    def undo(self):
+    def undo(self) -> None:
         while self._undo:
             self._undo.pop()()
 
 
-def _place(dotted):
+def _place(dotted: Any) -> Any:
     parts = dotted.split(".")[:-1]
     for length in range(len(parts), 0, -1):
         try:
@@ -175,10 +179,10 @@ def _place(dotted):
 
 
 class _Captured:
-    def __init__(self):
+    def __init__(self) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()
 
-    def readouterr(self):
+    def readouterr(self) -> Any:
         found = types.SimpleNamespace(out=self.out.getvalue(), err=self.err.getvalue())
         for stream in (self.out, self.err):
             stream.seek(0)
@@ -186,30 +190,30 @@ class _Captured:
         return found
 
 
-def _fixture(function=None, **options):
-    def mark(made):
+def _fixture(function: Any = None, **options: Any) -> Any:
+    def mark(made: Any) -> Any:
         made._fixture = options
         return made
 
     return mark(function) if callable(function) else mark
 
 
-def _skip(reason="", **_):
+def _skip(reason: Any = "", **_: Any) -> None:
     raise _SkippedError(reason)
 
 
-def _fail(reason="", **_):
+def _fail(reason: Any = "", **_: Any) -> None:
     raise AssertionError(reason)
 
 
-def _importorskip(name, **_):
+def _importorskip(name: Any, **_: Any) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
         raise _SkippedError(name) from None
 
 
-def pytest_module():
+def pytest_module() -> types.ModuleType:
     """Return the module that tests import as ``pytest``."""
     module = types.ModuleType("pytest")
     module.mark, module.raises, module.approx = _Marks(), _raises, _Approx
@@ -220,7 +224,7 @@ def pytest_module():
     return module
 
 
-def _variants(marks):
+def _variants(marks: Any) -> Iterator[Any]:
     """Yield the arguments and the marks of every combination of parametrisations."""
     axes = []
     for mark in marks:
@@ -247,7 +251,7 @@ def _variants(marks):
         yield arguments, more, "-".join(ids)
 
 
-def _tests(space):
+def _tests(space: Any) -> Iterator[Any]:
     """Yield name, callable and marks of every test of a module, methods after functions."""
     above = space.get("pytestmark", [])
     above = list(above) if isinstance(above, (list, tuple)) else [above]
@@ -262,12 +266,12 @@ def _tests(space):
                     yield f"{name}::{inner}", method, found, marks
 
 
-def _run_one(function, owner, arguments, space):
+def _run_one(function: Any, owner: Any, arguments: Any, space: Any) -> Any:
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.chdir(os.getcwd()))
         made = {}
 
-        def value(name):
+        def value(name: Any) -> Any:
             if name in arguments:
                 return arguments[name]
             if name not in made:
@@ -291,11 +295,11 @@ def _run_one(function, owner, arguments, space):
                   if p.default is p.empty or p.name in arguments})  # fmt: skip
 
 
-def _with_method(hook, function):
+def _with_method(hook: Any, function: Any) -> None:
     hook(function) if inspect.signature(hook).parameters else hook()
 
 
-def _make(name, space, value, stack):
+def _make(name: Any, space: Any, value: Any, stack: Any) -> Any:
     if name == "tmp_path":
         return pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
     if name == "monkeypatch":
@@ -322,7 +326,7 @@ def _make(name, space, value, stack):
     return result
 
 
-def run_marked(source, mark, name, modules, candidate):
+def run_marked(source: Any, mark: Any, name: Any, modules: Any, candidate: Any) -> None:
     """Run the tests of a file that carry a mark; the first that does not pass raises.
 
     Args:
@@ -362,16 +366,16 @@ def run_marked(source, mark, name, modules, candidate):
 class _Finder:
     """Imports a module from a text, when it is first asked for."""
 
-    def __init__(self, name, text):
+    def __init__(self, name: Any, text: Any) -> None:
         self.name, self.text = name, text
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: Any, path: Any = None, target: Any = None) -> Any:
         from importlib.machinery import ModuleSpec
 
         return ModuleSpec(name, self) if name == self.name else None
 
-    def create_module(self, spec):
+    def create_module(self, spec: Any) -> Any:
         return None
 
-    def exec_module(self, module):
+    def exec_module(self, module: Any) -> None:
         exec(compile(self.text, self.name + ".py", "exec"), module.__dict__)  # noqa: S102
