@@ -29,6 +29,7 @@ class Native:
         self.builder = building.Builder(space, uid)
         self.hosts: dict[str, warm.Helper] = {}
         self.program: int | None = None
+        self.spent = False
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +38,8 @@ class Native:
 
     def build(self, request: dict[str, Any]) -> dict[str, Any]:
         """Compile and link a program; it is what ``run`` runs until the next build."""
+        if self.spent:
+            return {"spent": True}
         folder = self._folder()
         answer, self.program = self.builder.build(request, folder)
         return {**answer, **({} if self._erase(folder) else {"spent": True})}
@@ -67,8 +70,8 @@ class Native:
             control.close()
         if request["list"]:
             answer["made"] = self._list(folder)
-        if not self._erase(folder):
-            answer["spent_after"] = True
+        # What cannot be deleted must not be there for the next program; this one may go on.
+        self.spent = not self._erase(folder) or self.spent
         return answer
 
     def _run(self, request: dict[str, Any], control: Control) -> native.Outcome:
