@@ -27,7 +27,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._values: dict[str, Any] = {}
+        # As JSON: a million verdicts as objects would take two gigabytes.
+        self._values: dict[str, bytes] = {}
         if path.exists():
             for line in path.read_bytes().split(b"\n"):
                 self._take(line)
@@ -35,7 +36,7 @@ class Journal:
     def _take(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
-            self._values[entry["key"]] = entry["value"]
+            self._values[entry["key"]] = canonical_json(entry["value"])
         except (ValueError, KeyError, TypeError):
             return
 
@@ -47,7 +48,8 @@ class Journal:
 
     def get(self, key: str) -> Any | None:
         """Return the value stored under ``key``, or None."""
-        return self._values.get(key)
+        text = self._values.get(key)
+        return None if text is None else json.loads(text)
 
     def put(self, items: Iterable[tuple[str, Any]]) -> None:
         """Append results; each key's newest value counts.
@@ -69,7 +71,7 @@ class Journal:
                     lines = lines[os.write(descriptor, lines) :]
             finally:
                 os.close(descriptor)
-        self._values.update(new)
+        self._values.update((key, canonical_json(value)) for key, value in new)
 
     def _ends_whole(self) -> bool:
         with self.path.open("rb") as stream:
