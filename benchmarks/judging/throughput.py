@@ -54,7 +54,7 @@ def measure(repeats: int, copies: int, every: int) -> dict[str, list[sides.Run]]
 
 def figures(quick: bool) -> dict[str, Figure]:
     """Return runs a second and CPU a run of every side, and the ratios asked for."""
-    found = measure(2 if quick else 5, 1 if quick else 3, 4 if quick else 1)
+    found = measure(1 if quick else 5, 1 if quick else 3, 1)
     speed = {name: [len(r.results) / r.seconds for r in runs] for name, runs in found.items()}
     cpu = {name: [1000 * r.cpu / len(r.results) for r in runs] for name, runs in found.items()}
     shown: dict[str, Figure] = {}
