@@ -178,6 +178,16 @@ def test_an_analyser_finds_what_it_is_for(
     assert clean.findings == ()
 
 
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_an_error_in_what_a_file_includes_is_the_files(name: str) -> None:
+    analyser = _static.analyser(name)
+    if analyser.version() is None:
+        pytest.skip(f"{name} is not installed; it is optional")
+    sources = [Source(text, "c") for text in ('#include "/etc/passwd"\n', "int x;\n")]
+    looks = batch.scan(sources, [analyser], limits=SLOW)
+    assert [look[name].read for look in looks] == [False, True]
+
+
 def test_an_analyser_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match="bandit"):
         _static.analyser("bandti")

@@ -55,6 +55,7 @@ _CWE = {
 _LEAK = re.compile(r"leak", re.IGNORECASE)
 _WARNING = re.compile(r"^([^\s:][^:\n]*):(\d+):(\d+): warning: (.*) \[([\w.,-]+)\]$", re.MULTILINE)
 _ERROR = re.compile(r"^([^\s:][^:\n]*):(\d+):\d+: (?:fatal )?error: ", re.MULTILINE)
+_INCLUDED = re.compile(r"^In file included from ([^\n:]+):\d+:", re.MULTILINE)
 _VERSIONS = ("clang", *(f"clang-{number}" for number in range(22, 12, -1)))
 
 
@@ -76,7 +77,7 @@ class _Clang:
         return self._found[1] if self._found else None
 
     def settings(self) -> str:
-        return digest_json([1, _CHECKERS, _WITHOUT, _CWE])
+        return digest_json([2, _CHECKERS, _WITHOUT, _CWE])
 
     @functools.cached_property
     def _known(self) -> tuple[str, ...]:
@@ -104,6 +105,8 @@ class _Clang:
         if done.status < 0 or "PLEASE submit a bug report" in done.stderr:
             raise ScanFailedError(f"clang: {done.stderr[-300:]}")
         unread = {Path(path).name for path, _ in _ERROR.findall(done.stderr)}
+        if unread - set(names):  # an error in what a file includes
+            unread |= {Path(path).name for path in _INCLUDED.findall(done.stderr)}
         found: dict[str, list[Finding]] = {name: [] for name in names}
         for path, line, column, message, checker in _WARNING.findall(done.stderr):
             cwe = _weakness(checker, message)
