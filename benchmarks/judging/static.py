@@ -39,19 +39,13 @@ def figures(quick: bool) -> dict[str, Figure]:
     """Return the figures of this section; quick takes a tenth of the files."""
     found: dict[str, Figure] = {}
     count, sample = (100, 4) if quick else (1000, 20)
-    whole: dict[Language, list[tuple[float, float]]] = {}
+    whole: dict[Language, list[tuple[float, list[float]]]] = {}
     for language, analyser in _pairs_of_tools():
-        files = _files(language, count)
-        batched, single, figure = _race(analyser, files, sample)
-        found[f"static.{language}.{analyser.name}.times_faster"] = figure
-        whole.setdefault(language, []).append((batched, single))
-    for language, sides in whole.items():
-        batched, single = (sum(side) for side in zip(*sides, strict=True))
-        ratio = single / batched
-        found[f"static.{language}.all.times_faster"] = Figure(
-            value=ratio, low=ratio, high=ratio, target=TARGET, holds=ratio >= 20, peer=single,
-            ratio=ratio,
-        )  # fmt: skip
+        sides = _race(analyser, _files(language, count), sample)
+        found[f"static.{language}.{analyser.name}.times_faster"] = _figure([sides], count)
+        whole.setdefault(language, []).append(sides)
+    for language, all_sides in whole.items():
+        found[f"static.{language}.all.times_faster"] = _figure(all_sides, count)
     found |= _again(count)
     if SVEN.is_dir():
         found |= _real_fixes(quick)
@@ -79,26 +73,30 @@ def _cases(language: Language) -> list[qualify.Case]:
     return qualify.pairs_of(suites.load(name).cases)
 
 
-def _race(analyser: Analyser, files: Sequence[Source], sample: int) -> tuple[float, float, Figure]:
-    """Return wall seconds of all files in batches, of a process for each (scaled), the ratio."""
+def _race(analyser: Analyser, files: Sequence[Source], sample: int) -> tuple[float, list[float]]:
+    """Return wall seconds of all files in batches, and of a process for each of a sample."""
     chosen = random.Random(0).sample(list(files), sample)  # noqa: S311
-    seconds = []
-    halves = (chosen[: sample // 2], chosen[sample // 2 :])
-    seconds += [_timed([file], analyser, Limits(workers=1, file_s=600)) for file in halves[0]]
+    alone = Limits(workers=1, file_s=600)
+    seconds = [_timed([file], analyser, alone) for file in chosen[: sample // 2]]
     batched = _timed(files, analyser, LIMITS)
-    seconds += [_timed([file], analyser, Limits(workers=1, file_s=600)) for file in halves[1]]
+    seconds += [_timed([file], analyser, alone) for file in chosen[sample // 2 :]]
+    return batched, seconds
+
+
+def _figure(sides: Sequence[tuple[float, list[float]]], count: int) -> Figure:
+    """Return how many times faster batches are, all tools of ``sides`` together."""
     draw = random.Random(1)  # noqa: S311
-    means = sorted(
-        statistics.fmean(draw.choices(seconds, k=sample)) * len(files) / batched
+    batched = sum(side for side, _ in sides)
+    single = sum(statistics.fmean(sample) for _, sample in sides) * count
+    drawn = sorted(
+        sum(statistics.fmean(draw.choices(sample, k=len(sample))) for _, sample in sides) * count
         for _ in range(2000)
     )
-    single = statistics.fmean(seconds) * len(files)
     ratio = single / batched
-    figure = Figure(
-        value=ratio, low=means[50], high=means[1949], target=TARGET, holds=ratio >= 20,
-        peer=single, ratio=ratio,
+    return Figure(
+        value=ratio, low=drawn[50] / batched, high=drawn[1949] / batched, target=TARGET,
+        holds=ratio >= 20, peer=single, ratio=ratio,
     )  # fmt: skip
-    return batched, single, figure
 
 
 def _timed(files: Sequence[Source], analyser: Analyser, limits: Limits) -> float:
