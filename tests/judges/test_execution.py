@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Case, Completion, Event, Verdict
 from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges._compare import same
 from codetemper.judges._sandbox import bubble
 from codetemper.judges._sandbox.inside.plain import encode
-from codetemper.judges._compare import same
 
 QUICK = JudgeOptions(workers=1, timeout_s=2.0)
 ADD = "def add(a, b):\n"
@@ -292,9 +292,13 @@ def test_types_are_exact(given_value: Any, expect: Any) -> None:
     assert not same(json.loads(json.dumps(encode(given_value))), expect)
 
 
-@pytest.mark.parametrize("junk", [3, {"d": 3}, {"t": None}, {"I": 1}, {"d": [[1]]}, {}, {"t": [1], "d": []}])
+@pytest.mark.parametrize(
+    "junk", [3, {"d": 3}, {"t": None}, {"I": 1}, {"d": [[1]]}, {}, {"t": [1], "d": []}]
+)
 def test_malformed_encodings_equal_nothing(junk: Any) -> None:
-    assert not any(same(junk, value) for value in (1, "a", [], {}, None, True, [1], {"a": 1}, 1 << 5000))
+    assert not any(
+        same(junk, value) for value in (1, "a", [], {}, None, True, [1], {"a": 1}, 1 << 5000)
+    )
 
 
 def test_a_tuple_answers_for_a_list() -> None:
@@ -324,9 +328,7 @@ def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> Non
         bubble._probe.cache_clear()
 
 
-def test_container_is_refused_and_none_is_loud() -> None:
-    with pytest.raises(CannotKnowError):
-        verdicts(BOTH, "", options=JudgeOptions(sandbox="container"))
+def test_none_is_loud() -> None:
     events: list[Event] = []
     completion = Completion(case="case", text="    return a + b\n")
     options = JudgeOptions(sandbox="none", workers=1)

@@ -3,20 +3,33 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from codetemper.judges._sandbox import bubble, sandbox_available, worker
+from codetemper.core.errors import CannotKnowError
+from codetemper.core.records import Case, Completion
+from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges._sandbox import (
+    bubble,
+    container,
+    require_sandbox,
+    sandbox_available,
+    seccomp,
+    worker,
+)
+from codetemper.judges._sandbox.inside import process
 from codetemper.judges._sandbox.pool import run_pool
 from codetemper.judges._sandbox.worker import Worker, WorkerLostError
 
 
 def request(program: str) -> dict[str, Any]:
     check = {"style": "result", "code": "result = x"}
-    return {"op": "python", "setup": "", "given": "", "helpers": "", "spawn": False, "program": program, "checks": [check],
-            "memory_mb": 256}  # fmt: skip
+    return {"op": "python", "setup": "", "given": "", "helpers": "", "spawn": False,
+            "program": program, "checks": [check], "memory_mb": 256}  # fmt: skip
 
 
 def test_this_machine_can_isolate() -> None:
@@ -76,3 +89,120 @@ def test_uids_are_taken_from_unused_ranges_by_root_only(monkeypatch: pytest.Monk
         assert expected[0] <= uid <= expected[1]
     monkeypatch.setattr(bubble.Path, "read_text", lambda *_: "0 1000 1\n")
     assert bubble.candidate_uid() is None
+
+
+FAKE_ENGINE = """\
+import os, sys
+arguments = sys.argv[1:]
+if arguments[0] == "info":
+    sys.exit(0)
+if arguments[0] == "rm":
+    open({log!r}, "a").write("rm " + arguments[-1] + "\\n")
+    sys.exit(0)
+image = arguments.index("image:1")
+for wanted in ("none", "--read-only", "ALL", "no-new-privileges"):
+    assert wanted in arguments[:image], wanted
+open({log!r}, "a").write("run\\n")
+rest = [part.replace("'/judge'", repr({code!r})) for part in arguments[image + 1:]]
+rest[-1] = rest[-1].replace('"/judge"', '"' + {code!r} + '"')
+os.execvp("bwrap", ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--tmpfs",
+                    "/tmp", "--cap-add", "ALL", {python!r}, *rest])
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program called docker that starts the program within by bubblewrap."""
+    log = tmp_path / "log"
+    program = tmp_path / "docker"
+    text = FAKE_ENGINE.format(log=str(log), code=str(bubble.INSIDE.parent),
+                              python=bubble.interpreter()[0])  # fmt: skip
+    program.write_text(f"#!{bubble.interpreter()[0]}\n{text}", "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CODETEMPER_JUDGE_IMAGE", "image:1")
+    container._ask.cache_clear()
+    yield log
+    container._ask.cache_clear()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the stand-in for an engine needs root")
+def test_a_container_judges_like_bubblewrap(engine: Path) -> None:
+    checks = [
+        {"name": "value", "kind": "function", "code": "result = f(2)", "expect": 4},
+        {"name": "tests", "kind": "function", "style": "asserts", "code": "assert f(3) == 6"},
+    ]
+    case = Case(id="c", prompt="", language="python", judge="execution", spec={"checks": checks})
+    texts = ["def f(x): return 2 * x", "def f(x): return x + 2", "def f(x): return 5",
+             "import os\ndef f(x): return 2 * x if os.getuid() else 0"]  # fmt: skip
+    items = [(case, Completion(case="c", index=i, text=t)) for i, t in enumerate(texts)]
+    judged = judge_all(items, options=JudgeOptions(sandbox="container", workers=1))
+    assert [v.function for v in judged] == ["pass", "fail", "fail", "pass"], judged
+    log = engine.read_text("utf-8").splitlines()
+    assert log[0] == "run"
+    assert log[-1].startswith("rm codetemper-judge-")
+
+
+def test_without_an_engine_a_container_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotKnowError) as caught:
+        require_sandbox("container", lambda event: None)
+    assert caught.value.exit_code == 3
+    assert "docker is not installed; podman is not installed" in caught.value.why
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\necho 'is the docker daemon running?' >&2\nexit 1\n", "ascii")
+    program.chmod(0o755)
+    with pytest.raises(CannotKnowError, match="no engine answers") as caught:
+        require_sandbox("container", lambda event: None)
+    assert "is the docker daemon running?" in caught.value.why
+
+
+def test_a_sandbox_is_replaced_after_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_MOST_ASKS", 3)
+    with Worker("bwrap", "python") as sandbox:
+        for number in range(7):
+            assert sandbox.ask(request(f"x = {number}"), 5.0)["lines"][-1] == ["value", number]
+        assert sandbox.starts == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [("ptrace", "0, 0, 0, 0"), ("unshare", "0x10000000"), ("shmget", "1, 4096, 0o1666"),
+     ("syscall", "425, 1, 0"), ("chmod", "b'.', 0o4755")],
+)  # fmt: skip
+def test_system_calls_are_refused(call: str, arguments: str) -> None:
+    program = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        f"x = [libc.{call}({arguments}), ctypes.get_errno()]\n"
+    )
+    with Worker("bwrap", "python") as sandbox:
+        assert sandbox.ask(request(program), 5.0)["lines"][-1] == ["value", [-1, 1]]
+
+
+def test_without_libseccomp_code_is_still_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "program", lambda: None)
+    assert seccomp.filter_available()[0] is False
+    with Worker("bwrap", "python") as sandbox:
+        assert sandbox.ask(request("x = 1"), 5.0)["lines"][-1] == ["value", 1]
+
+
+def test_a_starved_run_is_not_late_and_a_sleeping_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, now = [0.0], [0.0]
+    monkeypatch.setattr(process, "used_by", lambda child: used[0])
+    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+
+    def late_after(share: float) -> float:
+        used[0] = now[0] = 0.0
+        clock = process.Clock(1, process.Limits(1.0))
+        while not clock.over():
+            step = clock.wait()
+            now[0] += step
+            used[0] += step * share
+        return now[0]
+
+    assert late_after(1.0) < 1.2
+    assert late_after(0.0) < 1.8
+    assert 1.9 < late_after(0.5) < 2.3
+    assert late_after(0.1) > process.BACKSTOP * 0.99

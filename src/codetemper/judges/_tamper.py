@@ -26,6 +26,8 @@ _WORDS = {
     "signals": "kill killpg pthread_kill",
 }
 _KINDS = {word: kind for kind, words in _WORDS.items() for word in words.split()}
+#: Words that mean nothing unless they belong to ``os``.
+_COMMON = frozenset({"kill", "abort", "monitoring", "builtins"})
 _COMPARED = "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __bool__ __instancecheck__"
 _COMPARISONS = frozenset(_COMPARED.split())
 _SHOWN = "__iter__ __len__ __getitem__ __contains__ __getattribute__ __hash__ __index__ keys items"
@@ -72,12 +74,12 @@ class _Signs(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         """Look at a name."""
-        if isinstance(node.ctx, ast.Load):
+        if isinstance(node.ctx, ast.Load) and node.id not in _COMMON:
             self._word(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Look at an attribute, and at assignments to foreign modules."""
-        if node.attr not in ("kill", "abort") or _is_name(node.value, "os"):
+        if node.attr not in _COMMON or _is_name(node.value, "os"):
             self._word(node.attr)
         if node.attr in ("stack", "trace") and _is_name(node.value, "inspect"):
             self.signs.add(("frames", node.attr))
@@ -89,7 +91,7 @@ class _Signs(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Look at texts that name an attribute, as ``getattr`` takes them."""
-        if isinstance(node.value, str):
+        if isinstance(node.value, str) and node.value not in _COMMON:
             self._word(node.value)
 
     def visit_Import(self, node: ast.Import) -> None:

@@ -20,9 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from codetemper.core.errors import CannotKnowError
-from codetemper.core.records import Event, OnEvent
-
 Sandbox = Literal["bwrap", "container", "none"]
 
 #: Where the program that runs within is seen in the sandbox.
@@ -33,7 +30,6 @@ SPACE = "/tmp"  # noqa: S108 - a fresh tmpfs of the sandbox, not the machine's /
 _UNUSED_UIDS = (1_879_048_192, 2_147_483_646)
 _CONTAINER_UIDS = (61_184, 65_519)
 _SETPRIV = "/usr/bin/setpriv"
-_INSTALL = "sudo apt-get install -y bubblewrap"
 
 
 def interpreter() -> tuple[str, str]:
@@ -148,31 +144,3 @@ def _probe(program: str) -> tuple[bool, str]:
         return False, f"bubblewrap cannot isolate here: {said[-1] if said else 'no message'}"
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return True, version.stdout.strip()
-
-
-def require_sandbox(sandbox: Sandbox, on_event: OnEvent) -> None:
-    """Make sure that code can be run the way the options ask for, before anything runs.
-
-    Raises:
-        CannotKnowError: the isolation asked for is not to be had here (exit code 3).
-    """
-    if sandbox == "none":
-        on_event(Event(stage="judge", note="WARNING: --sandbox none, untrusted code runs with "
-                       "your rights, your files and your network"))  # fmt: skip
-        return
-    if sandbox == "container":
-        raise CannotKnowError(
-            "code cannot be judged in a container",
-            why="container isolation needs docker, and this version does not drive docker",
-            mend=f"use bubblewrap: {_INSTALL}",
-        )
-    works, reason = sandbox_available()
-    if not works:
-        raise CannotKnowError(
-            "generated code cannot be judged: there is no sandbox to run it in",
-            why=reason,
-            mend=_INSTALL
-            if shutil.which("bwrap") is None
-            else "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-            "kernel.apparmor_restrict_unprivileged_userns=0) or run in a plain virtual machine",
-        )

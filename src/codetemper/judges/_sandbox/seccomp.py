@@ -23,8 +23,7 @@ _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _UNEQUAL, _EQUAL, _GREATER, _MASKED = 1, 4, 6, 7
 
-#: Refused altogether.
-REFUSED = (
+_NAMES = (
     # other processes
     "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise process_mrelease "
     "move_pages migrate_pages "
@@ -44,7 +43,9 @@ REFUSED = (
     "quotactl quotactl_fd syslog settimeofday clock_settime adjtimex clock_adjtime sethostname "
     "setdomainname iopl ioperm modify_ldt uselib ustat sysfs vhangup nfsservctl vm86 vm86old "
     "mbind set_mempolicy get_mempolicy set_mempolicy_home_node"
-).split()
+)
+#: Refused altogether.
+REFUSED = tuple(_NAMES.split())
 _NEW_NAMESPACES = 0x7E020000
 _SET_ID_BITS = 0o6000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -156,3 +157,11 @@ def _refuse_by_arguments(rules: _Filter) -> None:
         rules.refuse(name, (argument, _UNEQUAL, 0, 0))
     for request in (_TIOCSTI, _TIOCLINUX):
         rules.refuse("ioctl", (1, _MASKED, 0xFFFFFFFF, request))
+
+
+def filter_available() -> tuple[bool, str]:
+    """Tell whether sandboxes have a filter of system calls here, and of what size or why not."""
+    made = program()
+    if made is None:
+        return False, "libseccomp (libseccomp2) is not installed"
+    return True, f"{len(made) // 8} instructions"

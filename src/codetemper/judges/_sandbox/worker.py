@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from codetemper.core.errors import CannotKnowError
-from codetemper.judges._sandbox import bubble, seccomp, usage
+from codetemper.judges._sandbox import bubble, container, seccomp, usage
 
 #: What the outside waits beyond a run's own deadline before it ends the sandbox.
 GRACE_S = 4.0
@@ -47,7 +47,7 @@ class Worker:
     """A sandbox that answers one request a time. A context manager; not shared by threads.
 
     Args:
-        sandbox: ``bwrap`` or ``none``.
+        sandbox: ``bwrap``, ``container`` or ``none``.
         kind: ``python`` (imports common modules ahead, no ``/proc``), ``compiled`` or ``sql``.
         environment: variables that built programs see.
         files: files of the machine to show read-only, each with its path in the sandbox.
@@ -68,6 +68,7 @@ class Worker:
         self._space: str | None = None
         self._referee: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._container: str | None = None
         self._told: set[str] = set()
         self.starts = 0
         self._asks = 0
@@ -115,7 +116,8 @@ class Worker:
 
     def _without_tests(self, request: dict[str, Any]) -> dict[str, Any]:
         """Give tests to the referee, and to the candidate's sandbox only their names."""
-        if not any(check.get("style") == "asserts" for check in request.get("checks", ())):
+        styles = [check["style"] for check in request.get("checks", ())]
+        if "asserts" not in styles or self._sandbox == "container":
             return request
         if self._referee is None:
             self._start_referee()
@@ -143,6 +145,9 @@ class Worker:
 
     def close(self) -> None:
         """End the sandbox and everything in it."""
+        if self._container is not None:
+            container.end(container.engine_available()[1], self._container)
+            self._container = None
         for process in (self._process, self._referee):
             if process is not None:
                 process.kill()
@@ -163,13 +168,15 @@ class Worker:
         if self._sandbox == "none":
             self._space = tempfile.mkdtemp(prefix="codetemper-judge-")
             uid, space = None, self._space
+        elif self._sandbox == "container":
+            uid, space = container.candidate_uid(), bubble.SPACE
         else:
             uid, space = bubble.candidate_uid(), bubble.SPACE
         filtered = self._sandbox == "bwrap" and seccomp.program() is not None
         settings = {"space": space, "uid": uid, "environment": self._environment,
                     "kind": self._kind, "filtered": filtered, "control": None}  # fmt: skip
         passed: list[int] = []
-        if self._kind == "python":
+        if self._kind == "python" and self._sandbox != "container":
             self._control, theirs = socket.socketpair()
             settings["control"] = theirs.fileno()
             passed.append(theirs.fileno())
@@ -219,6 +226,9 @@ class Worker:
         calls = None
         if self._sandbox == "none":
             before, code = [], str(bubble.INSIDE.parent)
+        elif self._sandbox == "container":
+            engine, self._container = container.engine_available()[1], container.name()
+            before, code = container.command(engine, self._container, space_mb=space_mb), "/judge"
         else:
             calls = _descriptor_of(seccomp.program())
             before = bubble.command(
@@ -227,7 +237,9 @@ class Worker:
             code = "/judge"
         program = f"import sys; sys.path.insert(0, {code!r}); import inside.{module} as m; m.main()"
         arguments = json.dumps({**settings, "code": code})
-        line = [*before, executable, "-S", "-s", "-P", "-B", "-c", program, arguments]
+        if self._sandbox != "container":  # there, the image's interpreter is the entry point
+            before = [*before, executable]
+        line = [*before, "-S", "-s", "-P", "-B", "-c", program, arguments]
         try:
             return subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -77,7 +77,7 @@ class _Encoder:
         if self.left < 0:
             return [{"o": "too large"}]
         if kinds <= _SCALARS and (
-            int not in kinds or (len(kinds) == 1 and -_LONG < min(values) and max(values) < _LONG)
+            int not in kinds or (len(kinds) == 1 and min(values) > -_LONG and max(values) < _LONG)
         ):
             return values
         return [self.node(value, depth - 1) for value in values]

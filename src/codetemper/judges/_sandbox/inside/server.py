@@ -86,10 +86,11 @@ def main() -> None:
     """Serve requests until the standard input ends."""
     settings = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if not settings["filtered"] or settings["kind"] != "python":
-        # No candidate may trace this process or read its memory, even under the same uid. Where
-        # the filter of system calls sees to that, Python candidates are spared a loaded ctypes,
-        # which would hand them the memory of their own process.
+    own = settings["filtered"] or settings["uid"] is not None
+    if not own or settings["kind"] != "python":
+        # No candidate may trace this process or read its memory. Where a uid of their own or the
+        # filter of system calls sees to that, Python candidates are spared a loaded ctypes, which
+        # would hand them the memory of their own process.
         ctypes = importlib.import_module("ctypes")
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if settings["kind"] == "python":

@@ -19,7 +19,7 @@ import socket
 import types
 from typing import Any
 
-from . import process, python
+from . import process, python, referee
 from .board import Board
 
 _KEPT = 4096
@@ -109,6 +109,8 @@ class _Session:
         self.links: dict[int, socket.socket] = {}
         self.asked: str | None = None
         self.control = interpreter.control
+        if self.control is None and self.waiting:
+            self.control = self._own_referee()
 
     def run(self) -> dict[str, Any]:
         """Run the program and tell what became of it."""
@@ -143,7 +145,9 @@ class _Session:
             for link in self.links.values():
                 link.close()
             status, cpu = process.end_all(child)
-        spent = self.asked is not None and not self._settle()
+            if self.control is not None and not self._has_referee():
+                self.control.close()
+        spent = self.asked is not None and self._has_referee() and not self._settle()
         lines = [line for record in board.read() if (line := _line(*record))]
         return {"ended": ended, "status": status, "lines": lines, "cpu": cpu,
                 "reports": self.reports, "counts": [len(code) for code in self.parts],
@@ -183,6 +187,19 @@ class _Session:
 
     # The referee --------------------------------------------------------------------------------
 
+    def _own_referee(self) -> socket.socket:
+        """Fork a referee for this run, under another uid; it ends with the run."""
+        ours, theirs = socket.socketpair()
+
+        def body() -> None:
+            gc.enable()
+            referee.serve(theirs, None)
+
+        limits = process.Limits(self.request["total"] * process.BACKSTOP, address_mb=1024)
+        process.start(body, [theirs.fileno()], limits, _next_uid(self.owner.uid))
+        theirs.close()
+        return ours
+
     def _next_test(self) -> None:
         """Hand the next assert-style check to the referee."""
         if not self.waiting:
@@ -212,6 +229,10 @@ class _Session:
         self.reports[self.waiting.pop(0)] = json.loads(data)
         self.asked = None
 
+    def _has_referee(self) -> bool:
+        """Tell whether the referee outlives the run."""
+        return self.owner.control is not None
+
     def _settle(self) -> bool:
         """Wait for the report on a test whose candidate is gone; False where none comes."""
         poller = select.poll()
@@ -220,6 +241,10 @@ class _Session:
             return False
         self._report()
         return True
+
+
+def _next_uid(uid: int | None) -> int | None:
+    return None if uid is None else uid + 1
 
 
 def _line(kind: bytes, content: bytes) -> list[Any] | None:
