@@ -56,6 +56,7 @@ _LEAK = re.compile(r"leak", re.IGNORECASE)
 _WARNING = re.compile(r"^([^\s:][^:\n]*):(\d+):(\d+): warning: (.*) \[([\w.,-]+)\]$", re.MULTILINE)
 _ERROR = re.compile(r"^([^\s:][^:\n]*):(\d+):\d+: (?:fatal )?error: ", re.MULTILINE)
 _INCLUDED = re.compile(r"^In file included from ([^\n:]+):\d+:", re.MULTILINE)
+_CRASH = re.compile(r"Program arguments: (.*\S)")
 _VERSIONS = ("clang", *(f"clang-{number}" for number in range(22, 12, -1)))
 
 
@@ -77,7 +78,7 @@ class _Clang:
         return self._found[1] if self._found else None
 
     def settings(self) -> str:
-        return digest_json([2, _CHECKERS, _WITHOUT, _CWE])
+        return digest_json([3, _CHECKERS, _WITHOUT, _CWE])
 
     @functools.cached_property
     def _known(self) -> tuple[str, ...]:
@@ -97,16 +98,20 @@ class _Clang:
         if self._found is None:
             raise ScanFailedError("clang is not installed")
         command = [self._found[0], "--analyze", "--analyzer-output", "text", "-w",
+                   "-fno-crash-diagnostics", "-fno-integrated-cc1",
                    "-fno-caret-diagnostics", "-fno-color-diagnostics",
                    "-std=gnu++17" if language == "cpp" else "-std=gnu11",
                    *_each("-analyzer-checker=", self._known),
                    *_each("-analyzer-disable-checker=", _WITHOUT), *names]  # fmt: skip
         done = run(command, folder, limits.deadline(len(names)))
-        if done.status < 0 or "PLEASE submit a bug report" in done.stderr:
+        if done.status < 0:
             raise ScanFailedError(f"clang: {done.stderr[-300:]}")
         unread = {Path(path).name for path, _ in _ERROR.findall(done.stderr)}
         if unread - set(names):  # an error in what a file includes
             unread |= {Path(path).name for path in _INCLUDED.findall(done.stderr)}
+        # The driver goes on to the next file where the analyser died of one.
+        crashed = _CRASH.findall(done.stderr)
+        unread |= {name for name in names if any(line.endswith(name) for line in crashed)}
         found: dict[str, list[Finding]] = {name: [] for name in names}
         for path, line, column, message, checker in _WARNING.findall(done.stderr):
             cwe = _weakness(checker, message)
