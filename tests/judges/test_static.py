@@ -14,9 +14,9 @@ import pytest
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Case, Completion, Estimate, Finding, Language, Verdict
 from codetemper.judges import JudgeOptions, _static, judge_all, qualify, signature, static
-from codetemper.judges._static import batch
+from codetemper.judges._static import batch, clang
 from codetemper.judges._static.families import agree, family, normal
-from codetemper.judges._static.form import Limits, Look, ScanFailedError, finish, run
+from codetemper.judges._static.form import Done, Limits, Look, ScanFailedError, finish, run
 from codetemper.judges.static import Source
 
 BAD_C = """#include <stdlib.h>
@@ -101,7 +101,7 @@ def test_two_processes_share_a_cache(tmp_path: Path) -> None:
     code = """if True:
         import sys
         from pathlib import Path
-        from codetemper.judges._static import batch
+        from codetemper.judges._static import batch, clang
         from codetemper.judges._static.form import Limits
         from tests.judges.test_static import Fake, programs
         texts = [f"x{sys.argv[2]} = {i} # bad" for i in range(60)] + ["bad"]
@@ -186,6 +186,24 @@ def test_an_error_in_what_a_file_includes_is_the_files(name: str) -> None:
     sources = [Source(text, "c") for text in ('#include "/etc/passwd"\n', "int x;\n")]
     looks = batch.scan(sources, [analyser], limits=SLOW)
     assert [look[name].read for look in looks] == [False, True]
+
+
+def test_a_file_that_kills_clang_does_not_take_its_batch_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (
+        "PLEASE submit a bug report\nStack dump:\n0.\tProgram arguments: clang -cc1 -x c f00001.c\n"
+        "f00000.c:1:7: warning: Dereference of null pointer [core.NullDereference]\n"
+    )
+    monkeypatch.setattr(clang, "run", lambda *_: Done(1, "", said))
+    analyser = clang._Clang()
+    analyser.__dict__["_found"] = ("clang", "14.0")
+    names = ["f00000.c", "f00001.c"]
+    for name in names:
+        (tmp_path / name).write_text("int x;\n")
+    looks = analyser.scan(tmp_path, names, "c", SLOW)
+    assert [look.read for look in looks.values()] == [True, False]
+    assert looks["f00000.c"].findings[0].cwe == "CWE-476"
 
 
 def test_an_analyser_that_does_not_exist() -> None:
