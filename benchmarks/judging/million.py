@@ -145,7 +145,7 @@ def slope(curve: list[tuple[int, float, float]], which: int) -> tuple[float, flo
 
 def figures(quick: bool) -> dict[str, Figure]:
     """Return growth of memory and what a kill in the middle cost."""
-    count, every = (6_000, 400) if quick else (100_000, 5_000)
+    count, every = (2_000, 200) if quick else (100_000, 5_000)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "journal.jsonl")
         first = watch(path, count, every, count // 2)
