@@ -15,7 +15,7 @@ from codetemper.api.models import SEEDLING
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import OnEvent, ignore_events
 from codetemper.evaluate import suites
-from codetemper.judges import JudgeOptions, judge_all, qualify, sandbox_available
+from codetemper.judges import JudgeOptions, filter_available, judge_all, qualify, sandbox_available
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,18 @@ def doctor() -> list[Check]:
             reason,
             "judging anything that runs code: eval, judge",
             "apt-get install bubblewrap",
+        )
+    )
+    works, detail = filter_available()
+    found.append(
+        Check("seccomp", "ok", detail)
+        if works
+        else Check(
+            "seccomp",
+            "missing",
+            detail,
+            "the filter of system calls in sandboxes; the rest of the isolation holds without it",
+            "apt-get install libseccomp2",
         )
     )
     weights = SEEDLING / "model.safetensors"

@@ -15,10 +15,18 @@ from collections.abc import Callable, Sequence
 from codetemper.core import plugins
 from codetemper.core.records import Case, Completion, Event, OnEvent, Verdict, ignore_events
 from codetemper.judges._answers import as_program
-from codetemper.judges._sandbox import sandbox_available
+from codetemper.judges._sandbox import filter_available, sandbox_available
 from codetemper.judges.options import JudgeCard, JudgeOptions
 
-__all__ = ["BUILTIN", "JudgeCard", "JudgeOptions", "judge_all", "sandbox_available", "signature"]
+__all__ = [
+    "BUILTIN",
+    "JudgeCard",
+    "JudgeOptions",
+    "filter_available",
+    "judge_all",
+    "sandbox_available",
+    "signature",
+]
 
 #: Judges of this package: name to module.
 BUILTIN = {

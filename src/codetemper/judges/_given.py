@@ -39,9 +39,8 @@ def given(prompt: str) -> str:
 def helpers(text: str) -> str:
     """Return the imports and functions of ``text``, which tests may rely on beside live objects."""
     tree = _parse(text)
-    kept = [] if tree is None else [
-        part for part in tree.body if isinstance(part, (*_IMPORTS, *_DEFINITIONS))
-    ]  # fmt: skip
+    body = [] if tree is None else tree.body
+    kept: list[ast.stmt] = [part for part in body if isinstance(part, (*_IMPORTS, *_DEFINITIONS))]
     return ast.unparse(ast.Module(kept, []))
 
 

@@ -209,7 +209,7 @@ class Worker:
         settings = {"control": self._control.fileno(), "uid": uid}
         self._referee = self._popen("referee", settings, [self._control.fileno()], 1, uid,
                                     proc=False)  # fmt: skip
-        if not select.select([self._referee.stdout], [], [], _START_S)[0]:
+        if not select.select([self._referee.stdout or -1], [], [], _START_S)[0]:
             raise OSError("the referee does not start")
 
     def _popen(

@@ -10,7 +10,7 @@ would not be noticed.
 from __future__ import annotations
 
 import _posixsubprocess
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 import subprocess
 import sys
@@ -68,7 +68,8 @@ def arm(
     if not spawn:
         _refuse_programs()
     programs = frozenset() if spawn else _PROGRAMS
-    get_frame, startswith, told = sys._getframe, str.startswith, set()
+    get_frame, startswith = sys._getframe, str.startswith
+    told: set[str] = set()
     standard, harness, events = _STANDARD, _HARNESS, dict(_EVENTS)
     attributes, modules, givers = dict(_ATTRIBUTES), _MODULES, _GIVERS
     endswith, kind_of, string, encode = str.endswith, type, str, str.encode
@@ -135,7 +136,7 @@ def _refuse_programs() -> None:
     def refuse(*_: Any) -> int:
         raise PermissionError(1, "this program may not start others")
 
-    _posixsubprocess.fork_exec = refuse  # type: ignore[assignment]
+    _posixsubprocess.fork_exec = refuse
     subprocess._fork_exec = refuse  # type: ignore[attr-defined]
 
 
@@ -156,7 +157,7 @@ def _hide_frames_from_handlers() -> None:
             raise found
         return found
 
-    _signal.signal = set_handler  # type: ignore[assignment]
+    _signal.signal = set_handler
 
 
 def _set_handlers(original: Callable[[int, Any], Any]) -> Generator[Any, tuple[int, Any], None]:

@@ -47,8 +47,10 @@ class Link:
     # What crosses -------------------------------------------------------------------------------
 
     def _handle(self, value: Any) -> dict[str, Any] | None:
-        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
-            return {"y": value.__name__}
+        if isinstance(value, type):
+            name: str = value.__name__
+            if getattr(builtins, name, None) is value:
+                return {"y": name}
         if isinstance(value, _Function):
             return {"u": value.number}
         if isinstance(value, Iterator):

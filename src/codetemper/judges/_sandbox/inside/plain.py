@@ -159,9 +159,10 @@ def _time(content: Any) -> Any:
     name, parts = content
     if name == "timedelta":
         return datetime.timedelta(*parts)
-    return {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}[
-        name
-    ].fromisoformat(parts)
+    kinds: dict[str, Any] = {
+        "datetime": datetime.datetime, "date": datetime.date, "time": datetime.time
+    }  # fmt: skip
+    return kinds[name].fromisoformat(parts)
 
 
 #: Tags whose content is encoded data itself.
