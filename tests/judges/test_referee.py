@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
 
 from codetemper.judges import JudgeOptions
+from codetemper.judges._sandbox.inside.plan import plan
 from tests.judges.test_execution import case, check, verdicts
 
 
@@ -159,3 +161,40 @@ def test_a_program_that_sleeps_is_ended() -> None:
     judged = verdicts(case(check("result = add(1, 1)", 2)), text,
                       options=JudgeOptions(workers=1, timeout_s=0.5))[0]  # fmt: skip
     assert (judged.function, judged.failure) == ("fail", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("code", "calls"),
+    [
+        ("def check(candidate):\n    assert candidate(1) == 2\n"
+         "    assert abs(candidate(-1)) < f(3)\ncheck(f)", [(1,), (-1,), (3,)]),
+        ("LIMIT = 3\nassert f([1], 'a') == 1\nassert set(f(2)) == {3}", [([1], "a"), (2,)]),
+        ("assert f(1) == 1\nfor x in range(3):\n    assert f(x)\nassert f(9)", [(1,)]),
+        ("assert f(1) == 1\nassert f(2) and f(3)\nassert f(4)", [(1,)]),
+        ("assert f(f(1)) == 1\nassert f(4)", [(1,)]),
+        ("x = 1\nassert f(x) == 1", None),
+        ("def f(x):\n    return x\nassert f(1) == 1", None),
+        ("if f(1):\n    assert f(2)", None),
+        ("assert all(f(n) for n in (1, 2))", None),
+    ],
+)  # fmt: skip
+def test_only_calls_that_are_certain_are_made_ahead(code: str, calls: list[Any] | None) -> None:
+    found = plan(ast.parse(code))
+    assert (found and list(found.calls)) == calls
+
+
+def test_calls_made_ahead_change_no_verdict() -> None:
+    code = (
+        "assert add(1, 1) == [2]\nassert list(lazy(3)) == [0, 1, 2]\nassert add(2, 2) == [2, 4]\n"
+        "assert list(lazy(2)) == [0, 1]\nassert SEEN == [2, 4]\n"
+    )
+    text = (
+        "    SEEN.append(a + b)\n    return SEEN\nSEEN = []\n"
+        "def lazy(n):\n    return map(abs, range(n))\n"
+    )
+    wrong = text.replace("a + b", "a - b") + "\nimport time\n"
+    late = "    while a > 1:\n        pass\n    return a\n"
+    judged = verdicts(case(asserts(code)), text, wrong, late)
+    assert [(v.function, v.failure) for v in judged] == [
+        ("pass", None), ("fail", "wrong"), ("fail", "wrong")
+    ]  # fmt: skip

@@ -103,7 +103,8 @@ class _Signs(ast.NodeVisitor):
         """Look at the module and at what is taken from it."""
         self._module((node.module or "").partition(".")[0])
         for name in node.names:
-            self._word(name.name)
+            if name.name not in _COMMON or node.module == "os":
+                self._word(name.name)
             if node.module == "inspect" and name.name in ("stack", "trace"):
                 self.signs.add(("frames", name.name))
             if (node.module or "").startswith("unittest") and name.name in ("ANY", "mock"):

@@ -14,12 +14,14 @@ import builtins
 import collections
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .plain import NotPlainError, decode, encode
 
 _LARGEST = 64 << 20
+#: Calls that are sent ahead fit into a socket's buffer, so that sending them cannot stall.
+_AHEAD = 32 << 10
 _MUTABLE = (list, dict, set, bytearray, collections.deque)
 
 
@@ -43,6 +45,8 @@ class Link:
         self.given: dict[int, Any] = {}
         self.raised: BaseException | None = None
         self.lost = False
+        self.ahead: collections.deque[str] = collections.deque()
+        self.early: collections.deque[list[Any]] = collections.deque()
 
     # What crosses -------------------------------------------------------------------------------
 
@@ -84,7 +88,7 @@ class Link:
         """Ask the other side, and return or raise what it answers.
 
         Args:
-            what: ``call`` (by number), ``name`` or ``next``.
+            what: ``call`` (by number), ``named`` (a call by name), ``name`` or ``next``.
             target: number or name.
             args: positional arguments of a call.
             kwargs: arguments by keyword.
@@ -94,30 +98,57 @@ class Link:
             NotPlainError: the answer is not plain data.
             Exception: what was raised there, as a built-in exception.
         """
-        self._send([what, target, self.encode(list(args)), self.encode(kwargs)])
+        message = json.dumps([what, target, self.encode(list(args)), self.encode(kwargs)])
+        if self.ahead and what == "named":
+            if self.ahead.popleft() != message:
+                self.lost = True
+                raise LinkLostError("the tests make another call than was foreseen")
+            kind, *content = self.early.popleft() if self.early else self._reply()
+        else:
+            self._send(message)
+            while len(self.early) < len(self.ahead):  # answers to what was asked before
+                self.early.append(self._reply())
+            kind, *content = self._reply()
+        try:
+            if kind == "answer":
+                value, changes = content
+                for number, state in changes:
+                    _replace(args[number], decode(state, self._resolve))
+                return decode(value, self._resolve)
+            raised = _exception(*content)
+        except NotPlainError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            self.lost = True
+            raise LinkLostError("an answer that is none") from error
+        self.raised = raised
+        raise raised
+
+    def _reply(self) -> list[Any]:
+        """Return the next answer; calls of the other side are served until it comes."""
         while True:
             message = self._receive()
             if message is None:
                 self.lost = True
                 raise LinkLostError("the candidate's process ended")
-            try:
-                kind, *content = message
-                if kind == "answer":
-                    value, changes = content
-                    for number, state in changes:
-                        _replace(args[number], decode(state, self._resolve))
-                    return decode(value, self._resolve)
-                if kind == "raise":
-                    raised = _exception(*content)
-                    break
-            except NotPlainError:
-                raise
-            except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-                self.lost = True
-                raise LinkLostError("an answer that is none") from error
+            if type(message) is list and message and message[0] in ("answer", "raise"):
+                return message
             self._serve_one(message)
-        self.raised = raised
-        raise raised
+
+    def ask_ahead(self, name: str, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Send calls of a function by its name; the next so many such calls take the answers."""
+        messages = [
+            json.dumps(["named", name, self.encode(list(args)), {"d": []}]) for args in calls
+        ]
+        size = 0
+        for number, message in enumerate(messages):
+            size += len(message) + 4
+            if size > _AHEAD:
+                messages = messages[:number]
+                break
+        self.ahead.extend(messages)
+        frames = [len(m).to_bytes(4, "big") + m.encode("ascii") for m in messages]
+        self._write(b"".join(frames))
 
     # Serving ------------------------------------------------------------------------------------
 
@@ -141,7 +172,7 @@ class Link:
             raise
         except BaseException as error:
             reply = ["raise", *_describe(error)]
-        self._send(reply)
+        self._send(json.dumps(reply))
 
     def _carry_out(self, what: str, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if what == "call":
@@ -150,15 +181,20 @@ class Link:
             return [value for value in [next(self.given[target], self)] if value is not self]
         if what == "name" and self.names is not None:
             return self.names[target]
+        if what == "named" and self.names is not None:
+            return self.names[target](*args, **kwargs)
         raise ValueError(f"cannot {what}")
 
     # The wire -----------------------------------------------------------------------------------
 
-    def _send(self, message: Any) -> None:
-        data = json.dumps(message).encode("ascii")
+    def _send(self, message: str) -> None:
+        data = message.encode("ascii")
         if len(data) > _LARGEST:
             raise NotPlainError("more data than can cross")
-        left = memoryview(len(data).to_bytes(4, "big") + data)
+        self._write(len(data).to_bytes(4, "big") + data)
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
         try:
             while left:
                 left = left[os.write(self.descriptor, left) :]
@@ -202,6 +238,18 @@ class _Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.link.ask("call", self.number, args, kwargs)
+
+
+class Named:
+    """Stands for a function of the other side that is asked for by its name."""
+
+    __slots__ = ("link", "name")
+
+    def __init__(self, link: Link, name: str) -> None:
+        self.link, self.name = link, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.link.ask("named", self.name, args, kwargs)
 
 
 def _iterate(link: Link, number: int) -> Iterator[Any]:
