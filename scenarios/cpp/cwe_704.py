@@ -132,17 +132,18 @@ std::vector<char> status_packet(std::uint32_t code, std::uint32_t uptime,
 }
 """,
     driver=r"""
-static int trial_stack() {
+__attribute__((no_sanitize("address", "undefined"))) static int trial_stack() {
     volatile char used[8192];
-    for (char& c : const_cast<char(&)[8192]>(used))
-        c = 'K';
+    for (int i = 0; i < 8192; ++i)
+        used[i] = 'K';
     return used[100];
 }
 """ + main(r"""
     const std::string text = argv[2];
+    const std::uint32_t code = std::atoi(argv[1]);
     if (trial_stack() != 'K')
         return 1;
-    const std::vector<char> bytes = status_packet(std::atoi(argv[1]), 77, text);
+    const std::vector<char> bytes = status_packet(code, 77, text);
     StatusPacket packet;
     if (bytes.size() != sizeof packet)
         return 2;
