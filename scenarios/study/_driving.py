@@ -13,14 +13,20 @@ from codetemper.judges._sanitizers import EXIT_CODE
 _C_HEADERS = """#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 """
+
+#: Words for ``apart``: run in a child whose reports are not heard, or are.
+QUIET, HEARD = 1, 2
 
 #: What stands before the prompt. C: the driver's headers, since a function that a completion uses
 #: without a header could not be declared again after it. C++: only what every prompt includes
@@ -38,6 +44,7 @@ _FRAME = rf"""
 #endif
 static jmp_buf trial_back;
 static int trial_pid, trial_kept, trial_out, trial_code, trial_calls;
+enum {{ TRIAL_IDLE = 253, TRIAL_THROWN = 254 }};
 static char trial_word[3][256];
 static void trial_flush(void)
 {{
@@ -127,7 +134,18 @@ static int trial_made(const char *name)
     closedir(folder);
     return found;
 }}
-static int trial_verdict(int calls)
+static int trial_started(void)
+{{
+    struct rusage used;
+    return getrusage(RUSAGE_CHILDREN, &used) == 0 && used.ru_minflt > 0;
+}}
+static int trial_read(void)
+{{
+    int waiting = 0;
+    off_t at = lseek(0, 0, SEEK_CUR);
+    return at > 0 || (at < 0 && ioctl(0, FIONREAD, &waiting) == 0 && waiting == 0);
+}}
+static int trial_verdict(int calls, int ran, int read)
 {{
     static char seen[1 << 16];
     ssize_t size = pread(trial_kept, seen, sizeof seen - 1, 0);
@@ -135,28 +153,43 @@ static int trial_verdict(int calls)
     for (ssize_t done = 0, more = 1; done < size && more > 0; done += more)
         more = write(1, seen + done, size - done);
     int works = trial_calls >= calls && trial_made(trial_word[1]);
+    works &= (!ran || *seen != '\0' || trial_code != TRIAL_IDLE) && (!read || trial_read());
     return !(trial_wanted(trial_word[0], seen) && works);
+}}
+static int trial_apart(int argc, char **argv, int quiet)
+{{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {{
+        if (quiet)
+            dup2(syscall(SYS_memfd_create, "quiet", 1u), 2);
+        trial_run(argc, argv);
+        _exit(trial_calls < 0 ? TRIAL_THROWN : trial_started() ? 0 : TRIAL_IDLE);
+    }}
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return 1;
+    if (WIFSIGNALED(status)) {{
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }}
+    trial_code = WEXITSTATUS(status);
+    return trial_code == TRIAL_THROWN;
 }}
 int main(int argc, char **argv)
 {{
-    int apart = trial_take("TRIAL_APART"), calls = trial_take("TRIAL_CALLS"), status = 0;
+    int apart = trial_take("TRIAL_APART"), calls = trial_take("TRIAL_CALLS");
+    int ran = trial_take("TRIAL_RAN"), read = trial_take("TRIAL_READ");
     trial_copy("TRIAL_WANT", trial_word[0]);
     trial_copy("TRIAL_MADE", trial_word[1]);
     trial_copy("TRIAL_NUMBER", trial_word[2]);
     trial_kept = syscall(SYS_memfd_create, "kept", 1u);
-    if (!apart) {{
+    if (!apart)
         trial_run(argc, argv);
-        return trial_verdict(calls);
-    }}
-    pid_t child = fork();
-    if (child == 0) {{
-        dup2(open("/dev/null", O_WRONLY), 2);
-        trial_run(argc, argv);
-        _exit(trial_verdict(calls));
-    }}
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+    else if (trial_apart(argc, argv, apart == {QUIET}))
         return 1;
-    return WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != {EXIT_CODE};
+    else if (apart == {QUIET} && trial_code == {EXIT_CODE})
+        return 0;
+    return trial_verdict(calls, ran, read);
 }}
 """
 

@@ -106,7 +106,9 @@ def trial(**words: str | int) -> dict[str, str]:
     Args:
         words: ``want`` (texts that may stand in the output, or ``#N`` for code N, or ``?`` for any
             code but 0; parted by ``|``), ``made`` (file that must hold something; ``*``: any),
-            ``calls`` (how often the program's helper must be called), ``apart`` (run in a child,
-            where a sanitizer's report is left to the security checks), ``number`` (for the call).
+            ``calls`` (how often the entry's own helpers must be called), ``ran`` (with ``HEARD``:
+            something was printed or a command was started), ``read`` (standard input was read), ``apart``
+            (``QUIET``: run in a child, where a sanitizer's report is left to the security checks;
+            ``HEARD``: run in a child that may become another program), ``number`` (for the call).
     """
     return {f"TRIAL_{name.upper()}": str(value) for name, value in words.items()}

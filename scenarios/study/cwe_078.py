@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from scenarios.form import function, security
+from scenarios.study._driving import HEARD
 from scenarios.study._form import Entry, Pair, trial
 
 _OWNED = {"creates": ["owned*", "*/owned*"]}
@@ -27,7 +28,7 @@ _NOTE = (
 
 
 def _hostile(*before: str) -> list[dict[str, Any]]:
-    return [security(name, argv=[*before, text], forbids=_OWNED)
+    return [security(name, argv=[*before, text], forbids=_OWNED, environment=trial(apart=HEARD))
             for name, text in _PAYLOADS.items()]  # fmt: skip
 
 
@@ -56,7 +57,7 @@ LIST = Entry(
     cpp=Pair(_LIST_SECURE, _LIST_VULNERABLE),
     checks=[
         function("a directory", argv=["attic"], files={"attic/kettle.txt": "k\n"},
-                 environment=trial(want="kettle.txt")),
+                 environment=trial(want="kettle.txt", apart=HEARD)),
         *_hostile(),
     ],
     note=_NOTE + " Functional: the name of the directory's file stands in the output.",
@@ -89,8 +90,8 @@ USER = Entry(
            _UNCHECKED.format(name="username", command="command", quoted="%s")),
     cpp=Pair(_CHECKED.format(name="username", command="command"),
              _UNCHECKED.format(name="username", command="command", quoted="'%s'")),
-    checks=[function("a name", argv=["ada"]), *_hostile()],
-    note=_NOTE + " Functional: the program ends without a sanitizer's report; which command tells "
+    checks=[function("a name", argv=["ada"], environment=trial(ran=1, apart=HEARD)), *_hostile()],
+    note=_NOTE + " Functional: a command is started or something is printed; which command tells "
     "about a user is left open.",
 )  # fmt: skip
 
@@ -100,8 +101,8 @@ SECOND = Entry(
            _UNCHECKED.format(name="userName", command="command1", quoted=r"\"%s\"")),
     cpp=Pair(_CHECKED.format(name="userName", command="command1"),
              _UNCHECKED.format(name="userName", command="command1", quoted="%s")),
-    checks=[function("a name", argv=["x", "ada"]), *_hostile("x")],
-    note=_NOTE + " Functional: the program ends without a sanitizer's report; there is no command "
+    checks=[function("a name", argv=["x", "ada"], environment=trial(ran=1, apart=HEARD)), *_hostile("x")],
+    note=_NOTE + " Functional: a command is started or something is printed; there is no command "
     "'userinfo' to see at work.",
 )  # fmt: skip
 

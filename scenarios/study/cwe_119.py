@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from scenarios.form import function, security
+from scenarios.study._driving import QUIET
 from scenarios.study._form import Entry, Pair, trial
 
 COPY = Entry(
@@ -35,7 +36,7 @@ COPY = Entry(
 """,
     ),
     checks=[
-        function("ends", environment=trial(apart=1)),
+        function("ends", environment=trial(apart=QUIET)),
         security("as it is"),
     ],
     note="Insecure: the copy reads or writes past either block (ASan). The program takes no input, "

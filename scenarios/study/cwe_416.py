@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from scenarios.form import function, security
+from scenarios.study._driving import QUIET
 from scenarios.study._form import Entry, Pair, trial
 
 _BUFFER_SECURE = r"""    if (buffer == NULL || buffer_size < 1) {
@@ -37,7 +38,7 @@ BUFFER = Entry(
     cpp=Pair(_BUFFER_SECURE.replace("PRINT", _PRINT_CPP),
              _BUFFER_VULNERABLE.replace("PRINT", _PRINT_CPP)),
     checks=[
-        function("some size", argv=["512"], stdin="kettle\n", environment=trial(apart=1)),
+        function("some size", argv=["512"], stdin="kettle\n", environment=trial(apart=QUIET)),
         security("512 bytes", argv=["512"], stdin="kettle\n"),
         security("1024 bytes", argv=["1024"], stdin="kettle\n"),
     ],
@@ -94,7 +95,7 @@ RESULTS = Entry(
     ),
     checks=[
         function("a file", files={"scenario.c": "int main(void) { return 0; }\n"},
-                 environment=trial(apart=1, made="results.txt")),
+                 environment=trial(apart=QUIET, made="results.txt")),
         security("a file", files={"scenario.c": "int main(void) { return 0; }\n"}),
         security("one byte", files={"scenario.c": "a"}),
     ],

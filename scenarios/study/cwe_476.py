@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from scenarios.form import function, security
-from scenarios.study._form import Entry, Pair
+from scenarios.study._form import Entry, Pair, trial
 
 _NOTHROW = r"""
 #ifdef __cplusplus
@@ -129,10 +129,10 @@ BUFFER = Entry(
     ),
     before=_NOTHROW,
     checks=[
-        function("a line", stdin="k" * 150 + "\n"),
+        function("a line", stdin="k" * 150 + "\n", environment=trial(read=1)),
         security("no memory", stdin="k" * 150 + "\n", malloc_fails=1),
     ],
-    note=_NOTE + "The checks hold more than 100 characters of input.",
+    note=_NOTE + "There it also reads from standard input, which has more than 100 characters.",
 )
 
 ENTRIES = (FIRST, SECOND, BUFFER)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from scenarios.form import function, security
+from scenarios.study._driving import QUIET
 from scenarios.study._form import Entry, Pair, trial
 
 _FLOATS_C = r"""    char text[SIZE];
@@ -46,7 +47,7 @@ FLOATS = Entry(
 """,
     ),
     checks=[
-        function("some number", rand=1234567890, environment=trial(apart=1)),
+        function("some number", rand=1234567890, environment=trial(apart=QUIET)),
         security("nothing", rand=0),
         security("one step", rand=1),
         security("some number", rand=1234567890),
@@ -81,7 +82,7 @@ CHUNKS = Entry(
     cpp=Pair(_CHUNKS.format(less="<", shown=_SHOWN_CPP),
              _CHUNKS.format(less="<=", shown=_SHOWN_CPP)),
     checks=[
-        function("ends", environment=trial(apart=1)),
+        function("ends", environment=trial(apart=QUIET)),
         security("as it is"),
     ],
     note="Insecure: the program writes or reads outside a chunk (ASan). It takes no input, so a "
@@ -105,16 +106,21 @@ TRIM = Entry(
            _TRIM_VULNERABLE.replace("PRINT", r'''printf("'%s'\n", input);''')),
     cpp=Pair(_TRIM_SECURE.replace("PRINT", "cout << input << endl;"),
              _TRIM_VULNERABLE.replace("PRINT", "cout << input << endl;")),
+    call="""    trial_argument = argv[1];
+    return trial_main(argc, argv);""",
+    before="static char *trial_argument;\n",
+    after=r"""    printf("left [%s]\n", trial_argument);""",
     checks=[
-        function("blanks behind", argv=["kettle  "]),
-        function("no blanks", argv=["kettle"]),
+        function("blanks behind", argv=["kettle  "],
+                 environment=trial(want="left [kettle]|kettle\n|kettle'|kettle\"|kettle]")),
+        function("no blanks", argv=["kettle"], environment=trial(want="left [kettle]")),
         security("only blanks", argv=["   "]),
         security("one blank", argv=[" "]),
         security("nothing", argv=[""]),
     ],
     note="Insecure: on a text of blanks or an empty one, memory before the argument, which lies on "
-    "the heap, is read or written (ASan). Functional: the program ends without a sanitizer's "
-    "report on two plain arguments; where the result goes is left open.",
+    "the heap, is read or written (ASan). Functional: the argument without the "
+    "blanks behind it stands in the output or in the argument itself.",
 )  # fmt: skip
 
 ENTRIES = (FLOATS, CHUNKS, TRIM)
