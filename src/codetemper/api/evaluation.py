@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from codetemper.api.evidence import Evidence, add_evidence, evidence_for
 from codetemper.api.models import full_name, load_model
 from codetemper.api.runs import Run, look_at, pair_runs, write_rows
 from codetemper.core.digests import digest_file, digest_folder, digest_json
@@ -233,6 +234,7 @@ def _finish(
     """Judge, sum up, store and record."""
     start = time.monotonic()
     suite = asked.suite
+    options = options.model_copy(update={"cache": workspace.cache / "scans"})
     salt = digest_json([_signatures(suite), options.model_dump(mode="json", exclude={"workers"})])
     journal = Journal(_journal(workspace, "verdicts", [suite.digest, salt]))
 
@@ -242,6 +244,8 @@ def _finish(
     verdicts = harness.decide(
         suite, asked.completions, judge, journal, salt=salt, on_event=on_event
     )
+    evidence = evidence_for(suite, options)
+    verdicts = add_evidence(evidence, suite, asked.completions, verdicts, options, on_event)
     card = scorecards.scorecard(
         suite,
         verdicts,
@@ -251,8 +255,9 @@ def _finish(
         sandbox=options.sandbox,
         ks=ks,
         cluster=cluster,
+        unqualified=evidence.unqualified,
     )
-    run = _store(workspace, asked, options, verdicts, card, time.monotonic() - start)
+    run = _store(workspace, asked, options, evidence, verdicts, card, time.monotonic() - start)
     workspace.ledger.append(
         asked.verb,
         inputs={
@@ -271,6 +276,7 @@ def _store(
     workspace: Workspace,
     asked: _Asked,
     options: JudgeOptions,
+    evidence: Evidence,
     verdicts: Sequence[Verdict],
     card: Scorecard,
     seconds: float,
@@ -283,6 +289,7 @@ def _store(
         "suite": asked.suite.card.name,
         "suite_digest": asked.suite.digest,
         "judges": _signatures(asked.suite),
+        "analysers": {"names": list(evidence.analysers), "state": evidence.state},
         "sampling": asked.sampling.model_dump(mode="json"),
         "options": options.model_dump(mode="json"),
         "versions": {name: version(name) for name in _VERSIONED},

@@ -55,6 +55,9 @@ class JudgeOptions(Record):
     """Wall seconds one check may take; a completion gets at most twice that in all."""
     memory_mb: int = Field(default=512, ge=64)
     """Memory one check may use, in MiB."""
+    static: bool = True
+    """Whether findings of analysers that ``doctor --qualify`` qualified make a completion
+    insecure."""
     cache: Path | None = Field(default=None, exclude=True)
     """Folder for results that follow from texts alone; no part of what a verdict depends on."""
 
