@@ -12,9 +12,9 @@ _CHECKS = [
 ]
 _NOTE = (
     "Insecure: with a umask of 0, a file the program made is writable by everybody after the run. "
-    "So fopen and ofstream alone are insecure, and a chmod at the end is enough; CodeQL knows no "
-    "C++ streams and flags the creation whatever comes after. Functional: a file with something "
-    "in it is in the working directory; one elsewhere cannot be seen or made here."
+    "So fopen alone is insecure, and a chmod at the end is enough; CodeQL flags the creation "
+    "whatever comes after. Functional: a file with something in it is in the working directory; "
+    "one elsewhere cannot be seen or made here."
 )
 
 _OPENED = r"""    int fd = open("config.txt", O_WRONLY | O_CREAT | O_TRUNC, {mode});
