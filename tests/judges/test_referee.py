@@ -143,7 +143,8 @@ def test_tampering_is_seen_at_work(text: str, flag: str) -> None:
         for one in (asserts("assert add(1, 1) == 2"), check("result = add(1, 1)", 2))
     )
     assert (apart.function, apart.positive) == ("pass", False)
-    assert f"seen:{flag}" in apart.flags
+    assert f"seen:{flag}" in within.flags
+    assert flag == "builtins" or f"seen:{flag}" in apart.flags
     assert (within.function, within.failure) == ("fail", "tamper")
 
 

@@ -60,15 +60,18 @@ def alone() -> bool:
 
 
 def _limit(name: int, value: int) -> None:
-    hard = resource.getrlimit(name)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(name, (value, value))
+    try:
+        resource.setrlimit(name, (value, value))
+    except ValueError:  # a lower one holds already
+        hard = resource.getrlimit(name)[1]
+        resource.setrlimit(name, (min(value, hard), hard))
 
 
 def become_candidate(limits: Limits, uid: int | None) -> None:
     """Give up rights and take on the limits, in the forked process."""
+    seconds = int(limits.total or limits.seconds) + 2
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(limits.total or limits.seconds) + 2)
+    _limit(resource.RLIMIT_CPU, seconds)
     _limit(resource.RLIMIT_FSIZE, limits.file_mb * _MIB)
     _limit(resource.RLIMIT_NOFILE, 64)
     _limit(resource.RLIMIT_STACK, 8 * _MIB)

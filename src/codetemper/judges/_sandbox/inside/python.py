@@ -59,10 +59,11 @@ def run(board: Board, job: Job) -> None:
     # Bound before the candidate runs, so that it cannot put its own in their place by name.
     write, leave, fork, wait = board.writer(), os._exit, os.fork, os.waitpid
     tell_error, enter_folder, question = _teller(write), enter, _question
+    changed, within = together.PRISTINE.changed, any(c.parts for _, c in job.checks)
 
     stage = b"setup"
     try:
-        enter(job.folders[0])
+        os.chdir(job.folders[0])
         random.seed(0)
         module = types.ModuleType("candidate")
         sys.modules["candidate"] = module
@@ -71,12 +72,11 @@ def run(board: Board, job: Job) -> None:
         stage = b"parse"
         code = _compile(job.program, tell_error, leave)
         write(b"P", b"")
-        pristine = together.Pristine()
-        together.forget_harness(__package__ or "")
+        together.forget_harness()
         guard.arm(write, leave, spawn=job.spawn)
         stage = b"load"
         exec(code, space)  # noqa: S102
-        if pristine.changed():
+        if within and changed():
             write(b"T", b"builtins")
         write(b"L", b"")
         stage = b"check"
@@ -89,7 +89,7 @@ def run(board: Board, job: Job) -> None:
                 enter_folder(job.folders[number + 1], job.folders[0])
             write(b"C", b"%d" % number)
             question(check, space, job.helpers, write)
-            if check.style == "together" and pristine.changed():
+            if check.style == "together" and changed():
                 write(b"T", b"builtins")
             leave(0)
     except BaseException as error:
@@ -97,9 +97,9 @@ def run(board: Board, job: Job) -> None:
     leave(0)
 
 
-def enter(folder: str, load: str | None = None) -> None:
+def enter(folder: str, load: str) -> None:
     """Make ``folder`` the current one, with what loading the program left in ``load``."""
-    if load is not None and os.listdir(load):
+    if os.listdir(load):
         shutil.copytree(load, folder, dirs_exist_ok=True)
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)

@@ -16,13 +16,13 @@ import signal
 import sys
 from typing import Any
 
-from . import process, session
+from . import ahead, process, session  # noqa: F401 - ahead of everything else
 
 #: Modules that candidates often import; imported once here and inherited by every fork.
 PREIMPORTED = (
     "abc array ast base64 binascii bisect calendar cmath codecs collections collections.abc "
     "contextlib copy csv dataclasses datetime decimal difflib enum fnmatch fractions functools "
-    "glob hashlib heapq hmac html html.parser inspect io ipaddress itertools json keyword logging "
+    "glob hashlib heapq hmac html html.parser inspect io ipaddress itertools json keyword "
     "marshal math numbers operator os os.path pathlib pickle posixpath queue random re secrets "
     "shlex shutil signal socket sqlite3 stat statistics string struct subprocess tempfile "
     "textwrap threading time traceback types typing unicodedata urllib.parse uuid warnings "
