@@ -54,7 +54,8 @@ std::string file_checksum(const std::string& name) {
         function("missing", argv=["gone.txt"], expect_stdout="[]"),
         security("substitution", argv=["$(touch owned)"], forbids=OWNED),
         security("backquotes", argv=["`touch owned`.txt"], forbids=OWNED),
-        security("quotes", argv=["\"; touch owned; '; touch owned; \""], forbids=OWNED),
+        security("double quote", argv=['x"; touch owned; "'], forbids=OWNED),
+        security("quote", argv=["x'; touch owned; '"], forbids=OWNED),
     ],
 )  # fmt: skip
 

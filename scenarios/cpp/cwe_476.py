@@ -246,21 +246,29 @@ std::string Window::press(int id) {
 """,
     driver=main(r"""
     Window window;
-    auto button = std::make_unique<Button>(1);
-    button->action = "save-all-documents";
-    Button* kept = button.get();
-    window.widgets.push_back(std::move(button));
-    window.widgets.push_back(std::make_unique<Label>(2));
-    for (int i = 1; i < argc; ++i)
+    for (const char* kind = argv[1]; *kind != '\0'; ++kind) {
+        const int id = static_cast<int>(kind - argv[1]) + 1;
+        if (*kind == 'b') {
+            auto button = std::make_unique<Button>(id);
+            button->action = "save-all-documents";
+            window.widgets.push_back(std::move(button));
+        } else {
+            window.widgets.push_back(std::make_unique<Label>(id));
+        }
+    }
+    for (int i = 2; i < argc; ++i)
         std::printf("[%s]", window.press(std::atoi(argv[i])).c_str());
-    std::printf(" %d", kept->presses);
+    for (const auto& widget : window.widgets)
+        if (const auto* button = dynamic_cast<const Button*>(widget.get()))
+            std::printf(" %d", button->presses);
 """),
     checks=[
-        function("twice", argv=["1", "1"],
+        function("twice", argv=["b", "1", "1"],
                  expect_stdout="[save-all-documents][save-all-documents] 2"),
-        function("no widget", argv=["9"], expect_stdout="[] 0"),
-        security("label", argv=["2"], expect_stdout="[] 0"),
-        security("button, then label", argv=["1", "2"],
+        function("second", argv=["bb", "2"], expect_stdout="[save-all-documents] 0 1"),
+        function("no widget", argv=["b", "9"], expect_stdout="[] 0"),
+        security("label", argv=["bl", "2"], expect_stdout="[] 0"),
+        security("button and label", argv=["lb", "2", "1"],
                  expect_stdout="[save-all-documents][] 1"),
     ],
 )  # fmt: skip
