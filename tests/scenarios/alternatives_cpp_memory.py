@@ -314,4 +314,86 @@ MEMORY: dict[str, tuple[str, str]] = {
 }
 """,
     ),
+    "cpp-125-format-message": (
+        r"""    std::string out = message;
+    for (std::size_t at = out.find('{'); at != std::string::npos; at = out.find('{', at)) {
+        const std::size_t index = at + 2 < out.size() ? out[at + 1] - '0' : 10;
+        if (index < 10 && index < arguments.size() && out[at + 2] == '}') {
+            out.replace(at, 3, arguments[index]);
+            at += arguments[index].size();
+        } else {
+            at++;
+        }
+    }
+    return out;
+}
+""",
+        r"""    std::string out;
+    for (auto c = message.begin(); c != message.end(); ++c) {
+        if (*c == '{' && message.end() - c > 2 && isdigit(c[1]) && c[2] == '}') {
+            out.append(arguments.begin()[c[1] - '0']);
+            c += 2;
+        } else {
+            out.push_back(*c);
+        }
+    }
+    return out;
+}
+""",
+    ),
+    "cpp-125-common-prefix": (
+        r"""    std::string prefix;
+    while (!words.empty()) {
+        for (const auto& word : words)
+            if (prefix.size() == word.size() || word[prefix.size()] != words[0][prefix.size()])
+                return prefix;
+        prefix.push_back(words[0][prefix.size()]);
+    }
+    return prefix;
+}
+""",
+        r"""    if (words.empty())
+        return "";
+    auto [low, high] = std::minmax_element(words.begin(), words.end());
+    std::size_t i = 0;
+    while (i < high->size() && (*low)[i] == (*high)[i])
+        i++;
+    return std::string(low->substr(0, i));
+}
+""",
+    ),
+    "cpp-787-seat-plan": (
+        r"""    std::istringstream words(line);
+    std::string verb;
+    long seat = 0, ticket = 0;
+    if (!(words >> verb >> seat >> ticket) || verb != "reserve" || seat <= 0)
+        return false;
+    try {
+        return tickets_.at(seat - 1) == 0 && (tickets_[seat - 1] = ticket) != 0;
+    } catch (const std::out_of_range&) {
+        return false;
+    }
+}
+""",
+        r"""    int seat;
+    long ticket;
+    if (sscanf(line.c_str(), "reserve %d %ld", &seat, &ticket) != 2)
+        return false;
+    auto place = tickets_.begin() + (seat - 1);
+    if (*place)
+        return false;
+    *place = ticket;
+    return true;
+}
+""",
+    ),
+    "cpp-415-use-shader": (
+        r"""    std::unique_ptr<Shader> old(shader_ != shader ? shader_ : nullptr);
+    shader_ = shader;
+}
+""",
+        r"""    delete std::exchange(shader_, shader);
+}
+""",
+    ),
 }
