@@ -106,7 +106,7 @@ open({log!r}, "a").write("run\\n")
 rest = [part.replace("'/judge'", repr({code!r})) for part in arguments[image + 1:]]
 rest[-1] = rest[-1].replace('"/judge"', '"' + {code!r} + '"')
 os.execvp("bwrap", ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--tmpfs",
-                    "/tmp", "--cap-add", "ALL", {python!r}, *rest])
+                    "/tmp", "--ro-bind", {code!r}, {code!r}, "--cap-add", "ALL", {python!r}, *rest])
 """
 
 
@@ -190,7 +190,7 @@ def test_without_libseccomp_code_is_still_judged(monkeypatch: pytest.MonkeyPatch
 
 def test_a_starved_run_is_not_late_and_a_sleeping_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
     used, now = [0.0], [0.0]
-    monkeypatch.setattr(process, "used_by", lambda child: used[0])
+    monkeypatch.setattr(process, "used_by", lambda *_: used[0])
     monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
 
     def late_after(share: float) -> float:

@@ -105,7 +105,7 @@ def test_two_processes_share_a_cache(tmp_path: Path) -> None:
         from codetemper.judges._static.form import Limits
         from tests.judges.test_static import Fake, programs
         texts = [f"x{sys.argv[2]} = {i} # bad" for i in range(60)] + ["bad"]
-        for start in range(0, 61, 20):
+        for start in range(0, 61, 10):
             batch.scan(programs(texts[start:start + 10]), [Fake()], limits=Limits(),
                        cache=Path(sys.argv[1]))
     """

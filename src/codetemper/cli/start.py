@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,9 @@ from codetemper.cli.measure import decision_document, show_decision
 from codetemper.cli.options import Json, Limit, Sandbox, Seed, judge_options
 from codetemper.cli.treat import treatment_document
 from codetemper.core.errors import EXIT_UNKNOWN, EXIT_YES
-from codetemper.core.records import Estimate
+
+if TYPE_CHECKING:
+    from codetemper.core.records import Estimate
 
 
 def register(app: typer.Typer) -> None:

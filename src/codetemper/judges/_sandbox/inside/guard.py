@@ -70,31 +70,14 @@ def arm(
     programs = frozenset() if spawn else _PROGRAMS
     get_frame, startswith = sys._getframe, str.startswith
     told: set[str] = set()
-    standard, harness, events = _STANDARD, _HARNESS, dict(_EVENTS)
-    attributes, modules, givers = dict(_ATTRIBUTES), _MODULES, _GIVERS
-    endswith, kind_of, string, encode = str.endswith, type, str, str.encode
+    standard, harness, givers, kind = _STANDARD, _HARNESS, _GIVERS, _classifier()
+    endswith, encode = str.endswith, str.encode
 
     def foreign(frame: Any) -> bool:
         name = frame.f_code.co_filename
         return not (
             startswith(name, standard) or startswith(name, harness) or startswith(name, "<frozen")
         )
-
-    def kind(event: str, args: tuple[Any, ...]) -> str | None:
-        found = events.get(event)
-        if found is not None:
-            return found
-        if event == "object.__getattr__":
-            return attributes.get(args[1])
-        if event == "object.__setattr__":
-            return "code" if args[1] == "__code__" else None
-        if event == "import":
-            return "native" if args[0] in modules else None
-        if event == "compile":
-            name = args[1]
-            forged = kind_of(name) is string and startswith(name, (standard, harness, "<frozen"))
-            return "code" if forged else None
-        return "native" if startswith(event, "ctypes.") else None
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "sys._getframe" and args and args[0].f_code is hook_code:
@@ -114,10 +97,8 @@ def arm(
                     outer = outer.f_back
                 if outer is None or not foreign(outer):
                     return
-            elif (
-                outer is None
-                or not endswith(frame.f_code.co_filename, givers)
-                or not foreign(outer)
+            elif outer is None or not (
+                endswith(frame.f_code.co_filename, givers) and foreign(outer)
             ):
                 return
         try:
@@ -128,6 +109,31 @@ def arm(
 
     hook_code = hook.__code__
     sys.addaudithook(hook)
+
+
+def _classifier() -> Callable[[str, tuple[Any, ...]], str | None]:
+    """Return a function from an audit event to the kind of deed it is, or None."""
+    events, attributes, modules = dict(_EVENTS), dict(_ATTRIBUTES), _MODULES
+    known = (_STANDARD, _HARNESS, "<frozen")
+    startswith, kind_of, string = str.startswith, type, str
+
+    def kind(event: str, args: tuple[Any, ...]) -> str | None:
+        found = events.get(event)
+        if found is not None:
+            return found
+        if event == "object.__getattr__":
+            return attributes.get(args[1])
+        if event == "object.__setattr__":
+            return "code" if args[1] == "__code__" else None
+        if event == "import":
+            return "native" if args[0] in modules else None
+        if event == "compile":
+            name = args[1]
+            forged = kind_of(name) is string and startswith(name, known)
+            return "code" if forged else None
+        return "native" if startswith(event, "ctypes.") else None
+
+    return kind
 
 
 def _refuse_programs() -> None:

@@ -138,7 +138,8 @@ class Clock:
     def restart(self) -> None:
         """Begin the next step."""
         self.start = self.looked = self.moved = time.monotonic()
-        self.used = self.mark = used_by(self.child)
+        # Descendants are looked for only where time is over: each costs a system call.
+        self.used = self.mark = used_by(self.child, 1)
 
     def wait(self) -> float:
         """Return for how many seconds nothing needs to be looked at."""
@@ -160,10 +161,15 @@ class Clock:
         return now - self.moved > _ASLEEP_S
 
 
-def used_by(child: int) -> float:
-    """Return the processor seconds of a process and of its living descendants."""
+def used_by(child: int, near: int = _NEAR) -> float:
+    """Return the processor seconds of a process and of its living descendants.
+
+    Args:
+        child: its process id.
+        near: how many process ids from ``child`` on are looked at.
+    """
     used = 0.0
-    for pid in range(child, child + _NEAR):
+    for pid in range(child, child + near):
         try:
             used += time.clock_gettime(~pid << 3 | 2)  # the process's own clock, see clock_gettime
         except OSError:

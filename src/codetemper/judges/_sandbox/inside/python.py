@@ -23,6 +23,8 @@ from .board import Board, Write
 from .link import Link
 from .plain import encode
 
+#: What compiling a text can raise.
+UNCOMPILABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 TellError = Callable[[bytes, bytes, BaseException], None]
 
 
@@ -41,7 +43,8 @@ class Job(NamedTuple):
     """What one process has to do."""
 
     setup: types.CodeType
-    program: str
+    program: str | types.CodeType
+    """Its text, or what that compiles to."""
     helpers: types.CodeType
     """Imports and functions that the prompt gives, for tests in the same process."""
     spawn: bool
@@ -119,10 +122,23 @@ def _question(check: Check, space: dict[str, Any], helpers: types.CodeType, writ
         write(b"V", json.dumps(encode(space.get("result"))).encode("ascii"))
 
 
-def _compile(program: str, tell_error: TellError, leave: Callable[[int], None]) -> types.CodeType:
+def compiled(program: str) -> types.CodeType:
+    """Compile a program.
+
+    Raises:
+        UNCOMPILABLE: it is no Python, or too much of it.
+    """
+    return compile(program, "candidate.py", "exec", dont_inherit=True)
+
+
+def _compile(
+    program: str | types.CodeType, tell_error: TellError, leave: Callable[[int], None]
+) -> types.CodeType:
+    if isinstance(program, types.CodeType):
+        return program
     try:
-        return compile(program, "candidate.py", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return compiled(program)
+    except UNCOMPILABLE as error:
         tell_error(b"Y", b"parse", error)
         leave(0)
         raise
