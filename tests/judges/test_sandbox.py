@@ -103,10 +103,10 @@ image = arguments.index("image:1")
 for wanted in ("none", "--read-only", "ALL", "no-new-privileges"):
     assert wanted in arguments[:image], wanted
 open({log!r}, "a").write("run\\n")
-rest = [part.replace("'/judge'", repr({code!r})) for part in arguments[image + 1:]]
-rest[-1] = rest[-1].replace('"/judge"', '"' + {code!r} + '"')
+rest = [part.replace("'/judge'", "'/mnt'") for part in arguments[image + 1:]]
+rest[-1] = rest[-1].replace('"/judge"', '"/mnt"')
 os.execvp("bwrap", ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--tmpfs",
-                    "/tmp", "--ro-bind", {code!r}, {code!r}, "--cap-add", "ALL", {python!r}, *rest])
+                    "/tmp", "--ro-bind", {code!r}, "/mnt", "--cap-add", "ALL", {python!r}, *rest])
 """
 
 
