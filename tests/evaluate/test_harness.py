@@ -114,3 +114,22 @@ def test_equal_texts_are_judged_once_and_counted_each_time(tmp_path: Path) -> No
     assert events[-1].done == events[-1].total == 6
     harness.decide(SUITE, completions, judge, journal, salt="other judge version")
     assert judged == ["same1", "same1"]
+
+
+def test_quick_blocks_grow_and_slow_ones_shrink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, sizes = [0.0], []
+    monkeypatch.setattr(harness.time, "monotonic", lambda: now[0])
+
+    def judge(items: Any, *, on_event: Any) -> list[Verdict]:
+        sizes.append(len(items))
+        now[0] += 60.0 if len(sizes) == 3 else 1.0
+        return [_verdict(case, completion.text) for case, completion in items]
+
+    completions = [Completion(case="c0", index=i, text=f"t{i}") for i in range(2000)]
+    verdicts = harness.decide(SUITE, completions, judge, Journal(tmp_path / "v.jsonl"))
+    first = harness.JUDGED
+    assert sizes[:4] == [first, 2 * first, 4 * first, 2 * first]
+    assert sum(sizes) == 2000
+    assert [v.index for v in verdicts] == list(range(2000))

@@ -42,6 +42,8 @@ def shape(text: str) -> list[str]:
         line = re.sub(r"<\.\d+", "N", line)
         line = re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e-?\d+)?", "N", line)
         line = re.sub(r"\b(accept|refuse|undecided)\b", "ANSWER", line)
+        # What a decision of few cases adds: that unknown outcomes or more cases could settle it.
+        line = re.sub(r", (at worst \[N, N\] as unknown|and N cases show a difference).*", "", line)
         if line.strip():
             lines.append(" ".join(line.split()))
     return lines

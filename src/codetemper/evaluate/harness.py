@@ -8,6 +8,7 @@ add up to is for ``scorecards``. Nothing here writes to a workspace or prints.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -23,8 +24,10 @@ from codetemper.core.records import (
 )
 from codetemper.evaluate.suites import Suite
 
-#: Prompts handed to the model, and completions to the judges, between two journal writes.
+#: Prompts handed to the model, and completions to the judges at first, between two journal writes.
 PROMPTS, JUDGED = 48, 192
+#: Judges start sandboxes anew for every block, so quick blocks grow, and slow ones shrink again.
+_LARGEST, _QUICK_S, _SLOW_S = 6144, 8.0, 30.0
 
 Judge = Callable[..., list[Verdict]]
 
@@ -123,13 +126,20 @@ def decide(
     waiting = list(missing.items())
     done, total = len(keys) - len(waiting), len(keys)
     on_event(Event(stage="judge", done=done, total=total, unit="completions"))
-    for start in range(0, len(waiting), JUDGED):
-        block = waiting[start : start + JUDGED]
-        relay = _shifted(on_event, done + start, total)
+    start, size = 0, JUDGED
+    while start < len(waiting):
+        block = waiting[start : start + size]
+        relay, begin = _shifted(on_event, done + start, total), time.monotonic()
         verdicts = judge([(cases[c.case], c) for _, c in block], on_event=relay)
         journal.put(
             (k, v.model_dump(mode="json")) for (k, _), v in zip(block, verdicts, strict=True)
         )
+        start += len(block)
+        took = time.monotonic() - begin
+        if took < _QUICK_S:
+            size = min(2 * size, _LARGEST)
+        elif took > _SLOW_S:
+            size = max(size // 2, JUDGED)
     on_event(Event(stage="judge", done=total, total=total, unit="completions"))
     return [
         Verdict.model_validate((journal.get(k) or {}) | {"case": c.case, "index": c.index})
