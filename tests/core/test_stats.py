@@ -137,7 +137,9 @@ def test_pairing_removes_what_the_cases_share() -> None:
 
 def test_no_difference_no_evidence() -> None:
     same = paired_bootstrap([0.1, 0.9, 0.5], [0.1, 0.9, 0.5])
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    assert (same.difference, same.p) == (0, 1)
+    assert same.low < -0.5
+    assert same.high > 0.5
     p = [
         paired_bootstrap(*np.random.default_rng(s).random((2, 25)), seed=s, draws=300).p
         for s in range(120)
@@ -257,3 +259,17 @@ def test_later_looks_ask_for_more() -> None:
     ]
     assert widths == sorted(widths)
     assert widths[3] > 1.2 * widths[0]
+
+
+def test_no_change_among_few_cases_is_no_certainty() -> None:
+    few, many = (
+        paired_bootstrap(np.ones(16), np.ones(16)),
+        paired_bootstrap(np.ones(400), np.ones(400)),
+    )
+    assert few.low == pytest.approx(-(1 - 0.025 ** (1 / 16)))
+    assert few.high == -few.low
+    assert -0.01 < many.low < 0
+    assert (few.difference, few.p) == (0.0, 1.0)
+    certain = paired_bootstrap(np.zeros(20), np.ones(20))
+    assert certain.high == 1.0
+    assert 0.8 < certain.low < 1.0

@@ -140,10 +140,11 @@ def paired_bootstrap(
     """Compare two models on the same cases, in the same order.
 
     The interval is the percentile interval of after - before when whole cases are resampled, the
-    two models together. Where every case is 0 or 1 the p-value is McNemar's exact one; otherwise,
-    without weights, that of a sign-flip permutation test on the differences by case (exact up to
-    twelve unequal cases, else ``draws`` random patterns); with weights, where one case has no
-    difference of its own, it is the bootstrap's.
+    two models together; where no case differs from the others it is widened by what so many cases
+    can miss. Where every case is 0 or 1 the p-value is McNemar's exact one; otherwise, without
+    weights, that of a sign-flip permutation test on the differences by case (exact up to twelve
+    unequal cases, else ``draws`` random patterns); with weights, where one case has no difference
+    of its own, it is the bootstrap's.
 
     Args:
         before: value of the first model by case.
@@ -174,6 +175,11 @@ def paired_bootstrap(
     if not len(drawn):
         raise _no_cases()
     low, high = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
+    if low == high:
+        # No case differs from the others, so resampling cannot vary; as many cases could still have
+        # missed a share of changed ones (the exact bound for none seen).
+        missed = 1 - ((1 - level) / 2) ** (1 / len(first))
+        low, high = max(-1.0, low - missed), min(1.0, high + missed)
     binary = _binary(first) and _binary(second)
     changes = second * weight_2 - first * weight_1
     if before_weights is not None:
