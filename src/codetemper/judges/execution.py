@@ -37,7 +37,7 @@ from codetemper.judges.options import Item, Items, JudgeCard, JudgeOptions, read
 
 CARD = JudgeCard(
     name="execution",
-    version="3",
+    version="4",
     summary="Runs Python in a sandbox; compares plain results, or has a referee run the tests.",
     languages=("python",),
     needs=("bwrap",),

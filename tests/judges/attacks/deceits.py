@@ -181,6 +181,13 @@ _SEARCHES = (
     import os
     return os.fork() == 0
 """),
+    Forgery("a_fork_answers_first", "even", """\
+    import os, time
+    if os.fork() == 0:
+        return True
+    time.sleep(0.3)
+    return False
+"""),
     Forgery("forks_try_every_answer_and_wait", "even", """\
     import os
     child = os.fork()

@@ -9,6 +9,7 @@ record is a kind, a length and a content; it is made with nothing that a candida
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable
 
 SIZE = 4 << 20
@@ -28,10 +29,17 @@ class Board:
         self.memory[:_HEAD] = bytes(_HEAD)
 
     def writer(self) -> Write:
-        """Return the function that writes a record; it must be kept out of a candidate's sight."""
+        """Return the function that writes a record; it must be kept out of a candidate's sight.
+
+        It writes for the process that called this. A process that the candidate forked in order to
+        give another answer only writes that it did so.
+        """
         memory, from_bytes, size, measure = self.memory, int.from_bytes, SIZE, len
+        process, owner = os.getpid, os.getpid()
 
         def write(kind: bytes, content: bytes) -> None:
+            if kind != b"T" and process() != owner:
+                kind, content = b"T", b"fork"
             start = from_bytes(memory[:8], "little")
             end = start + 5 + measure(content)
             if end > size - 64:

@@ -20,6 +20,7 @@ from typing import Any
 from .plain import NotPlainError, decode, encode
 
 _LARGEST = 64 << 20
+_process, _leave = os.getpid, os._exit
 #: Calls that are sent ahead fit into a socket's buffer, so that sending them cannot stall.
 _AHEAD = 32 << 10
 _MUTABLE = (list, dict, set, bytearray, collections.deque)
@@ -42,6 +43,7 @@ class Link:
         self, descriptor: int, names: dict[str, Any] | None = None, *, loose: bool = False
     ) -> None:
         self.descriptor, self.names, self.loose = descriptor, names, loose
+        self.owner = os.getpid()
         self.given: dict[int, Any] = {}
         self.raised: BaseException | None = None
         self.lost = False
@@ -172,6 +174,8 @@ class Link:
             raise
         except BaseException as error:
             reply = ["raise", *_describe(error)]
+        if _process() != self.owner:
+            _leave(97)  # a call has one answer; this process was forked to give another
         self._send(json.dumps(reply))
 
     def _carry_out(self, what: str, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -62,6 +62,7 @@ def run(board: Board, job: Job) -> None:
     # Bound before the candidate runs, so that it cannot put its own in their place by name.
     write, leave, fork, wait = board.writer(), os._exit, os.fork, os.waitpid
     tell_error, enter_folder, question = _teller(write), enter, _question
+    writer, teller = board.writer, _teller
     changed, within = together.PRISTINE.changed, any(c.parts for _, c in job.checks)
 
     stage = b"setup"
@@ -89,6 +90,8 @@ def run(board: Board, job: Job) -> None:
                 if child:
                     write(b"E", b"%d %d" % (number, wait(child, 0)[1]))
                     continue
+                write = writer()
+                tell_error = teller(write)
                 enter_folder(job.folders[number + 1], job.folders[0])
             write(b"C", b"%d" % number)
             question(check, space, job.helpers, write)
