@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from codetemper.judges._sandbox import (
     seccomp,
     worker,
 )
-from codetemper.judges._sandbox.inside import process
+from codetemper.judges._sandbox.inside import board, link, process
 from codetemper.judges._sandbox.pool import run_pool
 from codetemper.judges._sandbox.worker import Worker, WorkerLostError
 
@@ -206,3 +209,37 @@ def test_a_starved_run_is_not_late_and_a_sleeping_one_is(monkeypatch: pytest.Mon
     assert late_after(0.0) < 1.8
     assert 1.9 < late_after(0.5) < 2.3
     assert late_after(0.1) > process.BACKSTOP * 0.99
+
+
+def test_a_forked_process_writes_nothing_but_that_it_was_forked() -> None:
+    memory = board.Board()
+    memory.wipe()
+    write = memory.writer()
+    child = os.fork()
+    if child == 0:
+        write(b"V", b"1")
+        write(b"T", b"frames")
+        os._exit(0)
+    os.waitpid(child, 0)
+    write(b"V", b"2")
+    assert memory.read() == [(b"T", b"fork"), (b"T", b"frames"), (b"V", b"2")]
+
+
+def test_a_forked_process_answers_no_call() -> None:
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        served = link.Link(theirs.fileno(), {"f": lambda: os.fork()})
+        with contextlib.suppress(BaseException):
+            served.serve()
+        os._exit(0)
+    theirs.close()
+    asking = link.Link(ours.fileno())
+    assert asking.ask("named", "f", (), {}) > 0
+    ours.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        ours.recv(1)  # no second answer
+    ours.close()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
