@@ -81,7 +81,7 @@ def test_a_thousand_files_are_one_process_a_worker() -> None:
     fake = Fake()
     texts = [f"x = {i}" for i in range(1500)] + ["bad"] * 500
     looks = batch.scan(programs(texts), [fake], limits=Limits(workers=2))
-    assert fake.batches == [751, 750]
+    assert sorted(fake.batches) == [750, 751]  # which worker is first is open
     assert sum(len(look["fake"].findings) for look in looks) == 500
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ import tree_sitter_c
 import tree_sitter_cpp
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser, Query, QueryCursor
+
+from codetemper.core import syntax
 
 SourceLanguage = Literal["c", "cpp", "python"]
 
@@ -308,11 +309,8 @@ def cosmetic(before: str, after: str, language: SourceLanguage) -> bool:
 def _essence(text: str, language: SourceLanguage) -> object:
     if language != "python":
         return [m[0] for m in _C_TOKENS.finditer(text) if m.lastgroup != "skip"]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax.read(text)
+    if tree is None:
         # Not Python 3: indentation has meaning, so only comments and line ends are taken off.
         bare = _PYTHON_COMMENT.sub(lambda m: m["keep"] or "", text)
         return [line.rstrip() for line in bare.splitlines() if line.strip()]

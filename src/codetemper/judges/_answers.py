@@ -9,10 +9,10 @@ becomes a case without a prompt whose completion is the program, so that judges 
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
 
+from codetemper.core import syntax
 from codetemper.judges.options import Item
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
@@ -35,11 +35,7 @@ def _shown(piece: str) -> str:
     """Return the piece as a function that nobody calls, so that its source can be looked at."""
     body = textwrap.indent(textwrap.dedent(piece), "    ")
     function = f"\n\ndef _piece():\n    pass\n{body}\n"
-    try:
-        ast.parse(function)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    return function
+    return "" if syntax.read(function) is None else function
 
 
 def code_of(answer: str) -> str:

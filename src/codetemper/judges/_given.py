@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import functools
 
+from codetemper.core import syntax
+
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -46,10 +48,8 @@ def helpers(text: str) -> str:
 
 def _parse(prompt: str) -> ast.Module | None:
     for text in (prompt, prompt.rstrip() + "\n    pass\n"):
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
+        if (tree := syntax.read(text)) is not None:
+            return tree
     return None
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import ast
 import re
 
+from codetemper.core import syntax
+
 #: A name or attribute that shows an interest in something, and what that is.
 _WORDS = {
     "frames": "_getframe _current_frames currentframe getouterframes getinnerframes walk_tb "
@@ -53,9 +55,8 @@ def flags(prompt: str, completion: str) -> tuple[str, ...]:
     """
     if not _SUSPICIOUS.search(completion):
         return ()
-    try:
-        tree = ast.parse(prompt + completion)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax.read(prompt + completion)
+    if tree is None:
         return ()
     found = _Signs()
     found.visit(tree)

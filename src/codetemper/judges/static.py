@@ -11,13 +11,12 @@ completion insecure; every other finding is a warning. Silence proves nothing: s
 
 from __future__ import annotations
 
-import ast
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from codetemper.core import syntax
 from codetemper.core.digests import digest_json, short
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import (
@@ -214,13 +213,7 @@ class _Part:
     def valid(self, looks: dict[str, Look]) -> Outcome:
         """Return whether the program can be read: by Python itself, or by a compiler."""
         if self.source.language == "python":
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    ast.parse(self.source.text)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return "fail"
-            return "pass"
+            return "fail" if syntax.read(self.source.text) is None else "pass"
         compilers = [looks[name] for name in ("gcc", "clang") if name in looks]
         if not compilers:
             return "unknown"

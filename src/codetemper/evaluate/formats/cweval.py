@@ -19,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from codetemper.core import syntax
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case
 from codetemper.evaluate.formats import stand_in
@@ -118,8 +119,8 @@ def _weak(path: Path, text: str | None, prompt: str) -> str | None:
 def _used(path: Path, tests: str) -> set[str]:
     """Return the marks that a test file uses; refuse what the stand-in does not know."""
     try:
-        tree = ast.parse(tests)
-    except (SyntaxError, ValueError, RecursionError) as error:
+        tree = syntax.parse(tests)
+    except syntax.UNREADABLE as error:
         raise _broken(path, f"it is not Python: {error}") from error
     marks = set()
     for node in ast.walk(tree):
@@ -186,11 +187,8 @@ def _modules(*programs: str) -> set[str]:
     """Return the modules outside the standard library that programs import."""
     found: set[str] = set()
     for program in programs:
-        try:
-            nodes = list(ast.walk(ast.parse(program)))
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-        for node in nodes:
+        tree = syntax.read(program)
+        for node in ast.walk(tree) if tree is not None else ():
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

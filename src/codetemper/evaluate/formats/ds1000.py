@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from codetemper.core import syntax
 from codetemper.core.records import Case
 from codetemper.evaluate.formats.form import Form, asserts
 from codetemper.evaluate.formats.rows import Row, read_rows
@@ -49,8 +50,8 @@ def read(path: Path) -> Iterator[Case]:
 
 def _functions(row: Row, context: str) -> set[str]:
     try:
-        tree = ast.parse(context)
-    except (SyntaxError, ValueError, RecursionError) as error:
+        tree = syntax.parse(context)
+    except syntax.UNREADABLE as error:
         raise row.error(f"the field 'code_context' is not Python: {error}") from error
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -58,7 +59,7 @@ def _functions(row: Row, context: str) -> set[str]:
 def _modules(context: str) -> set[str]:
     """Return the modules outside the standard library that a program imports at its top."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(context)):
+    for node in ast.walk(syntax.parse(context)):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

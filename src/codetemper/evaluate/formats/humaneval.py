@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from codetemper.core import syntax
 from codetemper.core.records import Case
 from codetemper.evaluate.formats import evalplus
 from codetemper.evaluate.formats.form import PYTHON_STOPS, Form, asserts
@@ -84,10 +85,10 @@ def _mbpp_row(row: Row) -> Case:
 
 def _needs_live_objects(tests: str) -> bool:
     """Tell whether tests make objects of a class that only the program can define."""
-    try:
-        nodes = list(ast.walk(ast.parse(tests)))
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.read(tests)
+    if tree is None:
         return False
+    nodes = list(ast.walk(tree))
     known = {node.id for node in nodes if isinstance(node, ast.Name) and not _loaded(node)}
     known |= {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     known |= {alias.asname or alias.name for node in nodes

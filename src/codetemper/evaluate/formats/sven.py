@@ -17,6 +17,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from codetemper.core import syntax
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Language
 from codetemper.evaluate.formats.form import STOPS, Form, cwe_name, language_of
@@ -63,10 +64,8 @@ def _python_head(source: str) -> int | None:
     if end is None:
         return None
     row, column = end
-    try:
-        function = ast.parse(source).body[0]
-    except (SyntaxError, ValueError, RecursionError, IndexError):
-        function = None
+    tree = syntax.read(source)
+    function = tree.body[0] if tree is not None and tree.body else None
     if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         first = function.body[0]
         if (
