@@ -24,11 +24,10 @@ from typing import Any, Literal, Self
 
 from codetemper.core.errors import CannotKnowError
 from codetemper.judges._sandbox import bubble, container, seccomp, usage
+from codetemper.judges._sandbox.inside.process import BACKSTOP
 
 #: What the outside waits beyond a run's own deadline before it ends the sandbox.
 GRACE_S = 4.0
-#: How many times its allowance a run may take on a busy machine; see ``inside.process``.
-BACKSTOP = 5.0
 _START_S = 60.0
 #: A sandbox is replaced after so many requests, so that nothing piles up in it.
 _MOST_ASKS = 5_000

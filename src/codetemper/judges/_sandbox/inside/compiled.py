@@ -13,7 +13,7 @@ import stat
 import time
 from typing import Any
 
-from . import building, native, process, warm
+from . import building, clearing, native, process, warm
 from .control import Control, Run, limits
 
 _START_S = 30.0
@@ -134,7 +134,7 @@ class Native:
         if _delete(folder):
             return True
         bounds = process.Limits(5.0)
-        child = native.spawn(lambda: _grant_and_delete(folder), bounds, self.uid)
+        child = native.spawn(lambda: clearing.empty(folder), bounds, self.uid)
         native.follow(child, [], bounds, self.uid, time.monotonic())
         return _delete(folder)
 
@@ -177,19 +177,3 @@ def _delete(folder: str) -> bool:
     except OSError:
         return not os.path.lexists(folder)
     return True
-
-
-def _grant_and_delete(folder: str) -> None:
-    for below, folders, files in os.walk(folder):
-        for name in folders:
-            os.chmod(os.path.join(below, name), 0o700, follow_symlinks=False)
-        del files
-    for below, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            os.unlink(os.path.join(below, name))
-        for name in folders:
-            path = os.path.join(below, name)
-            if os.path.islink(path):
-                os.unlink(path)
-            else:
-                os.rmdir(path)

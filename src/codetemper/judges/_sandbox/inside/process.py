@@ -47,10 +47,9 @@ class Outcome(NamedTuple):
     """How one run ended."""
 
     ended: str
-    """``exit``, ``timeout``, ``memory`` or ``flood`` (more output than allowed)."""
+    """``exit`` or ``timeout``."""
     status: int
     """Exit code, or minus the signal."""
-    outputs: list[bytes]
     seconds: float
 
 
@@ -177,75 +176,23 @@ def used_by(child: int, near: int = _NEAR) -> float:
     return used
 
 
-def run(
-    body: Callable[[list[int]], None], channels: int, limits: Limits, uid: int | None
-) -> Outcome:
+def run(body: Callable[[], None], limits: Limits, uid: int | None) -> Outcome:
     """Fork, run ``body`` in the child with limits, and wait for its end or its deadline.
 
     Args:
-        body: runs in the child with the writing ends of the channels; need not return.
-        channels: number of pipes from the child to here.
+        body: runs in the child, which has no descriptor but the standard ones; need not return.
         limits: what the child may use.
         uid: uid the child drops to, or None to keep the present one.
     """
-    pipes = [os.pipe() for _ in range(channels)]
     begin = time.monotonic()
-    writers = [writing for _, writing in pipes]
-    child = start(lambda: body(writers), writers, limits, uid)
-    for writing in writers:
-        os.close(writing)
-    readers = [reading for reading, _ in pipes]
-    try:
-        ended, outputs = _watch(child, readers, limits, begin + limits.seconds)
-    finally:
-        for reader in readers:
-            os.close(reader)
-        status, _ = end_all(child)
-    return Outcome(ended, status, outputs, time.monotonic() - begin)
-
-
-def _watch(
-    child: int, readers: list[int], limits: Limits, deadline: float
-) -> tuple[str, list[bytes]]:
-    """Read the channels until the child ends, its time is over, or it takes too much."""
+    child = start(body, (), limits, uid)
     handle = os.pidfd_open(child)
-    chunks: dict[int, list[bytes]] = {reader: [] for reader in readers}
-    size = 0
-    poller = select.poll()
-    for descriptor in (*readers, handle):
-        poller.register(descriptor, select.POLLIN)
-    ended = ""
     try:
-        while not ended:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                ended = "timeout"
-                break
-            wait = min(left, 0.02) if limits.resident_mb else left
-            ready = {descriptor for descriptor, _ in poller.poll(wait * 1000 + 1)}
-            for reader in ready & set(readers):
-                block = os.read(reader, 1 << 16)
-                if not block:
-                    poller.unregister(reader)
-                chunks[reader].append(block)
-                size += len(block)
-            if size > limits.output_bytes:
-                ended = "flood"
-            elif handle in ready and not (ready - {handle}):
-                ended = "exit"
-            elif limits.resident_mb and _resident_mb(child) > limits.resident_mb:
-                ended = "memory"
+        ended = "exit" if select.select([handle], [], [], limits.seconds)[0] else "timeout"
     finally:
         os.close(handle)
-    return ended, [b"".join(chunks[reader])[: limits.output_bytes] for reader in readers]
-
-
-def _resident_mb(child: int) -> int:
-    try:
-        with open(f"/proc/{child}/statm", encoding="ascii") as stream:
-            return int(stream.read().split()[1]) * resource.getpagesize() // _MIB
-    except (OSError, IndexError):
-        return 0
+        status, _ = end_all(child)
+    return Outcome(ended, status, time.monotonic() - begin)
 
 
 def end_all(child: int) -> tuple[int, float]:
@@ -278,7 +225,7 @@ def sweep(space: str, keep: frozenset[str], uid: int | None) -> bool:
     full = [entry.path for entry in left if not _remove(entry, deeper=True)]
     if full:
         # What candidates put into folders of their own is deleted under their own uid.
-        run(lambda _: _empty(full), 0, Limits(seconds=10.0), uid)
+        run(lambda: _empty(full), Limits(seconds=10.0), uid)
     return not full or all(
         _remove(entry, deeper=True) for entry in os.scandir(space) if entry.name not in keep
     )

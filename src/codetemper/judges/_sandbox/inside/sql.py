@@ -304,14 +304,14 @@ def run(request: dict[str, Any], kept: dict[str, bytes], uid: int | None) -> dic
     limits = process.Limits(request["seconds"], address_mb=address, file_mb=0)
     with mmap.mmap(-1, _SPACE) as shared:
 
-        def body(_: list[int]) -> None:
+        def body() -> None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             heap = (request["memory_mb"] + held) << 20
             sqlite3.connect(":memory:").execute(f"PRAGMA hard_heap_limit = {heap}").close()
             _serve(shared, request, images)
             os._exit(0)
 
-        outcome = process.run(body, 0, limits, uid)
+        outcome = process.run(body, limits, uid)
         size = min(int.from_bytes(shared[:_COUNT], "big"), _SPACE - _COUNT)
         lines = shared[_COUNT : _COUNT + size].decode("ascii", "replace")
     return {"ended": outcome.ended, "status": outcome.status, "seconds": outcome.seconds,
