@@ -328,10 +328,10 @@ class Decision(Record):
 
 
 class FixPair(Record):
-    """One function before and after a vulnerability fix."""
+    """One piece of code before and after a vulnerability fix."""
 
     id: str
-    """Digest over repository, commit, path and name, short form."""
+    """Digest over repository, commit, path, name, granularity and place, short form."""
     language: Language
     """Language of both sides."""
     granularity: Literal["file", "function", "block", "line"] = "function"
@@ -342,14 +342,22 @@ class FixPair(Record):
     """Text after the fix, with the comment that is attached to it."""
     body_start: int
     """Offset in ``after``, in characters, where the body begins (prompt | completion)."""
+    context: str = ""
+    """What stands before ``after`` in its function, for pieces smaller than one; else empty."""
     changed_lines_before: tuple[int, ...] = ()
     """Lines of ``before`` removed or changed, counted from 0."""
     changed_lines_after: tuple[int, ...] = ()
     """Lines of ``after`` added or changed, counted from 0."""
+    changed_spans_before: tuple[tuple[int, int], ...] = ()
+    """Tokens of ``before`` removed or changed: character offsets, end excluded, in order."""
+    changed_spans_after: tuple[tuple[int, int], ...] = ()
+    """Tokens of ``after`` added or changed, likewise."""
     name: str
-    """Function name."""
+    """Function name; of a file its path."""
     path: str
     """Path in the repository, after the fix."""
+    path_before: str = ""
+    """Path before the fix, where the fix moved the file; else empty."""
     repository: str
     """Name or origin of the repository, without credentials."""
     commit: str
@@ -364,3 +372,9 @@ class FixPair(Record):
     """CVE id, where the message names one."""
     evidence: str = ""
     """Why this commit and this label were chosen."""
+    licence: str | None = None
+    """SPDX identifier found in the file's head, else in the repository at that commit."""
+    quality: float | None = None
+    """How likely the piece is the fix and nothing else, 0 to 1; None where it was not scored."""
+    split: Literal["train", "validation", "test"] = "train"
+    """What the pair is for; all pieces of a repository (or of its younger part) share it."""
