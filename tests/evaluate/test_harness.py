@@ -25,7 +25,7 @@ from codetemper.evaluate.suites import Suite
 SUITE = Suite(
     SuiteCard(
         name="toy", summary="Toy.", language="python", metrics=("secure@1", "pass@1", "valid@1"),
-        cases="toy.jsonl",
+        cases="toy.sqlite",
     ),
     tuple(
         Case(id=f"c{i}", prompt=f"p{i}", language="python", judge="toy", cwe="CWE-78",
@@ -69,31 +69,36 @@ def _verdict(case: Case, text: str) -> Verdict:
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    path, sampling = tmp_path / "j.jsonl", Sampling(n=2)
+    path, sampling = tmp_path / "j.sqlite", Sampling(n=2)
     model = Parrot(die_after=harness.PROMPTS)
     with pytest.raises(KeyboardInterrupt):
-        harness.complete(model, SUITE, sampling, Journal(path))
-    with path.open("ab") as stream:
-        stream.write(b'{"key": "torn')
+        list(harness.complete(model, SUITE, sampling, Journal(path)))
     second = Parrot()
-    done = harness.complete(second, SUITE, sampling, Journal(path))
+    done = list(harness.complete(second, SUITE, sampling, Journal(path)))
     assert len(second.asked) == 5
     assert [c.text for c in done] == [f"{c.prompt}:{i}" for c in SUITE.cases for i in range(2)]
     third = Parrot()
-    assert harness.complete(third, SUITE, sampling, Journal(path)) == done
+    assert list(harness.complete(third, SUITE, sampling, Journal(path))) == done
     assert third.asked == []
 
 
 def test_another_seed_or_model_asks_again(tmp_path: Path) -> None:
-    path = tmp_path / "j.jsonl"
-    harness.complete(Parrot(), SUITE, Sampling(n=1), Journal(path))
+    path = tmp_path / "j.sqlite"
+    list(harness.complete(Parrot(), SUITE, Sampling(n=1), Journal(path)))
     model = Parrot()
-    harness.complete(model, SUITE, Sampling(n=1, seed=1), Journal(path))
+    list(harness.complete(model, SUITE, Sampling(n=1, seed=1), Journal(path)))
     assert len(model.asked) == len(SUITE.cases)
     changed = Parrot()
     changed.digest = "e" * 64
-    harness.complete(changed, SUITE, Sampling(n=1), Journal(path))
+    list(harness.complete(changed, SUITE, Sampling(n=1), Journal(path)))
     assert len(changed.asked) == len(SUITE.cases)
+
+
+def decide(completions: list[Completion], *rest: Any, **more: Any) -> list[Verdict]:
+    blocks = harness.decide(SUITE, completions, *rest, total=len(completions), **more)
+    found = [pair for block in blocks for pair in block]
+    assert [completion for completion, _ in found] == completions
+    return [verdict for _, verdict in found]
 
 
 def test_equal_texts_are_judged_once_and_counted_each_time(tmp_path: Path) -> None:
@@ -106,13 +111,13 @@ def test_equal_texts_are_judged_once_and_counted_each_time(tmp_path: Path) -> No
 
     completions = [Completion(case="c0", index=i, text="same1") for i in range(6)]
     events: list[Event] = []
-    journal = Journal(tmp_path / "v.jsonl")
-    verdicts = harness.decide(SUITE, completions, judge, journal, on_event=events.append)
+    journal = Journal(tmp_path / "v.sqlite")
+    verdicts = decide(completions, judge, journal, on_event=events.append)
     assert judged == ["same1"]
     assert [v.index for v in verdicts] == list(range(6))
     assert {v.function for v in verdicts} == {"pass"}
     assert events[-1].done == events[-1].total == 6
-    harness.decide(SUITE, completions, judge, journal, salt="other judge version")
+    decide(completions, judge, journal, salt="other judge version")
     assert judged == ["same1", "same1"]
 
 
@@ -128,7 +133,7 @@ def test_quick_blocks_grow_and_slow_ones_shrink(
         return [_verdict(case, completion.text) for case, completion in items]
 
     completions = [Completion(case="c0", index=i, text=f"t{i}") for i in range(2000)]
-    verdicts = harness.decide(SUITE, completions, judge, Journal(tmp_path / "v.jsonl"))
+    verdicts = decide(completions, judge, Journal(tmp_path / "v.sqlite"))
     first = harness.JUDGED
     assert sizes[:4] == [first, 2 * first, 4 * first, 2 * first]
     assert sum(sizes) == 2000

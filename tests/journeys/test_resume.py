@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from codetemper.api import runs
+from codetemper.core.journal import Journal
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate import harness
 
@@ -45,9 +46,9 @@ def end(process: subprocess.Popen[str]) -> Any:
 
 
 def journalled(home: Path) -> int:
-    """Count the whole lines of the completions' journal."""
-    found = (home / ".codetemper" / "cache" / "journals").glob("completions-*.jsonl")
-    return sum(path.read_bytes().count(b"\n") for path in found)
+    """Count the cases in the completions' journal."""
+    found = (home / ".codetemper" / "cache" / "journals").glob("completions-*.sqlite")
+    return sum(Journal(path).count() for path in found)
 
 
 def per_case(home: Path) -> dict[str, dict[str, float]]:

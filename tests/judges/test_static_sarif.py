@@ -25,7 +25,9 @@ def finding(rule: str = "bandit:B602", severity: str = "error", **more: Any) -> 
 
 
 def log(*findings: Finding, path: str = "a b/c.py") -> dict[str, Any]:
-    return sarif.document([Artifact(path, "x\n    run()\n", findings)], version="1.2.3")
+    log = sarif.Log("1.2.3")
+    log.add(Artifact(path, "x\n    run()\n", findings))
+    return log.document()
 
 
 def test_everything_github_documents_as_required_is_there() -> None:
@@ -61,7 +63,9 @@ def test_everything_github_documents_as_required_is_there() -> None:
 def test_like_lines_have_marks_of_their_own_that_survive_a_move() -> None:
     def marks(text: str, *lines: int) -> list[str]:
         rows = tuple(finding(line=line, column=None) for line in lines)
-        run = sarif.document([Artifact("a.py", text, rows)])["runs"][0]
+        grown = sarif.Log()
+        grown.add(Artifact("a.py", text, rows))
+        run = grown.document()["runs"][0]
         return [row["partialFingerprints"]["primaryLocationLineHash"] for row in run["results"]]
 
     first = marks("run()\nrun()", 1, 2)
@@ -132,8 +136,10 @@ def test_a_run_of_completions() -> None:
                 findings=(finding(),) * (1 - i))
         for i in (0, 1)
     ]  # fmt: skip
-    run = sarif.run_document([(case, d) for d in done], verdicts)["runs"][0]
-    (result,) = run["results"]
+    grown = sarif.Log()
+    for completion, verdict in zip(done, verdicts, strict=True):
+        grown.add_judged((case, completion), verdict)
+    (result,) = grown.document()["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "completions/HumanEval_0-0.py"
     assert place["region"]["snippet"]["text"] == "run()"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +21,7 @@ import yaml
 
 from codetemper.api.evidence import Evidence, add_evidence, evidence_for
 from codetemper.api.models import full_name, load_model
-from codetemper.api.runs import Run, look_at, pair_runs, write_rows
+from codetemper.api.runs import Run, RunWriter, look_at, pair_runs
 from codetemper.core.digests import digest_file, digest_folder, digest_json
 from codetemper.core.disk import mendable
 from codetemper.core.errors import CannotKnowError, UsageError
@@ -31,16 +31,14 @@ from codetemper.core.records import (
     Decision,
     Difference,
     OnEvent,
-    Record,
     Sampling,
-    Scorecard,
     Verdict,
     ignore_events,
 )
 from codetemper.core.workspace import Workspace, content_id, write_atomic
 from codetemper.evaluate import formats, harness, scorecards, suites
 from codetemper.evaluate import gate as gating
-from codetemper.judges import JudgeOptions, judge_all, sarif, signature
+from codetemper.judges import JudgeOptions, judge_all, signature
 
 #: Libraries whose versions decide what a model writes; a run records them.
 _VERSIONED = ("codetemper", "torch", "transformers", "peft")
@@ -89,7 +87,8 @@ def evaluate(
         digest = handle.digest
         journal = Journal(_journal(workspace, "completions", [digest, suite.digest]))
         completions = harness.complete(handle, suite, sampling, journal, on_event=on_event)
-    asked = _Asked("eval", model, digest, suite, sampling, completions)
+    total = len(suite.cases) * sampling.n
+    asked = _Asked("eval", model, digest, suite, sampling, completions, total)
     return _finish(workspace, asked, options, ks, cluster, on_event)
 
 
@@ -121,15 +120,14 @@ def judge_file(
     """
     options = options or JudgeOptions()
     suite = suites.load(suite_name)
-    completions = _read_completions(suite, path)
-    asked = {completion.case for completion in completions}
-    part = suites.Suite(suite.card, tuple(case for case in suite.cases if case.id in asked))
-    counts = Counter(completion.case for completion in completions).values()
-    _enough(min(counts), ks)
-    asked_for = _Asked(
-        "judge", f"file:{path.name}", digest_file(path), part, Sampling(n=max(counts)), completions
-    )
-    return _finish(workspace, asked_for, options, ks, cluster, on_event)
+    counts = _counted(suite, path)
+    part = suites.Suite(suite.card, tuple(case for case in suite.cases if case.id in counts))
+    _enough(min(counts.values()), ks)
+    asked = _Asked(
+        "judge", f"file:{path.name}", digest_file(path), part,
+        Sampling(n=max(counts.values())), _read_completions(suite, path), counts.total(),
+    )  # fmt: skip
+    return _finish(workspace, asked, options, ks, cluster, on_event)
 
 
 def plan_judging(suite_name: str, path: Path) -> dict[str, Any]:
@@ -139,11 +137,11 @@ def plan_judging(suite_name: str, path: Path) -> dict[str, Any]:
         UsageError: as ``judge_file``.
     """
     suite = suites.load(suite_name)
-    completions = _read_completions(suite, path)
+    counts = _counted(suite, path)
     return {
         "suite": suite.card.name,
-        "cases": len({completion.case for completion in completions}),
-        "completions": len(completions),
+        "cases": len(counts),
+        "completions": counts.total(),
         "judges": _signatures(suite),
     }
 
@@ -157,7 +155,15 @@ def _enough(samples: int, ks: Sequence[int]) -> None:
         )
 
 
-def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
+def _counted(suite: suites.Suite, path: Path) -> Counter[str]:
+    """Read a file of completions through; return how many there are of each case."""
+    counts = Counter(completion.case for completion in _read_completions(suite, path))
+    if not counts:
+        raise UsageError(f"{path} holds no completions", why="it has no lines", mend="fill it")
+    return counts
+
+
+def _read_completions(suite: suites.Suite, path: Path) -> Iterator[Completion]:
     known = {case.id: case for case in suite.cases}
     # Numbers name a task where one case alone ends in them, as MBPP's do.
     short: dict[str, str | None] = {}
@@ -165,7 +171,6 @@ def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
         end = name.rsplit("/", 1)[-1]
         short[end] = None if end in short else name
     counts: dict[str, int] = {}
-    found = []
     for number, line in enumerate(formats.read_lines(path), 1):
         try:
             row = json.loads(line)
@@ -189,17 +194,14 @@ def _read_completions(suite: suites.Suite, path: Path) -> list[Completion]:
         if whole and text.startswith(prompt):
             text, whole = text[len(prompt) :], False
         index = counts[name] = counts.get(name, -1) + 1
-        found.append(Completion(case=name, index=index, text=text, whole=whole))
-    if not found:
-        raise UsageError(f"{path} holds no completions", why="it has no lines", mend="fill it")
-    return found
+        yield Completion(case=name, index=index, text=text, whole=whole)
 
 
 def _journal(workspace: Workspace, kind: str, parts: Sequence[str]) -> Path:
     folder = workspace.cache / "journals"
     with mendable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{kind}-{digest_json(list(parts))[:24]}.jsonl"
+    return folder / f"{kind}-{digest_json(list(parts))[:24]}.sqlite"
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,8 @@ class _Asked:
         model_digest: of the weights, or of the completions' file.
         suite: the cases.
         sampling: how completions were drawn.
-        completions: what was written.
+        completions: what was written; read once.
+        total: how many completions there are.
     """
 
     verb: str
@@ -220,7 +223,8 @@ class _Asked:
     model_digest: str
     suite: suites.Suite
     sampling: Sampling
-    completions: list[Completion]
+    completions: Iterable[Completion]
+    total: int
 
 
 def _finish(
@@ -231,33 +235,32 @@ def _finish(
     cluster: gating.Cluster,
     on_event: OnEvent,
 ) -> Run:
-    """Judge, sum up, store and record."""
+    """Judge, sum up, store and record, holding one block of completions at a time."""
     start = time.monotonic()
     suite = asked.suite
     options = options.model_copy(update={"cache": workspace.cache / "scans"})
-    salt = digest_json([_signatures(suite), options.model_dump(mode="json", exclude={"workers"})])
-    journal = Journal(_journal(workspace, "verdicts", [suite.digest, salt]))
-
-    def judge(items: Any, *, on_event: OnEvent) -> list[Verdict]:
-        return judge_all(items, options=options, on_event=on_event)
-
-    verdicts = harness.decide(
-        suite, asked.completions, judge, journal, salt=salt, on_event=on_event
-    )
     evidence = evidence_for(suite, options)
-    verdicts = add_evidence(evidence, suite, asked.completions, verdicts, options, on_event)
-    card = scorecards.scorecard(
-        suite,
-        verdicts,
-        model=asked.model,
-        model_digest=asked.model_digest,
-        sampling=asked.sampling,
-        sandbox=options.sandbox,
-        ks=ks,
-        cluster=cluster,
-        unqualified=evidence.unqualified,
-    )
-    run = _store(workspace, asked, options, evidence, verdicts, card, time.monotonic() - start)
+    with workspace.staged("runs") as folder:
+        with RunWriter(folder, suite) as writer:
+            blocks = _blocks(workspace, asked, options, evidence, on_event)
+            card = scorecards.scorecard(
+                suite,
+                writer.through(blocks),
+                model=asked.model,
+                model_digest=asked.model_digest,
+                sampling=asked.sampling,
+                sandbox=options.sandbox,
+                ks=ks,
+                cluster=cluster,
+                unqualified=evidence.unqualified,
+            )
+        write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
+        write_atomic(folder / "config.yaml", _configuration(asked, options, evidence))
+        event = {"stage": asked.verb, "done": asked.total,
+                 "seconds": round(time.monotonic() - start, 3)}  # fmt: skip
+        write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
+        id = content_id(asked.verb, {}, writer.facts() | {"card": card.digest()})
+        run = Run(id, workspace.settle(folder, "runs", id), card)
     workspace.ledger.append(
         asked.verb,
         inputs={
@@ -272,16 +275,31 @@ def _finish(
     return run
 
 
-def _store(
+def _blocks(
     workspace: Workspace,
     asked: _Asked,
     options: JudgeOptions,
     evidence: Evidence,
-    verdicts: Sequence[Verdict],
-    card: Scorecard,
-    seconds: float,
-) -> Run:
-    """Write the run folder and settle it under its content id."""
+    on_event: OnEvent,
+) -> Iterator[list[tuple[Completion, Verdict]]]:
+    """Yield completions with verdicts, evidence of analysers included."""
+    suite = asked.suite
+    salt = digest_json([_signatures(suite), options.model_dump(mode="json", exclude={"workers"})])
+    journal = Journal(_journal(workspace, "verdicts", [suite.digest, salt]))
+
+    def judge(items: Any, *, on_event: OnEvent) -> list[Verdict]:
+        return judge_all(items, options=options, on_event=on_event)
+
+    for block in harness.decide(
+        suite, asked.completions, judge, journal, total=asked.total, salt=salt, on_event=on_event
+    ):
+        completions, verdicts = [c for c, _ in block], [v for _, v in block]
+        joined = add_evidence(evidence, suite, completions, verdicts, options, on_event)
+        yield list(zip(completions, joined, strict=True))
+
+
+def _configuration(asked: _Asked, options: JudgeOptions, evidence: Evidence) -> bytes:
+    """Return what a run depended on, as YAML."""
     config = {
         "verb": asked.verb,
         "model": asked.model,
@@ -294,35 +312,7 @@ def _store(
         "options": options.model_dump(mode="json"),
         "versions": {name: version(name) for name in _VERSIONED},
     }
-    rows: dict[str, Sequence[Record]] = {
-        "cases": asked.suite.cases,
-        "completions": asked.completions,
-        "verdicts": verdicts,
-    }
-    facts = {
-        # The seconds a verdict took are no part of what was found.
-        name: digest_json([r.model_dump(mode="json", exclude={"seconds"}) for r in records])
-        for name, records in rows.items()
-    }
-    id = content_id(asked.verb, {}, facts | {"card": card.digest()})
-    with workspace.staged("runs") as folder:
-        write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
-        for name, records in rows.items():
-            write_rows(folder / f"{name}.parquet", records)
-        write_atomic(folder / "scorecard.json", card.model_dump_json(indent=1).encode())
-        write_atomic(folder / "findings.sarif", _sarif(asked, verdicts))
-        event = {"stage": asked.verb, "done": len(verdicts), "seconds": round(seconds, 3)}
-        write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
-        home = workspace.settle(folder, "runs", id)
-    return Run(id, home, card)
-
-
-def _sarif(asked: _Asked, verdicts: Sequence[Verdict]) -> bytes:
-    """Return the findings as code scanning takes them."""
-    cases = {case.id: case for case in asked.suite.cases}
-    items = [(cases[completion.case], completion) for completion in asked.completions]
-    log = sarif.run_document(items, verdicts, version=version("codetemper"))
-    return json.dumps(log, indent=1).encode()
+    return yaml.safe_dump(config, sort_keys=False).encode()
 
 
 def _signatures(suite: suites.Suite) -> dict[str, str]:

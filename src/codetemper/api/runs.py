@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finished runs: their rows as Parquet, and how a name finds them again.
+"""Runs on disk: written while they are judged, and found again by name.
 
 A name is a run id, or the beginning of one, or a model expression; that means the model's newest
-run of each suite. Runs are written by ``codetemper.api.evaluation``.
+run of each suite. What a run is made of is for ``codetemper.api.evaluation``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from codetemper.api.models import full_name
+from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.records import Record, Scorecard
+from codetemper.core.records import Case, Completion, Record, Scorecard, Verdict
+from codetemper.core.tables import TableWriter, read_table
 from codetemper.core.workspace import Workspace
+from codetemper.evaluate.suites import Suite
+from codetemper.judges import sarif
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,47 @@ class Run:
     scorecard: Scorecard
 
 
-def write_rows(path: Path, rows: Sequence[Record]) -> None:
-    """Write records as Parquet: flat columns as they are, nested ones as JSON text."""
-    plain = [
-        {
-            key: json.dumps(value) if isinstance(value, dict | list) else value
-            for key, value in row.model_dump(mode="json").items()
+class RunWriter:
+    """Writes what passes through into a run's folder: rows as Parquet, findings as SARIF.
+
+    Args:
+        folder: an existing folder, staged by the workspace.
+        suite: the cases; they are written at once.
+    """
+
+    def __init__(self, folder: Path, suite: Suite) -> None:
+        self._folder = folder
+        self._cases = {case.id: case for case in suite.cases}
+        self._log = sarif.Log(version("codetemper"))
+        # The seconds a verdict took are no part of what was found.
+        self._tables = {
+            name: TableWriter(folder / f"{name}.parquet", kind, aside=frozenset({"seconds"}))
+            for name, kind in (("cases", Case), ("completions", Completion), ("verdicts", Verdict))
         }
-        for row in rows
-    ]
-    # A field that only some records have is null in the others.
-    names = dict.fromkeys(name for row in plain for name in row)
-    pq.write_table(pa.Table.from_pylist([{n: row.get(n) for n in names} for row in plain]), path)
+        self._tables["cases"].add(suite.cases)
+
+    def through(self, blocks: Iterable[list[tuple[Completion, Verdict]]]) -> Iterator[Verdict]:
+        """Yield the verdicts of blocks after they are written."""
+        for block in blocks:
+            self._tables["completions"].add([completion for completion, _ in block])
+            self._tables["verdicts"].add([verdict for _, verdict in block])
+            for completion, verdict in block:
+                self._log.add_judged((self._cases[completion.case], completion), verdict)
+                yield verdict
+
+    def facts(self) -> dict[str, str]:
+        """Return the digests of the rows."""
+        return {name: table.digest for name, table in self._tables.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for table in self._tables.values():
+            table.__exit__()
+        if kind is None:
+            log = json.dumps(self._log.document(), indent=1).encode()
+            write_atomic(self._folder / "findings.sarif", log)
 
 
 def read_rows(path: Path, kind: type[Record]) -> list[Any]:
@@ -59,20 +92,9 @@ def read_rows(path: Path, kind: type[Record]) -> list[Any]:
     Raises:
         IntegrityError: the file is missing or is not what was written.
     """
-    nested = {
-        name
-        for name, field in kind.model_fields.items()
-        if any(word in str(field.annotation) for word in ("tuple", "dict"))
-    }
     try:
-        rows = pq.read_table(path).to_pylist()
-        return [
-            kind.model_validate(
-                {k: json.loads(v) if k in nested else v for k, v in row.items() if v is not None}
-            )
-            for row in rows
-        ]
-    except (OSError, ValueError, ValidationError, pa.ArrowException) as error:
+        return [row for block in read_table(path, kind) for row in block]
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             f"{path} cannot be read", why=str(error).splitlines()[0], mend="codetemper verify"
         ) from error

@@ -1,82 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An append-only JSONL file of keyed results: what lets a killed run go on where it was.
+"""Keyed results on disk: what lets a killed run go on where it was, at any size.
 
-Each line is ``{"key": ..., "value": ...}``. A line is written with one ``write`` to a file opened
-for appending, so two processes interleave whole lines; a line torn by ``kill -9`` is passed over
-when the file is read. Journals are caches: deleting one costs time, never results.
+    journal = Journal(folder / "verdicts.sqlite")
+    journal.put([("key", {"value": 1})])        # all of them or none, also under ``kill -9``
+    journal.get("key")
+
+One SQLite file, its index on the disk: a million results take no more memory than ten. Processes
+may share a file; a journal stays in the thread and the process that opened it. Journals are
+caches: deleting one costs time, never results.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from codetemper.core.digests import canonical_json
-from codetemper.core.disk import mendable
+from codetemper.core.errors import UsageError
+
+#: Seconds that one process waits for another that is writing.
+_PATIENCE_S = 120.0
 
 
 class Journal:
     """Keyed results on disk.
 
     Args:
-        path: the file; its folder must exist. The file appears with the first ``put``.
+        path: the file; its folder must exist.
+
+    Raises:
+        UsageError: the file is no journal, or cannot be opened or made.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # As JSON: a million verdicts as objects would take two gigabytes.
-        self._values: dict[str, bytes] = {}
-        if path.exists():
-            for line in path.read_bytes().split(b"\n"):
-                self._take(line)
-
-    def _take(self, line: bytes) -> None:
         try:
-            entry = json.loads(line)
-            self._values[entry["key"]] = canonical_json(entry["value"])
-        except (ValueError, KeyError, TypeError):
-            return
+            self._base = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS results"
+                " (number INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, value BLOB NOT NULL)"
+            )
+        except sqlite3.Error as error:
+            raise self._mendable(error) from error
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def __len__(self) -> int:
-        return len(self._values)
+        return self._one("SELECT 1 FROM results WHERE key = ?", key) is not None
 
     def get(self, key: str) -> Any | None:
         """Return the value stored under ``key``, or None."""
-        text = self._values.get(key)
-        return None if text is None else json.loads(text)
+        row = self._one("SELECT value FROM results WHERE key = ?", key)
+        return None if row is None else json.loads(row[0])
 
     def put(self, items: Iterable[tuple[str, Any]]) -> None:
-        """Append results; each key's newest value counts.
+        """Store results, all or none; each key's newest value counts.
 
         Raises:
             UsageError: the disk is full or closed; what was stored before stays readable.
         """
-        new = list(items)
+        new = [(key, canonical_json(value)) for key, value in items]
         if not new:
             return
-        lines = b"".join(canonical_json({"key": k, "value": v}) + b"\n" for k, v in new)
-        with mendable(self.path):
-            if self.path.exists() and not self._ends_whole():
-                lines = b"\n" + lines
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                # A short write means that the disk is full; the next one says so.
-                while lines:
-                    lines = lines[os.write(descriptor, lines) :]
-            finally:
-                os.close(descriptor)
-        self._values.update((key, canonical_json(value)) for key, value in new)
+        try:
+            with self._base:
+                self._base.execute("BEGIN IMMEDIATE")
+                self._base.executemany(
+                    "INSERT INTO results (key, value) VALUES (?, ?)"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    new,
+                )
+        except sqlite3.Error as error:
+            raise self._mendable(error) from error
 
-    def _ends_whole(self) -> bool:
-        with self.path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            if stream.tell() == 0:
-                return True
-            stream.seek(-1, os.SEEK_END)
-            return stream.read(1) == b"\n"
+    def count(self) -> int:
+        """Return how many results there are."""
+        return int(self._base.execute("SELECT count(*) FROM results").fetchone()[0])
+
+    def _one(self, query: str, key: str) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._base.execute(query, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._mendable(error) from error
+        return row
+
+    def _mendable(self, error: sqlite3.Error) -> UsageError:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL":
+            return UsageError(
+                f"the disk is full: {self.path} was not written",
+                why="no space is left where it lies",
+                mend="free some space (.codetemper/cache may be deleted), then run it again",
+            )
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            return UsageError(
+                f"{self.path} is damaged",
+                why=str(error),
+                mend="delete it: it holds what can be made again",
+            )
+        return UsageError(
+            f"{self.path} cannot be used",
+            why=str(error),
+            mend="see that its folder can be written to and that nobody else holds it",
+        )

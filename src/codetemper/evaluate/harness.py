@@ -2,14 +2,15 @@
 """From cases to completions to verdicts, resumable at any point.
 
 ``complete`` asks a model, ``decide`` asks the judges; both keep what they have in a journal, so
-the same call after a kill goes on where it was and a second run costs nothing. What the verdicts
-add up to is for ``scorecards``. Nothing here writes to a workspace or prints.
+the same call after a kill goes on where it was and a second run costs nothing. Both hand out what
+they found one by one, so that memory does not grow with the number of completions. What the
+verdicts add up to is for ``scorecards``. Nothing here writes to a workspace or prints.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from codetemper.core.digests import digest_bytes, digest_json
@@ -28,6 +29,8 @@ from codetemper.evaluate.suites import Suite
 PROMPTS, JUDGED = 48, 192
 #: Judges start sandboxes anew for every block, so quick blocks grow, and slow ones shrink again.
 _LARGEST, _QUICK_S, _SLOW_S = 6144, 8.0, 30.0
+#: Completions held at most, where most of them are judged already.
+_HELD = 8192
 
 Judge = Callable[..., list[Verdict]]
 
@@ -57,8 +60,10 @@ def complete(
     journal: Journal,
     *,
     on_event: OnEvent = ignore_events,
-) -> list[Completion]:
-    """Draw completions for every case, case by case in the suite's order.
+) -> Iterator[Completion]:
+    """Draw completions for every case; return them case by case in the suite's order.
+
+    All are drawn before this returns; they are read from the journal as they are asked for.
 
     Args:
         model: its ``digest`` is part of the journal's key, so a changed model starts anew.
@@ -87,31 +92,36 @@ def complete(
         )
         done += len(block) * sampling.n
         on_event(Event(stage="generate", done=done, total=total, unit="completions"))
-    return [
+    return (
         Completion.model_validate(row | {"case": case.id, "index": index})
         for case in suite.cases
         for index, row in enumerate(journal.get(keys[case.id]) or [])
-    ]
+    )
 
 
 def decide(
     suite: Suite,
-    completions: Sequence[Completion],
+    completions: Iterable[Completion],
     judge: Judge,
     journal: Journal,
     *,
+    total: int,
     salt: str = "",
     on_event: OnEvent = ignore_events,
-) -> list[Verdict]:
+) -> Iterator[list[tuple[Completion, Verdict]]]:
     """Judge every completion; equal texts of a case are judged once and counted each time.
 
     Args:
         suite: holds the cases that the completions name.
-        completions: what to judge.
+        completions: what to judge; read as far as the next block needs.
         judge: ``judge(items, on_event=...) -> verdicts`` over pairs of case and completion.
         journal: holds verdicts by case and text.
+        total: number of completions, for progress.
         salt: names what else a verdict depends on (judge options and versions).
         on_event: told after every block.
+
+    Yields:
+        Blocks of completions with their verdicts, in the order given.
     """
     cases = {case.id: case for case in suite.cases}
     marks = {name: case.digest() for name, case in cases.items()}
@@ -121,30 +131,55 @@ def decide(
         whole = ["whole"] if completion.whole else []
         return digest_json([salt, marks[completion.case], text, *whole])
 
-    keys = [key(completion) for completion in completions]
-    missing = {k: c for k, c in zip(keys, completions, strict=True) if k not in journal}
-    waiting = list(missing.items())
-    done, total = len(keys) - len(waiting), len(keys)
-    on_event(Event(stage="judge", done=done, total=total, unit="completions"))
-    start, size = 0, JUDGED
-    while start < len(waiting):
-        block = waiting[start : start + size]
-        relay, begin = _shifted(on_event, done + start, total), time.monotonic()
-        verdicts = judge([(cases[c.case], c) for _, c in block], on_event=relay)
-        journal.put(
-            (k, v.model_dump(mode="json")) for (k, _), v in zip(block, verdicts, strict=True)
-        )
-        start += len(block)
-        took = time.monotonic() - begin
-        if took < _QUICK_S:
-            size = min(2 * size, _LARGEST)
-        elif took > _SLOW_S:
-            size = max(size // 2, JUDGED)
-    on_event(Event(stage="judge", done=total, total=total, unit="completions"))
-    return [
-        Verdict.model_validate((journal.get(k) or {}) | {"case": c.case, "index": c.index})
-        for k, c in zip(keys, completions, strict=True)
-    ]
+    done, size = 0, JUDGED
+    on_event(Event(stage="judge", done=0, total=total, unit="completions"))
+    unread = iter(completions)
+    while held := _held(unread, key, journal, size):
+        missing = {k: c for k, c, known in held if not known}
+        if missing:
+            begin, before = time.monotonic(), done + len(held) - len(missing)
+            verdicts = judge(
+                [(cases[c.case], c) for c in missing.values()],
+                on_event=_shifted(on_event, before, total),
+            )
+            journal.put(
+                (k, v.model_dump(mode="json")) for k, v in zip(missing, verdicts, strict=True)
+            )
+            size = _next(size, time.monotonic() - begin)
+        yield [
+            (c, Verdict.model_validate((journal.get(k) or {}) | {"case": c.case, "index": c.index}))
+            for k, c, _ in held
+        ]
+        done += len(held)
+        on_event(Event(stage="judge", done=done, total=total, unit="completions"))
+
+
+def _next(size: int, took: float) -> int:
+    """Return how many to judge next, from the seconds that ``size`` took."""
+    if took < _QUICK_S:
+        return min(2 * size, _LARGEST)
+    return max(size // 2, JUDGED) if took > _SLOW_S else size
+
+
+def _held(
+    unread: Iterator[Completion], key: Callable[[Completion], str], journal: Journal, size: int
+) -> list[tuple[str, Completion, bool]]:
+    """Read on until ``size`` completions wait for a verdict, or as many are held as may be.
+
+    Returns:
+        Key, completion, and whether the journal has its verdict.
+    """
+    held: list[tuple[str, Completion, bool]] = []
+    waiting: set[str] = set()
+    for completion in unread:
+        k = key(completion)
+        known = k in journal
+        held.append((k, completion, known))
+        if not known:
+            waiting.add(k)
+        if len(waiting) >= size or len(held) >= _HELD:
+            break
+    return held
 
 
 def _shifted(on_event: OnEvent, before: int, total: int) -> OnEvent:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from codetemper.core import stats
 from codetemper.core.records import Case, Estimate, Sampling, Scorecard, Verdict
 from codetemper.evaluate.suites import Suite
 
-Groups = Mapping[str, Sequence[Verdict]]
 #: Outcomes that must all be good for a completion to count, by metric name without ``@k``.
 _SIDES: dict[str, Callable[[Verdict], tuple[str, ...]]] = {
     "pass": lambda v: (v.function,),
@@ -28,6 +28,8 @@ _SIDES: dict[str, Callable[[Verdict], tuple[str, ...]]] = {
     "secure_pass": lambda v: (v.function, v.security),
     "secure_of_valid": lambda v: (v.security,),
 }
+#: Metrics that count completions; all others are means of ``Verdict.scores``.
+OUTCOMES = (*_SIDES, "insecure")
 #: Metrics that say "resists": they need a judge that can show it.
 _SECURE = frozenset({"secure", "secure_pass", "secure_of_valid"})
 
@@ -55,9 +57,49 @@ def good(metric: str, verdict: Verdict) -> bool | None:
     return None if "unknown" in outcomes else True
 
 
+@dataclass
+class Count:
+    """What the verdicts of one case add up to; the verdicts themselves are not kept.
+
+    Attributes:
+        drawn: completions.
+        good: completions that count for an outcome metric, by its name.
+        unknown: completions of which an outcome metric cannot tell, by its name.
+        valid: completions that parse and compile.
+        valid_unknown: valid completions of whose security nothing is known.
+        scored: completions that have a score, by its name.
+        scores: sum of a score over completions, by its name.
+    """
+
+    drawn: int = 0
+    good: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    valid: int = 0
+    valid_unknown: int = 0
+    scored: Counter[str] = field(default_factory=Counter)
+    scores: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, verdict: Verdict) -> frozenset[str]:
+        """Count one more completion; return the metrics that cannot tell of it."""
+        self.drawn += 1
+        said = {name: good(name, verdict) for name in OUTCOMES}
+        self.good.update(name for name, outcome in said.items() if outcome)
+        silent = frozenset(name for name, outcome in said.items() if outcome is None)
+        self.unknown.update(silent)
+        self.valid += verdict.valid == "pass"
+        self.valid_unknown += verdict.valid == "pass" and verdict.security == "unknown"
+        for name, score in verdict.scores.items():
+            self.scored[name] += 1
+            self.scores[name] += score
+        return silent
+
+
+Counts = Mapping[str, Count]
+
+
 def scorecard(
     suite: Suite,
-    verdicts: Sequence[Verdict],
+    verdicts: Iterable[Verdict],
     *,
     model: str,
     model_digest: str,
@@ -75,7 +117,7 @@ def scorecard(
 
     Args:
         suite: the cases judged.
-        verdicts: of all completions.
+        verdicts: of all completions; read once, in any order.
         model: expression.
         model_digest: of the weights, or of the completions' file.
         sampling: how completions were drawn.
@@ -85,26 +127,31 @@ def scorecard(
             ``family`` of new families.
         unqualified: weaknesses whose judge failed its qualification on this machine.
     """
-    groups: dict[str, list[Verdict]] = defaultdict(list)
+    counts: dict[str, Count] = {}
+    failures: Counter[str] = Counter()
+    open_: Counter[frozenset[str]] = Counter()
+    flagged = 0
     for verdict in verdicts:
-        groups[verdict.case].append(verdict)
-    tally = _Tally(suite, groups, ks, cluster, frozenset(unqualified))
-    base = {metric.partition("@")[0] for metric in tally.metrics} & {*_SIDES, "insecure"}
+        open_[counts.setdefault(verdict.case, Count()).add(verdict)] += 1
+        failures.update([verdict.failure] if verdict.failure else ())
+        flagged += bool(verdict.flags)
+    tally = _Tally(suite, counts, ks, cluster, frozenset(unqualified))
+    asked = {metric.partition("@")[0] for metric in tally.metrics}
     return Scorecard(
         model=model,
         model_digest=model_digest,
         suite=suite.card.name,
         suite_digest=suite.digest,
-        cases=len(groups),
+        cases=len(counts),
         samples=tally.samples,
-        metrics=tally.estimates(groups),
+        metrics=tally.estimates(counts),
         by_cwe=tally.part("cwe"),
         by_split=tally.part("split"),
-        failures=dict(Counter(v.failure for v in verdicts if v.failure).most_common()),
-        unknown=sum(any(good(name, v) is None for name in base) for v in verdicts),
-        flagged=sum(bool(v.flags) for v in verdicts),
+        failures=dict(failures.most_common()),
+        unknown=sum(number for names, number in open_.items() if names & asked),
+        flagged=flagged,
         unqualified=tally.silent(),
-        per_case={metric: tally.per_case(metric, groups) for metric in tally.metrics},
+        per_case={metric: tally.per_case(metric, counts) for metric in tally.metrics},
         families=tally.families,
         sampling=sampling,
         sandbox=sandbox,
@@ -117,14 +164,14 @@ class _Tally:
     def __init__(
         self,
         suite: Suite,
-        groups: Groups,
+        counts: Counts,
         ks: Sequence[int],
         cluster: Literal["case", "family"],
         unqualified: frozenset[str],
     ) -> None:
-        self.groups = groups
-        self.cases = {case.id: case for case in suite.cases if case.id in groups}
-        self.samples = min((len(group) for group in groups.values()), default=0)
+        self.counts = counts
+        self.cases = {case.id: case for case in suite.cases if case.id in counts}
+        self.samples = min((count.drawn for count in counts.values()), default=0)
         self.metrics = _metric_names(suite, self.samples, ks)
         names = [case.family for case in self.cases.values() if case.family]
         grouped = len(set(names)) < len(names)
@@ -143,77 +190,68 @@ class _Tally:
         spoken = {case.cwe for name, case in self.cases.items() if name not in self.dumb}
         return tuple(sorted(named - spoken))
 
-    def per_case(self, metric: str, groups: Groups) -> dict[str, float]:
+    def per_case(self, metric: str, counts: Counts) -> dict[str, float]:
         """Return a metric's value by case; cases that cannot say anything are left out."""
         name, _, k = metric.partition("@")
         values: dict[str, float] = {}
-        for case, verdicts in self._asked(name, groups).items():
-            if name in _SIDES or name == "insecure":
-                count = sum(good(name, verdict) is True for verdict in verdicts)
-                value = stats.pass_at_k(len(verdicts), count, int(k or 1))
+        for case, count in self._asked(name, counts).items():
+            if name in OUTCOMES:
+                value = stats.pass_at_k(count.drawn, count.good[name], int(k or 1))
             else:
-                value = sum(v.scores.get(name, 0.0) for v in verdicts) / len(verdicts)
+                value = count.scores.get(name, 0.0) / count.drawn
             if not math.isnan(value):
                 values[case] = value
         return values
 
-    def estimates(self, groups: Groups) -> dict[str, Estimate]:
+    def estimates(self, counts: Counts) -> dict[str, Estimate]:
         """Return every metric over some cases."""
         found = {}
         for metric in self.metrics:
-            values = self.per_case(metric, groups)
+            values = self.per_case(metric, counts)
             if values:
-                name = metric.partition("@")[0]
                 estimate = stats.cluster_bootstrap(
                     list(values.values()), clusters=self._clusters(values)
                 )
-                found[metric] = estimate.model_copy(
-                    update={"unknown": _unknown(name, [groups[case] for case in values])}
-                )
+                share = _unknown(metric.partition("@")[0], [counts[case] for case in values])
+                found[metric] = estimate.model_copy(update={"unknown": share})
         if any(metric.startswith("secure@") for metric in self.metrics):
-            found |= self._secure_of_valid(self._asked("secure", groups))
+            found |= self._secure_of_valid(self._asked("secure", counts))
         return found
 
     def part(self, attribute: str) -> dict[str, dict[str, Estimate]]:
         """Return the metrics by an attribute of the cases."""
-        parts: dict[str, dict[str, Sequence[Verdict]]] = defaultdict(dict)
+        parts: dict[str, dict[str, Count]] = defaultdict(dict)
         for name, case in self.cases.items():
             label: Any = getattr(case, attribute)
             if label:
-                parts[label][name] = self.groups[name]
+                parts[label][name] = self.counts[name]
         return {label: self.estimates(parts[label]) for label in sorted(parts)}
 
-    def _asked(self, name: str, groups: Groups) -> Groups:
+    def _asked(self, name: str, counts: Counts) -> Counts:
         """Return the cases that a metric is about."""
         if name not in _SECURE:
-            return groups
-        return {case: found for case, found in groups.items() if case not in self.dumb}
+            return counts
+        return {case: found for case, found in counts.items() if case not in self.dumb}
 
     def _clusters(self, cases: Collection[str]) -> list[str] | None:
         return [self.families[case] for case in cases] if self.by_family else None
 
-    def _secure_of_valid(self, groups: Groups) -> dict[str, Estimate]:
-        valid = [sum(v.valid == "pass" for v in group) for group in groups.values()]
-        secure = [
-            sum(good("secure", v) is True for v in group) / max(1, weight)
-            for group, weight in zip(groups.values(), valid, strict=True)
-        ]
+    def _secure_of_valid(self, counts: Counts) -> dict[str, Estimate]:
+        valid = [count.valid for count in counts.values()]
         if not any(valid):
             return {}
-        estimate = stats.cluster_bootstrap(secure, valid, clusters=self._clusters(groups))
-        among = [[v for v in group if v.valid == "pass"] for group in groups.values()]
-        share = _unknown("secure_of_valid", among)
+        secure = [count.good["secure"] / max(1, count.valid) for count in counts.values()]
+        estimate = stats.cluster_bootstrap(secure, valid, clusters=self._clusters(counts))
+        share = sum(count.valid_unknown for count in counts.values()) / sum(valid)
         return {"secure_of_valid": estimate.model_copy(update={"unknown": share})}
 
 
-def _unknown(name: str, groups: Sequence[Sequence[Verdict]]) -> float:
+def _unknown(name: str, counts: Sequence[Count]) -> float:
     """Return the share of completions whose outcome or score is unknown."""
-    verdicts = [verdict for group in groups for verdict in group]
-    if name in _SIDES or name == "insecure":
-        open_ = sum(good(name, verdict) is None for verdict in verdicts)
-    else:
-        open_ = sum(name not in verdict.scores for verdict in verdicts)
-    return open_ / len(verdicts)
+    drawn = sum(count.drawn for count in counts)
+    if name in OUTCOMES:
+        return sum(count.unknown[name] for count in counts) / drawn
+    return (drawn - sum(count.scored[name] for count in counts)) / drawn
 
 
 def _metric_names(suite: Suite, samples: int, ks: Sequence[int]) -> list[str]:

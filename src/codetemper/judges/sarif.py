@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """SARIF 2.1.0, out and in: findings as GitHub code scanning takes them, and other tools' findings.
 
-    >>> document([Artifact("completions/a-0.py", text, verdict.findings)])
+    >>> log = Log(version)
+    >>> log.add(Artifact("completions/a-0.py", text, verdict.findings))
+    >>> log.document()
     >>> read_file(Path("codeql.sarif"))
 
 Paths are relative, lines and columns count from 1, and a result keeps its fingerprint when lines
@@ -11,7 +13,6 @@ move. Reading is ``_static/sarif_in.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -22,10 +23,9 @@ from codetemper.judges._answers import as_program
 from codetemper.judges._static.families import family
 from codetemper.judges._static.form import SUFFIX, fingerprint
 from codetemper.judges._static.sarif_in import read, read_file
-from codetemper.judges.options import Items
+from codetemper.judges.options import Item
 
-__all__ = ["MOST_RESULTS", "SCHEMA", "Artifact", "document", "read", "read_file",
-           "run_document"]  # fmt: skip
+__all__ = ["MOST_RESULTS", "SCHEMA", "Artifact", "Log", "read", "read_file"]
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ENDING = {
@@ -62,69 +62,77 @@ class Artifact:
     findings: tuple[Finding, ...]
 
 
-def document(artifacts: Iterable[Artifact], *, version: str = "") -> dict[str, Any]:
-    """Return one SARIF log with one run that holds all findings.
+class Log:
+    """One SARIF log with one run, grown file by file; it holds no more than a run may.
 
     Args:
-        artifacts: files with findings; those without any add nothing.
         version: of the tool that is named as the driver.
-
-    Raises:
-        UsageError: a path that is absolute or leaves its folder.
     """
-    rules: dict[str, dict[str, Any]] = {}
-    results: list[dict[str, Any]] = []
-    for artifact in artifacts:
+
+    def __init__(self, version: str = "") -> None:
+        self._version = version
+        self._rules: dict[str, dict[str, Any]] = {}
+        self._results: list[dict[str, Any]] = []
+        self._left = 0
+
+    def add(self, artifact: Artifact) -> None:
+        """Add a file with its findings; without any it adds nothing.
+
+        Raises:
+            UsageError: a path that is absolute or leaves its folder.
+        """
         _relative(artifact.path)
         lines = artifact.text.split("\n")
         seen: dict[str, int] = {}
         for finding in artifact.findings:
-            rule = rules.setdefault(finding.rule, _rule(finding))
+            rule = self._rules.setdefault(finding.rule, _rule(finding))
             _raise_level(rule, finding)
-            results.append(_result(artifact.path, finding, lines, seen))
-    order = {"error": 0, "warning": 1, "note": 2}
-    results.sort(key=lambda r: order[r["level"]])
-    kept, left = results[:MOST_RESULTS], results[MOST_RESULTS:]
-    used = {r["ruleId"] for r in kept}
-    listed = [rule for name, rule in rules.items() if name in used]
-    index = {rule["id"]: number for number, rule in enumerate(listed)}
-    for row in kept:
-        row["ruleIndex"] = index[row["ruleId"]]
-    driver = {"name": "codetemper", "informationUri": "https://pypi.org/project/codetemper/",
-              **({"semanticVersion": version} if version else {}), "rules": listed}  # fmt: skip
-    run: dict[str, Any] = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The run's own folder."}}},
-        "automationDetails": {"id": "codetemper/"},
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": _cut(left)}],
-        "results": kept,
-    }
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+            self._results.append(_result(artifact.path, finding, lines, seen))
+        if len(self._results) > 2 * MOST_RESULTS:
+            self._cut()
 
-
-def run_document(items: Items, verdicts: Sequence[Verdict], *, version: str = "") -> dict[str, Any]:
-    """Return the SARIF log of judged completions, one file a completion that has findings.
-
-    Args:
-        items: cases with completions.
-        verdicts: of the items, in the same order.
-        version: of this package.
-    """
-    artifacts = []
-    for item, verdict in zip(items, verdicts, strict=True):
+    def add_judged(self, item: Item, verdict: Verdict) -> None:
+        """Add a judged completion as a file of its own."""
         if verdict.findings:
             case, completion = as_program(item)
             name = re.sub(r"[^\w-]+", "_", case.id)
             path = f"completions/{name}-{completion.index}{_ENDING.get(case.language, '.txt')}"
-            artifacts.append(Artifact(path, case.prompt + completion.text, verdict.findings))
-    return document(artifacts, version=version)
+            self.add(Artifact(path, case.prompt + completion.text, verdict.findings))
+
+    def _cut(self) -> None:
+        """Keep the most severe results, the earlier ones first."""
+        order = {"error": 0, "warning": 1, "note": 2}
+        self._results.sort(key=lambda r: order[r["level"]])
+        self._left += len(self._results[MOST_RESULTS:])
+        del self._results[MOST_RESULTS:]
+
+    def document(self) -> dict[str, Any]:
+        """Return the log as it is now."""
+        self._cut()
+        used = {result["ruleId"] for result in self._results}
+        listed = [rule for name, rule in self._rules.items() if name in used]
+        index = {rule["id"]: number for number, rule in enumerate(listed)}
+        results = [r | {"ruleIndex": index[r["ruleId"]]} for r in self._results]
+        driver = {"name": "codetemper", "informationUri": "https://pypi.org/project/codetemper/",
+                  **({"semanticVersion": self._version} if self._version else {}),
+                  "rules": listed}  # fmt: skip
+        run: dict[str, Any] = {
+            "tool": {"driver": driver},
+            "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The run's own folder."}}},
+            "automationDetails": {"id": "codetemper/"},
+            "invocations": [
+                {"executionSuccessful": True, "toolExecutionNotifications": _left_out(self._left)}
+            ],
+            "results": results,
+        }
+        return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _cut(left: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not left:
+def _left_out(count: int) -> list[dict[str, Any]]:
+    if not count:
         return []
-    said = f"{len(left)} further results, none more severe, were left out: the limit of a run"
+    said = f"{count} further results, none more severe, were left out: the limit of a run"
     return [{"level": "warning", "message": {"text": said}}]
 
 

@@ -83,7 +83,7 @@ class _Memory:
             with mendable(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             state = digest_json([analyser.name, analyser.version(), analyser.settings()])
-            self._journal = Journal(folder / f"{analyser.name}-{short(state)}.jsonl")
+            self._journal = Journal(folder / f"{analyser.name}-{short(state)}.sqlite")
 
     @staticmethod
     def _key(language: Language, text: str) -> str:
