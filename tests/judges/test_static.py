@@ -363,7 +363,7 @@ def test_the_judge_says_fail_or_unknown(tmp_path: Path, monkeypatch: pytest.Monk
         ("pass", "unknown", "unknown", None),
         ("fail", "unknown", "unknown", "syntax"),
     ]
-    assert list((tmp_path / "static").glob("bandit-*.jsonl"))
+    assert list((tmp_path / "static").glob("bandit-*.sqlite"))
 
 
 def test_no_analyser_for_a_language_is_exit_code_3() -> None:
