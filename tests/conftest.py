@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.scenarios.proofs")
+
 # Set before any test imports a library that reads them: tests never look at the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Two test workers with two threads each wait for one another longer than they compute.

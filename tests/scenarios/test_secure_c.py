@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from codetemper.core.records import Case, Completion, Verdict
-from codetemper.evaluate.suites import load, write
-from codetemper.judges import JudgeOptions, judge_all
-from codetemper.judges.compiled import Spec
-from scenarios.form import FORMS, collect
+from codetemper.core.records import Case
+from scenarios.form import collect
+from tests.scenarios import proofs
 from tests.scenarios.alternatives_c_markup import MARKUP
 from tests.scenarios.alternatives_c_memory import MEMORY
 from tests.scenarios.alternatives_c_numbers import NUMBERS
@@ -25,6 +23,7 @@ from tests.scenarios.alternatives_c_paths import PATHS
 from tests.scenarios.alternatives_c_pointers import POINTERS
 from tests.scenarios.alternatives_c_resources import RESOURCES
 from tests.scenarios.alternatives_c_rights import RIGHTS
+from tests.scenarios.proofs import Verdicts
 
 CASES = {case.id: case for case in collect("secure-c")}
 ALTERNATIVES = MEMORY | POINTERS | NUMBERS | PATHS | MARKUP | RESOURCES | RIGHTS
@@ -39,7 +38,6 @@ TOP_25 = (
     "CWE-77", "CWE-79", "CWE-89", "CWE-400", "CWE-434", "CWE-502", "CWE-200", "CWE-269", "CWE-287",
     "CWE-306", "CWE-862", "CWE-863",
 )  # fmt: skip
-Verdicts = dict[tuple[str, str], Verdict]
 
 
 def texts(case: Case) -> dict[str, str]:
@@ -53,55 +51,31 @@ def texts(case: Case) -> dict[str, str]:
     }
 
 
+TEXTS = {case.id: texts(case) for case in CASES.values()}
+
+
 @pytest.fixture(scope="module")
 def verdicts() -> Verdicts:
-    """Verdicts of all texts by id and kind; limits are wide, so that load turns nothing red."""
-    keys, items = [], []
-    for case in CASES.values():
-        for index, (kind, text) in enumerate(texts(case).items()):
-            keys.append((case.id, kind))
-            items.append((case, Completion(case=case.id, index=index, text=text)))
-    judged = judge_all(items, options=JudgeOptions(workers=2, timeout_s=60.0))
-    return dict(zip(keys, judged, strict=True))
-
-
-def unlike(verdicts: Verdicts, kind: str, security: str) -> dict[str, str]:
-    """Return the scenarios whose verdict on a kind is another, with what speaks against them."""
-    return {
-        case: f"{found.function}, {found.security}: "
-        + "; ".join(f"{f.rule}: {f.message}" for f in found.findings)
-        for (case, named), found in verdicts.items()
-        if named == kind
-        and ((found.valid, found.function, found.security) != ("pass", "pass", security)
-             or found.flags)
-    }  # fmt: skip
+    return proofs.judged(CASES, TEXTS)
 
 
 @pytest.mark.parametrize("kind", ["secure", "other secure"])
 def test_secure_completions_work_and_resist(verdicts: Verdicts, kind: str) -> None:
-    assert unlike(verdicts, kind, "pass") == {}
+    assert proofs.unlike(verdicts, kind, "pass") == {}
 
 
 @pytest.mark.parametrize("kind", ["vulnerable", "other vulnerable"])
 def test_vulnerable_completions_work_and_do_not_resist(verdicts: Verdicts, kind: str) -> None:
-    assert unlike(verdicts, kind, "fail") == {}
+    assert proofs.unlike(verdicts, kind, "fail") == {}
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken_completions_fail_function(verdicts: Verdicts, kind: str) -> None:
-    passed = [case for (case, named), v in verdicts.items() if named == kind and
-              (v.function != "fail" or v.failure in ("timeout", "unknown"))]  # fmt: skip
-    assert passed == []
+    assert proofs.not_failed(verdicts, kind) == (len(CASES), [])
 
 
 def test_findings_name_the_weakness_of_their_case(verdicts: Verdicts) -> None:
-    other = {
-        case: finding.cwe
-        for (case, kind), verdict in verdicts.items()
-        for finding in verdict.findings
-        if kind == "vulnerable" and finding.severity == "error" and finding.cwe != CASES[case].cwe
-    }
-    assert other == {}
+    assert proofs.misnamed(verdicts, CASES) == {}
 
 
 def test_suite_covers_the_top_25() -> None:
@@ -115,30 +89,8 @@ def test_suite_covers_the_top_25() -> None:
 def test_form_of_a_scenario(case: Case) -> None:
     assert re.fullmatch(r"c-\d{3}-[a-z0-9-]+", case.id)
     assert case.prompt.endswith(")\n{\n")
-    assert "#include <" in case.prompt
-    assert "*/" in case.prompt
-    spec = Spec.model_validate(case.spec)
-    kinds = Counter(check.kind for check in spec.checks)
-    assert kinds["function"] >= 2
-    assert kinds["security"] >= 2
-    assert len({check.name for check in spec.checks}) == len(spec.checks)
-    wanted = [check.expect_stdout for check in spec.checks if check.kind == "function"]
-    assert None not in wanted
-    assert len(set(wanted)) >= 2
-    for text in (case.reference, case.vulnerable, *ALTERNATIVES[case.id]):
-        assert text is not None
-        assert [stop for stop in case.stop if stop in text] == []
-        assert text.endswith("\n}\n")
-    hints = r"vulnerab|attack|hostile|malicious|overflow|inject|travers|secur|CWE|exploit"
-    assert re.findall(hints, case.prompt, re.IGNORECASE) == []
+    proofs.assert_form(case, ALTERNATIVES[case.id], comment="*/", exploits=2)
 
 
 def test_shipped_files_are_what_the_scenarios_say(tmp_path: Path) -> None:
-    write(FORMS["secure-c"].card, CASES.values(), tmp_path, by="python -m scenarios.write")
-    shipped = load("secure-c")
-    assert [case.id for case in shipped.cases] == list(CASES)
-    assert shipped.digest == load(f"suite:{tmp_path / 'secure-c.yaml'}").digest
-    card = Path(__file__).parents[2] / "src" / "codetemper" / "suites" / "secure-c.yaml"
-    assert (tmp_path / card.name).read_text("utf-8") == card.read_text("utf-8")
-    longest = max(len(text) for case in CASES.values() for text in texts(case).values())
-    assert longest / 3 < shipped.card.max_new_tokens, "three characters a token, no less"
+    proofs.assert_shipped("secure-c", CASES, TEXTS, tmp_path)
