@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions out of source text: C with macros and K&R, C++, Python; pairs; cosmetics."""
+"""Functions out of source text in six languages, macros and K&R included; cosmetic changes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codetemper.data.functions import (
-    Function,
-    SourceLanguage,
-    changed_lines,
-    cosmetic,
-    functions,
-    language_of,
-    modified,
-)
+from codetemper.data.functions import Function, cosmetic, functions
+from codetemper.data.languages import LANGUAGES, SourceLanguage
 
 
 def one(source: str, language: SourceLanguage) -> Function:
@@ -137,7 +130,9 @@ def test_cpp_methods_templates_and_namespaces() -> None:
         """
     )
     found = functions(source, "cpp").functions
-    assert [f.name for f in found] == ["Parser<T>::feed", "size", "~B", "operator==", "operator()"]
+    assert [f.name for f in found] == [
+        "Parser<T>::feed", "B::size", "B::~B", "B::operator==", "B::operator()",
+    ]  # fmt: skip
     assert found[0].text.startswith("// Feeds.\ntemplate <class T>\nint Parser")
 
 
@@ -200,47 +195,111 @@ def test_offsets_are_characters_not_bytes() -> None:
     assert split(found) == ("/* é ü 漢字 */\nint f(void)\n{\n", "  return 'ß';\n}\n")
 
 
-@given(st.text(max_size=200), st.sampled_from(["c", "cpp", "python"]))
+@given(st.text(max_size=200), st.sampled_from(LANGUAGES))
 def test_any_text_is_read_without_an_error(source: str, language: SourceLanguage) -> None:
     for function in functions(source, language).functions:
         assert 0 <= function.body_start <= len(function.text)
 
 
-def test_language_by_extension() -> None:
-    assert language_of("src/a.C") == "c"
-    assert language_of("a/b.h") == "c"
-    assert language_of("x.hpp") == "cpp"
-    assert language_of("setup.py") == "python"
-    assert language_of("README.md") is None
+def names(source: str, language: SourceLanguage) -> list[str]:
+    return [f.name for f in functions(textwrap.dedent(source), language).functions]
 
 
-def test_only_functions_on_both_sides_that_differ_are_paired() -> None:
-    before = functions("int a(void) {\n}\nint b(void) {\n  x;\n}\nint gone(void) {\n}\n", "c")
-    after = functions("int b(void) {\n  y;\n}\nint a(void) {\n}\nint added(void) {\n}\n", "c")
-    pairs = modified(before.functions, after.functions)
-    assert [(old.name, new.text) for old, new in pairs] == [("b", "int b(void) {\n  y;\n}\n")]
+def test_java_methods_constructors_initialisers_and_nested_types() -> None:
+    source = """\
+        package a;
+        public class A extends B {
+            private int x = 1;
+
+            /** Doubles. */
+            @Override
+            public int twice(final int x) throws IOException {
+                Runnable r = new Runnable() { public void run() { go(); } };
+                return 2 * x;
+            }
+            A() { this(1); }
+            static { init(); }
+            abstract int none();
+            static class Inner { void g() { } }
+            enum E { X; int h() { return 1; } }
+            record R(int a) { R { check(a); } }
+            interface I { default void d() { x(); } void e(); }
+        }
+        """
+    assert names(source, "java") == [
+        "A.twice", "A.A", "A.static", "A.Inner.g", "A.E.h", "A.R.R", "A.I.d",
+    ]  # fmt: skip
+    twice = functions(textwrap.dedent(source), "java").functions[0]
+    prompt, body = split(twice)
+    assert prompt.startswith("    /** Doubles. */\n    @Override\n    public int twice(")
+    assert prompt.endswith(" throws IOException {\n")
+    assert body.startswith("        Runnable r")
+    assert twice.signature == "@Override public int twice(final int x) throws IOException"
 
 
-def test_overloads_are_paired_by_signature() -> None:
-    before = functions(
-        "int f(int a) {\n  return 1;\n}\nint f(char *s, int n) {\n  return 2;\n}\n", "cpp"
-    )
-    after = functions(
-        "int f(char *s, size_t n) {\n  return 3;\n}\nint f(int a) {\n  return 1;\n}\n", "cpp"
-    )
-    ((old, new),) = modified(before.functions, after.functions)
-    assert "return 2" in old.text
-    assert "return 3" in new.text
+def test_javascript_functions_under_all_their_names() -> None:
+    source = """\
+        // Gives it back.
+        export const same = (a) => { return a; };
+        const half = a => a / 2;
+        module.exports = { g() { return 1; }, h: function (q) { return q; } };
+        Shape.prototype.area = function () { return 0; };
+        class Square extends Shape {
+          constructor() { super(); }
+          static of(a) { return new Square(a); }
+          #side = () => 1;
+          get side() { return this.#side(); }
+        }
+        function* count() { yield 1; }
+        async function wait() { await x; }
+        export default function () { return 3; }
+        """
+    assert names(source, "javascript") == [
+        "same", "half", "module.exports.g", "module.exports.h", "Shape.prototype.area",
+        "Square.constructor", "Square.of", "Square.#side", "Square.side", "count", "wait",
+        "default",
+    ]  # fmt: skip
+    same, half = functions(textwrap.dedent(source), "javascript").functions[:2]
+    assert split(same) == ("// Gives it back.\nexport const same = (a) => {", " return a; };\n")
+    assert split(half) == ("const half = a => ", "a / 2;\n")
 
 
-def test_changed_lines_count_from_zero() -> None:
-    assert changed_lines("a\nb\nc\n", "a\nB\nc\nd\n") == ((1,), (1, 3))
-    assert changed_lines("a\nb\n", "a\n") == ((1,), ())
+def test_javascript_wrappers_are_looked_through_and_handlers_named_by_their_call() -> None:
+    source = """\
+        (function ($) {
+          function inner() { return 1; }
+          $.fn.x = function () { return inner(); };
+        })(jQuery);
+        define(['a'], function (a) { return { run: function () { a(); } }; });
+        app.get('/x', async (req, res) => { res.send(1); });
+        """
+    assert names(source, "javascript") == ["inner", "$.fn.x", "run", "app.get('/x')"]
+
+
+def test_go_functions_and_methods_by_their_receivers() -> None:
+    source = """\
+        package a
+
+        // F does.
+        func F(a int) int {
+        \tg := func() int { return a }
+        \treturn g()
+        }
+        func (s *Server[T]) Serve() error { return nil }
+        func (Server) Stop() {}
+        """
+    assert names(source, "go") == ["F", "Server.Serve", "Server.Stop"]
+    prompt, body = split(functions(textwrap.dedent(source), "go").functions[0])
+    assert prompt == "// F does.\nfunc F(a int) int {\n"
+    assert body == "\tg := func() int { return a }\n\treturn g()\n}\n"
 
 
 @pytest.mark.parametrize(
     ("before", "after", "language", "same"),
     [
+        ("a := `x // y`", "a := `x // z`", "go", False),
+        ("a = `x ${b}` // 1", "a = `x ${b}`", "javascript", True),
+        ("a = /[/*]/.test(b)", "a = /[/+]/.test(b)", "javascript", False),
         ("int f() { return 1; } /* a */", "int f()\n{\n  return 1; // b\n}", "c", True),
         ('puts("/* a */");', 'puts("/* b */");', "c", False),
         ("a // b\n;", "a ; // b", "c", True),

@@ -24,18 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from codetemper.core.digests import digest_json, short
 from codetemper.core.records import Event, FixPair, OnEvent, ignore_events
-from codetemper.data.functions import (
-    Extracted,
-    Function,
-    SourceLanguage,
-    changed_lines,
-    cosmetic,
-    functions,
-    language_of,
-    modified,
-)
+from codetemper.data.alignment import modified
+from codetemper.data.changes import changed_lines
+from codetemper.data.functions import Extracted, Function, cosmetic, functions
 from codetemper.data.history import Change, Commit, History
 from codetemper.data.labels import Label, label
+from codetemper.data.languages import SourceLanguage, language_of
 
 #: Chosen commits compared by one git process; also the step of progress reports.
 _BATCH = 64
