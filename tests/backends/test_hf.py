@@ -19,7 +19,7 @@ from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
 from codetemper.core.records import Sampling
 from codetemper.models.attach import save_trained, training_adapter
 from codetemper.models.expression import Expression, parse
-from codetemper.models.patch import load_manifest, save_adapter, weights_digest
+from codetemper.models.patch import load_manifest, save_patch, weights_digest
 from tests.models.adapters import lora
 from tests.tiny import save_tiny, tiny_tokenizer
 
@@ -68,7 +68,7 @@ def test_a_patch_in_the_expression_is_on_until_closed(folder: Path, tmp_path: Pa
             if parameter.requires_grad:
                 torch.nn.init.normal_(parameter)
         save_trained(wrapped, patch, base=base.expression)
-    manifest = save_adapter(
+    manifest = save_patch(
         patch, verb="tune", technique="tune", base=base.expression, base_digest=base.digest,
         config={}, seconds=1.0, seed=0,
     )  # fmt: skip

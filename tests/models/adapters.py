@@ -11,7 +11,7 @@ from peft import LoraConfig
 
 from codetemper.models.attach import save_trained, training_adapter
 from codetemper.models.loaded import LoadedModel
-from codetemper.models.patch import save_adapter, weights_digest
+from codetemper.models.patch import save_patch, weights_digest
 from tests.tiny import tiny_model, tiny_tokenizer
 
 
@@ -42,7 +42,7 @@ def make_patch(
                 if parameter.requires_grad and parameter.shape[0] != 320:
                     parameter.copy_(torch.randn(parameter.shape, generator=generator))
         save_trained(wrapped, folder, base=model.expression)
-    save_adapter(
+    save_patch(
         folder, verb=verb, technique=verb, base=model.expression, base_digest=model.digest,
         config={"seed": seed}, seconds=0.5 + seed, seed=0, purpose=purpose,
     )  # fmt: skip

@@ -350,7 +350,7 @@ def test_missing_tensors_are_found(
     def short(path: Path) -> dict[str, torch.Tensor]:
         return dict(list(load(path).items())[:-1])
 
-    monkeypatch.setattr("codetemper.models.attach.load_file", short)
+    monkeypatch.setattr("codetemper.models.forms.load_file", short)
     before = state(model.module)
     with pytest.raises(IntegrityError, match="does not fit"):
         attached(model, patches["one"]).__enter__()

@@ -13,7 +13,7 @@ from torch import nn
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.models.patch import (
     load_manifest,
-    save_adapter,
+    save_patch,
     tensor_digest,
     verify_patch,
     weights_digest,
@@ -90,7 +90,7 @@ def test_broken_tensors_are_an_integrity_error(patch: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-10])
     (patch / "manifest.json").unlink()
     with pytest.raises(IntegrityError, match="damaged"):
-        save_adapter(
+        save_patch(
             patch, verb="tune", technique="tune", base="b", base_digest="0", config={},
             seconds=0.0, seed=0,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 """The verbs that make corpora and patches: ``mine`` and ``tune``.
 
 Each builds in a staged folder, settles it under its content id, and writes one ledger entry. A
-killed verb leaves no half-made folder; giving the command again starts it anew.
+killed verb leaves no half-made folder; a killed ``tune`` goes on when the command is given again.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codetemper.api.models import full_name, load_model
+from codetemper.api.models import full_name, load_model, patch_finder
+from codetemper.api.tuning import checkpoints, first_process, suite_score
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import digest_folder
+from codetemper.core.digests import digest_file, digest_folder
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
 from codetemper.data.mine import MineConfig, MineResult
 from codetemper.data.mine import mine as mine_pairs
+from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
 
 
@@ -99,37 +101,102 @@ def tune(
     config: Any | None = None,
     *,
     limit: int | None = None,
+    validate_on: str | None = None,
+    validate_limit: int | None = None,
+    options: JudgeOptions | None = None,
     device: str = "cpu",
     on_event: OnEvent = ignore_events,
     loaded: Any | None = None,
 ) -> PatchManifest:
-    """Tune a LoRA patch on the fixed side of a corpus of fix pairs.
+    """Tune a patch on a corpus of fix pairs; a killed run goes on where it was.
 
     Args:
         workspace: holds the corpus; gets the patch and a ledger entry.
-        model: expression of the base model, without patches.
+        model: expression. Its patches are active and frozen while training: the new one goes on
+            top of them.
         corpus: id of the corpus, or the beginning of it, or a corpus folder.
         config: ``codetemper.harden.tune.Config``; its defaults where None.
         limit: use the first pairs of the corpus only.
+        validate_on: suite whose score ``early_stop="score"`` goes by.
+        validate_limit: use this many of its cases.
+        options: of that suite's judges.
         device: torch device name.
         on_event: progress.
-        loaded: a handle of the base model that is loaded already.
+        loaded: a handle of the bare base that is loaded already.
 
     Raises:
-        UsageError: an expression with patches, an unknown corpus, a corpus that is not of pairs.
+        UsageError: an unknown corpus, a corpus that is not of pairs, patches that do not stack.
         IntegrityError: the corpus does not match its card.
     """
     # Imported when needed: this is what pulls torch in.
+    from codetemper.data.mixing import read_general
     from codetemper.harden import tune as technique
-    from codetemper.models.patch import save_adapter
+    from codetemper.models.patch import save_patch
 
     model = full_name(workspace, model)
-    if parse(model).patches:
-        raise UsageError(
-            f"'{model}' already carries a patch",
-            why="a patch is bound to the digest of a plain base",
-            mend="tune the base, then stack: BASE+PATCH1+PATCH2",
+    expression = parse(model)
+    frozen = [patch_finder(workspace)(patch) for patch in expression.patches]
+    card, pairs = _fix_pairs(workspace, corpus)
+    config = config or technique.Config()
+    general = read_general(Path(config.mix)) if config.mix else []
+    facts = config.model_dump(mode="json") | {"limit": limit}
+    if config.mix:
+        facts |= {"mix": Path(config.mix).name, "mix_digest": digest_file(Path(config.mix))}
+    if config.early_stop == "score":
+        facts |= {"validate_on": validate_on, "validate_limit": validate_limit}
+    bare = str(expression.bare)
+    opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
+    with opened as handle, workspace.staged("patches") as staged:
+        inputs = {
+            "model": model,
+            "model_digest": handle.loaded.digest,
+            "corpus": card.id,
+            "corpus_digest": card.data_digest,
+        }
+        score = None
+        if validate_on is not None:
+            score = suite_score(
+                handle, validate_on, limit=validate_limit, seed=config.seed, options=options
+            )
+        with checkpoints(workspace, inputs | {"config": facts}) as kept:
+            result = technique.tune(
+                handle.loaded,
+                pairs[:limit],
+                config,
+                staged,
+                frozen=frozen,
+                general=general,
+                score=score,
+                checkpoints=kept,
+                on_event=on_event,
+            )
+        manifest = save_patch(
+            staged,
+            verb="tune",
+            technique="tune",
+            base=model,
+            base_digest=handle.loaded.digest,
+            corpus=card.id,
+            corpus_digest=card.data_digest,
+            config=facts,
+            seconds=round(result.seconds, 3),
+            seed=config.seed,
+            report=result.report(),
         )
+        if not first_process():
+            return manifest
+        home = workspace.settle(staged, "patches", manifest.id)
+    workspace.ledger.append(
+        "tune",
+        inputs=inputs,
+        outputs={f"patch:{manifest.id}": digest_folder(home)},
+        note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
+    )
+    return manifest
+
+
+def _fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
+    """Read a corpus, which must be of fix pairs, by id or folder."""
     folder = Path(corpus)
     if not (folder / "card.json").is_file():
         folder = workspace.resolve("corpora", corpus)
@@ -141,33 +208,4 @@ def tune(
             why=f"it holds {card.record} rows, tune learns from FixPair rows",
             mend="make one with: codetemper mine REPOSITORY",
         )
-    config = config or technique.Config()
-    opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
-    with opened as handle, workspace.staged("patches") as staged:
-        result = technique.tune(handle.loaded, pairs[:limit], config, staged, on_event=on_event)
-        manifest = save_adapter(
-            staged,
-            verb="tune",
-            technique="tune",
-            base=model,
-            base_digest=handle.loaded.digest,
-            corpus=card.id,
-            corpus_digest=card.data_digest,
-            config=config.model_dump(mode="json") | {"limit": limit},
-            seconds=round(result.seconds, 3),
-            seed=config.seed,
-            report=result.report(),
-        )
-        home = workspace.settle(staged, "patches", manifest.id)
-    workspace.ledger.append(
-        "tune",
-        inputs={
-            "model": model,
-            "model_digest": handle.loaded.digest,
-            "corpus": card.id,
-            "corpus_digest": card.data_digest,
-        },
-        outputs={f"patch:{manifest.id}": digest_folder(home)},
-        note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
-    )
-    return manifest
+    return card, pairs

@@ -36,6 +36,8 @@ class Layer:
         name: the block.
         attention_out: output projections of self and cross attention, in order of execution.
         attention_in: query, key and value projections, fused or not.
+        attention_kv: those of them that hold keys or values (all that are read at positions
+            other than the reader's own); a fused projection counts.
         ffn_out: the linear layer that ends the FFN.
         ffn_in: the linear layers it reads: up, or gate and up, or both in one.
         inner: width f of the FFN.
@@ -50,6 +52,7 @@ class Layer:
     name: str
     attention_out: tuple[str, ...]
     attention_in: tuple[str, ...]
+    attention_kv: tuple[str, ...]
     ffn_out: str
     ffn_in: tuple[str, ...]
     inner: int
@@ -199,12 +202,14 @@ def _stack(run: Trace, name: str, blocks: Sequence[nn.Module], hidden: int) -> S
 def _layer(run: Trace, block: nn.Module, hidden: int) -> Layer:
     ffn: list[tuple[nn.Module, list[nn.Module]]] = []
     attention: list[tuple[nn.Module, list[nn.Module]]] = []
+    kept: list[nn.Module] = []
     for linear in run.linears_of(block):
         if linear_shape(linear)[1] != hidden:
             continue
         reads, across, from_input = run.reads(block, linear)
         if reads and not from_input:
             (attention if across else ffn).append((linear, reads))
+            kept += across
     if len(ffn) != 1:
         raise _unknown(f"'{run.names[block]}' has {len(ffn)} FFN outputs where one is expected")
     out, inputs = ffn[0]
@@ -214,6 +219,7 @@ def _layer(run: Trace, block: nn.Module, hidden: int) -> Layer:
         name=names[block],
         attention_out=tuple(names[linear] for linear, _ in attention),
         attention_in=tuple(names[part] for _, parts in attention for part in parts),
+        attention_kv=tuple(names[part] for part in kept),
         ffn_out=names[out],
         ffn_in=tuple(names[part] for part in inputs),
         inner=inner,

@@ -57,11 +57,13 @@ class Trace:
         inside = set(block.modules())
         return [linear for linear in self.linear_input if linear in inside]
 
-    def reads(self, block: nn.Module, linear: nn.Module) -> tuple[list[nn.Module], bool, bool]:
+    def reads(
+        self, block: nn.Module, linear: nn.Module
+    ) -> tuple[list[nn.Module], list[nn.Module], bool]:
         """Say what the input of a linear layer is made of.
 
         Returns:
-            The linear layers of the block it reads, whether it reads any of them at another
+            The linear layers of the block it reads, those of them that it reads at another
             position than its own, and whether it reads the block's input.
         """
         others = [other for other in self.linears_of(block) if other is not linear]
@@ -71,11 +73,13 @@ class Trace:
         )
         read = [other for other, slope in zip(others, slopes, strict=True) if _any(slope)]
         length = self.linear_input[linear].shape[-2]
-        across = any(
-            slope.shape[-2] != length or _any(slope[..., :-1, :])
-            for slope in slopes
-            if slope is not None and _any(slope)
-        )
+        across = [
+            other
+            for other, slope in zip(others, slopes, strict=True)
+            if slope is not None
+            and _any(slope)
+            and (slope.shape[-2] != length or _any(slope[..., :-1, :]))
+        ]
         return read, across, _any(from_input)
 
     def is_causal(self, block: nn.Module) -> bool:

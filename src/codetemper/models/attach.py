@@ -1,136 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one wrapper that owns adapter activation: patches go on as a scope and come off exactly.
+"""The one owner of what is on a model: patches go on as a scope and come off exactly.
 
     with attached(model, folder):                   # patches on, everything frozen
         generate(model.module)
     with training_adapter(model, LoraConfig(...), guard) as wrapped:   # new adapter, guard frozen
         SFTTrainer(wrapped, ...).train()             # never hand the trainer a peft_config
         save_trained(wrapped, folder, base="seedling")
+    with training_weights(model) as kept:            # every weight trainable, a copy kept
+        SFTTrainer(model.module, ...).train()
+        kept.write(folder)
     # here: the module as it was, bit for bit, also after an exception
 
-Active patches are summed. They are never merged into the weights: adding and subtracting a delta
-does not give the old numbers back. Calls of peft that unfreeze, merge or save the wrong adapter
-(each is named below) are closed on the ``OwnedPeftModel`` that is handed out. What a scope cannot
-undo, because the values of the weights are not copied, is writing into them; that is found by
-digest when the scope ends.
+Patches of changed weights (``rows``) are swapped in first, adapters go on top; what stacks is
+said in ``forms``. Adapters are never merged into the weights: adding and subtracting a delta does
+not give the old numbers back. What a scope cannot undo, because the values of frozen weights are
+not copied, is writing into them; that is found by digest when the scope ends.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from peft import (
-    LoraConfig,
-    PeftModelForCausalLM,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
-)
+from peft import PeftConfig, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.models.loaded import LoadedModel
-from codetemper.models.patch import (
-    ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
-    adapter_config,
-    verify_patch,
-    weights_digest,
+from codetemper.models.forms import (
+    fill,
+    read_forms,
+    refuse_other_side,
+    refuse_stack,
+    refuse_writers,
 )
+from codetemper.models.loaded import LoadedModel
+from codetemper.models.owned import OwnedPeftModel
+from codetemper.models.patch import ADAPTER_CONFIG, ADAPTER_WEIGHTS, verify_patch, weights_digest
+from codetemper.models.rows import Kept, swapped, unlocked
 from codetemper.models.snapshot import Snapshot
 
+__all__ = ["OwnedPeftModel", "attached", "save_trained", "training_adapter", "training_weights"]
 
-class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
-    """A PEFT model whose activation only this file changes.
-
-    Differences to peft's own class, each a trap that is closed:
-
-    * activating adapters makes them trainable in peft; here only the one named as trainable is;
-    * leaving ``disable_adapter`` unfreezes all active adapters in peft; here nothing changes;
-    * ``train()`` switches on the dropout of frozen adapters; here they are loaded without any;
-    * ``save_pretrained`` writes all adapters; here the trainable one, unless others are named;
-    * ``merge_*`` write into the base; here they are refused, as is adding adapters from outside.
-    """
-
-    def __init__(self, module: nn.Module, config: LoraConfig, name: str) -> None:
-        self._trainable: str | None = None
-        self._frozen_base = Snapshot(module)
-        super().__init__(module, config, adapter_name=name)
-
-    @property
-    def trainable_adapter(self) -> str | None:
-        """Name of the adapter that gets gradients, None where all are frozen."""
-        return self._trainable
-
-    def activate(self, names: Sequence[str], trainable: str | None = None) -> None:
-        """Make exactly these adapters active, and exactly one or none of them trainable."""
-        self._trainable = trainable
-        # peft's own set_adapter takes one name only; the tuner's takes several.
-        self.base_model.set_adapter(list(names), inference_mode=trainable is None)
-        self.active_adapter = trainable or names[0]
-        self.refreeze()
-
-    def refreeze(self) -> None:
-        """Give gradients to the trainable adapter and to nothing else."""
-        mark = f".{self._trainable}."
-        for name, parameter in self.named_parameters():
-            own = not self._frozen_base.knows(parameter) and mark in f".{name}."
-            parameter.requires_grad_(own and self._trainable is not None)
-
-    @contextmanager
-    def disable_adapter(self) -> Iterator[None]:
-        """Compute as the base model inside; afterwards active and frozen is what was."""
-        active = list(self.base_model.active_adapters)
-        self.base_model.disable_adapter_layers()
-        try:
-            yield
-        finally:
-            self.base_model.enable_adapter_layers()
-            self.activate(active, self._trainable)
-
-    @contextmanager
-    def only(self, *names: str) -> Iterator[None]:
-        """Have only these adapters active inside, for instance to evaluate without a guard."""
-        active, trainable = list(self.base_model.active_adapters), self._trainable
-        modes = {part: part.training for part in self.modules()}
-        self.activate(names, trainable if trainable in names else None)
-        try:
-            yield
-        finally:
-            self.activate(active, trainable)
-            for part, mode in modes.items():
-                part.training = mode
-
-    def set_adapter(self, adapter_name: str, inference_mode: bool = False) -> None:
-        """Activate one adapter without making it trainable by the way."""
-        self.activate([adapter_name], None if inference_mode else self._trainable)
-
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """Save the trainable adapter only, unless ``selected_adapters`` names others."""
-        if kwargs.get("selected_adapters") is None and self._trainable is not None:
-            kwargs["selected_adapters"] = [self._trainable]
-        super().save_pretrained(save_directory, *args, **kwargs)
-
-    def merge_and_unload(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: a merge writes every active adapter, guards included, into the base."""
-        raise _never_merged()
-
-    def merge_adapter(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused, as ``merge_and_unload`` is."""
-        raise _never_merged()
-
-    def add_adapter(self, adapter_name: str, peft_config: Any, *args: Any, **kwargs: Any) -> None:
-        """Add an adapter that is neither active nor trainable until ``activate`` says so."""
-        active, trainable = list(self.base_model.active_adapters), self._trainable
-        super().add_adapter(adapter_name, peft_config, *args, **kwargs)
-        self.activate(active, trainable)
+#: Modules with an open scope around them, by identity.
+_OPEN: set[int] = set()
 
 
 @contextmanager
@@ -141,15 +60,15 @@ def attached(
 
     Args:
         model: the base; its module is changed in place and put back.
-        folders: patch folders, summed. None at all is allowed and attaches nothing.
-        trainable: id of the patch to go on training; all others are frozen, and then
+        folders: patch folders. None at all is allowed and attaches nothing.
+        trainable: id of the adapter to go on training; all others are frozen, and then
             ``train-only`` patches may be active too.
 
     Yields:
-        The wrapper that owns the activation (the module itself where there are no patches).
+        The wrapper that owns the activation (the module itself where there are no adapters).
 
     Raises:
-        UsageError: a patch for another base, one attached twice, adapters that do not add up, or
+        UsageError: a patch for another base, one attached twice, patches that do not stack, or
             a train-only patch where nothing is trained.
         IntegrityError: a patch folder is not what its manifest says, or the weights of the base
             were written to inside the scope.
@@ -160,30 +79,35 @@ def attached(
         raise _usage(
             "a patch is attached twice", f"the patches are {', '.join(ids)}", "name each once"
         )
-    if trainable is not None and trainable not in ids:
+    adapters = _adapters(folders, manifests)
+    if trainable is not None and trainable not in adapters:
         raise _usage(
-            f"'{trainable}' cannot be trained", "it is not among the patches", "attach it as well"
+            f"'{trainable}' cannot be trained",
+            "it is not among the adapters that are attached",
+            "attach it as well",
         )
-    with _restored(model):
+    configs = read_forms(list(adapters.values()), list(adapters), trainable=trainable)
+    with _restored(model), ExitStack() as weights:
+        _swap_in(weights, model, folders, manifests)
         model.module.eval()
-        if not folders:
+        if not adapters:
             model.module.requires_grad_(False)
             yield model.module
             return
-        configs = _configs(folders, ids, trainable)
-        wrapped = OwnedPeftModel(model.module, configs[ids[0]], ids[0])
-        for name in ids[1:]:
+        first, *others = adapters
+        wrapped = OwnedPeftModel(model.module, configs[first], first)
+        for name in others:
             wrapped.add_adapter(name, configs[name])
-        for name, folder in zip(ids, folders, strict=True):
-            _load(wrapped, name, folder)
-        wrapped.activate(ids, trainable)
+        for name, folder in adapters.items():
+            fill(wrapped, name, folder)
+        wrapped.activate(list(adapters), trainable)
         wrapped.eval()
         yield wrapped
 
 
 @contextmanager
 def training_adapter(
-    model: LoadedModel, config: LoraConfig, *frozen: Path, name: str = "task"
+    model: LoadedModel, config: PeftConfig, *frozen: Path, name: str = "task"
 ) -> Iterator[OwnedPeftModel]:
     """Put a new trainable adapter on a model, with others active and frozen beside it.
 
@@ -199,17 +123,45 @@ def training_adapter(
     Raises:
         UsageError, IntegrityError: as ``attached``.
     """
-    _refuse_writers(config, name)
+    refuse_writers(config, name)
     manifests = [_checked(model, folder, training=True) for folder in frozen]
-    with _restored(model):
+    adapters = _adapters(frozen, manifests)
+    configs = read_forms(list(adapters.values()), list(adapters), trainable=None)
+    refuse_stack({**configs, name: config})
+    with _restored(model), ExitStack() as weights:
+        _swap_in(weights, model, frozen, manifests)
         wrapped = OwnedPeftModel(model.module, config, name)
-        ids = [manifest.id for manifest in manifests]
-        configs = _configs(frozen, ids, None)
-        for other, folder in zip(ids, frozen, strict=True):
+        for other, folder in adapters.items():
             wrapped.add_adapter(other, configs[other])
-            _load(wrapped, other, folder)
-        wrapped.activate([*ids, name], name)
+            fill(wrapped, other, folder)
+        refuse_other_side(wrapped, name)
+        wrapped.activate([*adapters, name], name)
         yield wrapped
+
+
+@contextmanager
+def training_weights(model: LoadedModel) -> Iterator[Kept]:
+    """Have every weight of a model trainable; the old ones are back when the scope ends.
+
+    Args:
+        model: the base; a trainer gets ``model.module``.
+
+    Yields:
+        The old weights, in memory a second time: to compute as the base (``base``), and to
+        write what changed as a ``rows`` patch (``write``).
+
+    Raises:
+        UsageError: a scope with patches is open, or the weights are not floating-point.
+    """
+    fixed = [name for name, p in model.module.named_parameters() if not p.is_floating_point()]
+    if fixed:
+        raise _usage(
+            f"{model.expression} cannot be trained as a whole",
+            f"{fixed[0]} is quantised",
+            "load the model in float32 or bfloat16",
+        )
+    with _restored(model), unlocked(model.module) as kept:
+        yield kept
 
 
 def save_trained(wrapped: OwnedPeftModel, folder: Path, *, base: str) -> None:
@@ -247,12 +199,6 @@ def _checked(model: LoadedModel, folder: Path, *, training: bool) -> PatchManife
             f"it was made for {manifest.base}, whose weights are others",
             f"use it as '{manifest.base}+{manifest.id}'",
         )
-    if manifest.kind != "adapter":
-        raise _usage(
-            f"patch {manifest.id} cannot be attached here",
-            f"it is of kind '{manifest.kind}', and this attaches adapters",
-            "attach it with the treatment that made it",
-        )
     if manifest.purpose == "train-only" and not training:
         raise _usage(
             f"patch {manifest.id} is refused for inference",
@@ -262,91 +208,46 @@ def _checked(model: LoadedModel, folder: Path, *, training: bool) -> PatchManife
     return manifest
 
 
-def _configs(
-    folders: Sequence[Path], ids: Sequence[str], trainable: str | None
-) -> dict[str, LoraConfig]:
-    configs = {}
-    for folder, name in zip(folders, ids, strict=True):
-        kind = adapter_config(folder).get("peft_type")
-        if kind != "LORA":
-            raise _usage(
-                f"patch {name} cannot be attached",
-                f"its type is {kind}; only LoRA is known to come off exactly",
-                "train it as LoRA",
-            )
-        config = LoraConfig.from_pretrained(str(folder))
-        _refuse_writers(config, name)
-        whole = [
-            field
-            for field in ("use_dora", "modules_to_save", "trainable_token_indices")
-            if getattr(config, field)
-        ]
-        if whole and len(folders) > 1:
-            raise _usage(
-                f"patch {name} cannot be stacked",
-                f"it uses {', '.join(whole)}, which does not add up with others",
-                "attach it alone",
-            )
-        config.inference_mode = name != trainable
-        if name != trainable:
-            # A frozen adapter with dropout is noise in train mode, and gradient leaks through it.
-            config.lora_dropout = 0.0
-        configs[name] = config
-    return configs
+def _adapters(folders: Sequence[Path], manifests: Sequence[PatchManifest]) -> dict[str, Path]:
+    pairs = zip(folders, manifests, strict=True)
+    return {manifest.id: folder for folder, manifest in pairs if manifest.kind == "adapter"}
 
 
-def _refuse_writers(config: LoraConfig, name: str) -> None:
-    """Refuse forms of LoRA that write into the base's own weights when they are set up."""
-    if config.bias != "none" or config.init_lora_weights not in (True, False, "gaussian"):
-        raise _usage(
-            f"adapter {name} cannot be attached",
-            f"bias='{config.bias}' with init_lora_weights={config.init_lora_weights!r} "
-            "changes the weights of the base itself",
-            "use bias='none' and init_lora_weights=True",
-        )
-
-
-def _load(wrapped: OwnedPeftModel, name: str, folder: Path) -> None:
-    tensors = load_file(folder / ADAPTER_WEIGHTS)
-    result = set_peft_model_state_dict(wrapped, tensors, adapter_name=name)
-    expected = {n for n, _ in wrapped.named_parameters() if f".{name}." in n}
-    lost = list(result.unexpected_keys) + sorted(expected & set(result.missing_keys))
-    if lost:
-        raise IntegrityError(
-            f"{folder / ADAPTER_WEIGHTS} does not fit its configuration",
-            why=f"{len(lost)} tensors are missing or unknown, e.g. {lost[0]}",
-            mend="make the patch again",
-        )
+def _swap_in(
+    scope: ExitStack,
+    model: LoadedModel,
+    folders: Sequence[Path],
+    manifests: Sequence[PatchManifest],
+) -> None:
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if manifest.kind == "rows":
+            scope.enter_context(swapped(model.module, folder))
 
 
 @contextmanager
 def _restored(model: LoadedModel) -> Iterator[None]:
     """Put the module back when the scope ends, and prove it."""
-    if any(isinstance(part, BaseTunerLayer) for part in model.module.modules()):
+    module = model.module
+    wrapped = any(isinstance(part, BaseTunerLayer) for part in module.modules())
+    if wrapped or id(module) in _OPEN:
         raise _usage(
             f"{model.expression} has patches on already",
             "a scope with patches is still open around it",
             "name all patches in one scope",
         )
-    snapshot = Snapshot(model.module)
+    snapshot = Snapshot(module)
+    _OPEN.add(id(module))
     try:
         yield
     finally:
+        _OPEN.discard(id(module))
         snapshot.restore()
-        if weights_digest(model.module) != model.digest:
+        if weights_digest(module) != model.digest:
             raise IntegrityError(
                 f"the weights of {model.expression} in memory are not what they were",
                 why="something wrote into them while patches were attached",
                 mend="load the model again; its files are untouched",
             )
-
-
-def _never_merged() -> UsageError:
-    return _usage(
-        "patches are never merged into the weights of a live model",
-        "a merge cannot be undone exactly, and it would bake in every active patch",
-        "export the patch, and merge the export with plain peft",
-    )
 
 
 def _usage(what: str, why: str, mend: str) -> UsageError:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A patch as a folder: tensors as safetensors, an ordinary PEFT config, and our manifest.
+"""A patch as a folder: tensors as safetensors, what says how to read them, and our manifest.
 
-    adapter_config.json  adapter_model.safetensors  manifest.json
+    adapter_config.json  adapter_model.safetensors  manifest.json       kind adapter: plain PEFT
+    rows.json            rows.safetensors           manifest.json       kind rows
 
-``save_adapter`` completes a PEFT folder with its manifest, ``load_manifest`` reads it,
+``save_patch`` completes such a folder with its manifest, ``load_manifest`` reads it,
 ``verify_patch`` rehashes everything. ``weights_digest`` names the weights a patch belongs to.
 Nothing here touches a live model's structure (that is ``attach``) and nothing is ever unpickled:
 a folder with a pickle file in it is refused before any of its files is opened.
@@ -28,10 +29,12 @@ from codetemper.core.digests import digest_bytes, digest_file, digest_json
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.workspace import content_id_of
+from codetemper.models.rows_folder import ROWS_INDEX, ROWS_WEIGHTS, read_rows
 
 MANIFEST = "manifest.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_TENSORS = {"adapter": ADAPTER_WEIGHTS, "rows": ROWS_WEIGHTS}
 
 #: File name endings that mean "running this executes code".
 PICKLE_ENDINGS = frozenset(
@@ -136,7 +139,7 @@ def _count(shape: Iterable[int]) -> int:
     return total
 
 
-def save_adapter(
+def save_patch(
     folder: Path,
     *,
     verb: str,
@@ -151,11 +154,11 @@ def save_adapter(
     purpose: Literal["inference", "train-only"] = "inference",
     report: dict[str, Any] | None = None,
 ) -> PatchManifest:
-    """Complete a PEFT folder with its manifest and so make it a patch.
+    """Complete a folder of tensors with its manifest and so make it a patch.
 
     Args:
-        folder: holds ``adapter_config.json`` and ``adapter_model.safetensors``; every other file
-            in it becomes part of the patch too.
+        folder: a PEFT folder, or what ``rows.write_rows`` wrote; every other file in it becomes
+            part of the patch too.
         verb: the treatment; the first part of the patch's id.
         technique: the file that made it.
         base: expression of the model it was made for.
@@ -173,17 +176,17 @@ def save_adapter(
         id: seconds and report do not count in it.
 
     Raises:
-        UsageError: a pickle in the folder, no adapter, or a train-only adapter that carries whole
-            modules (``modules_to_save``), which could not be switched off as a sum.
+        UsageError: a pickle in the folder, neither adapter nor rows, or a train-only adapter that
+            carries whole modules (``modules_to_save``), which could not be switched off as a sum.
         IntegrityError: the tensors are broken.
     """
     refuse_pickles(folder)
-    _refuse_whole_modules(folder, adapter_config(folder), purpose)
-    parameters = check_tensors(folder / ADAPTER_WEIGHTS)
+    kind: Literal["adapter", "rows"] = "rows" if (folder / ROWS_INDEX).is_file() else "adapter"
+    parameters = _check(folder, kind, purpose)
     files = folder_files(folder)
     manifest = PatchManifest(
         id="",
-        kind="adapter",
+        kind=kind,
         verb=verb,
         technique=technique,
         base=base,
@@ -193,7 +196,7 @@ def save_adapter(
         config=config,
         purpose=purpose,
         parameters_changed=parameters,
-        bytes=(folder / ADAPTER_WEIGHTS).stat().st_size,
+        bytes=(folder / _TENSORS[kind]).stat().st_size,
         seconds=seconds,
         seed=seed,
         versions=library_versions(),
@@ -272,10 +275,17 @@ def verify_patch(folder: Path) -> PatchManifest:
         raise _broken(folder / MANIFEST, "the id is not that of the content")
     if (folder / MANIFEST).read_bytes() != _manifest_bytes(manifest):
         raise _broken(folder / MANIFEST, "it is not written the way it was saved")
-    if manifest.kind == "adapter":
-        _refuse_whole_modules(folder, adapter_config(folder), manifest.purpose)
-        check_tensors(folder / ADAPTER_WEIGHTS)
+    _check(folder, manifest.kind, manifest.purpose)
     return manifest
+
+
+def _check(folder: Path, kind: Literal["adapter", "rows"], purpose: str) -> int:
+    """Check the tensors of a folder and what describes them; return how many numbers change."""
+    if kind == "adapter":
+        _refuse_whole_modules(folder, adapter_config(folder), purpose)
+        return check_tensors(folder / ADAPTER_WEIGHTS)
+    check_tensors(folder / ROWS_WEIGHTS)
+    return read_rows(folder).numbers
 
 
 def _refuse_whole_modules(folder: Path, config: dict[str, Any], purpose: str) -> None:

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is trained: the methods of tuning, put on a model for a trainer and taken off exactly.
+
+    with trainable(model, config) as module:     # config.method: lora, ia3, prompt, ...
+        train(module)                            # parameters with requires_grad are the method's
+        with as_base(module):                    # the untuned model, for a divergence to it
+            ...
+        save(module, folder, base=model.expression)
+    # here: the base, bit for bit, also after an exception
+
+Whatever the method, the module speaks of text only: a row of logits for each text token, labels
+and masks of the text. This file decides what is trained and how it starts; layers are peft's,
+the exact return is ``models.attach``'s, and the loop, losses and data are the trainer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from peft import IA3Config, LoraConfig, PeftConfig, PrefixTuningConfig, PromptTuningConfig
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from codetemper.core.errors import UsageError
+from codetemper.harden._quantised import quantise
+from codetemper.models.attach import (
+    OwnedPeftModel,
+    save_trained,
+    training_adapter,
+    training_weights,
+)
+from codetemper.models.loaded import LoadedModel
+from codetemper.models.rows import Kept
+from codetemper.models.targets import ia3_targets, matching
+from codetemper.models.virtual import first_prefix
+
+Method = Literal["lora", "qlora", "ia3", "prompt", "prefix", "full"]
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """A method in one glance.
+
+    Attributes:
+        summary: what is trained.
+        paper: arXiv id of the work it follows.
+        patch: kind of patch it makes.
+        learning_rate: peak to start from with AdamW; the methods differ by orders of magnitude.
+        memory: what it takes beside the weights and the activations.
+        packs: whether several texts may share a row.
+        checkpoints: whether gradient checkpointing works.
+    """
+
+    summary: str
+    paper: str
+    patch: Literal["adapter", "rows"]
+    learning_rate: float
+    memory: str
+    packs: bool = True
+    checkpoints: bool = True
+
+
+METHODS: dict[Method, MethodCard] = {
+    "lora": MethodCard(
+        "two thin matrices beside each linear layer",
+        "2106.09685",
+        "adapter",
+        5e-4,
+        "gradients and optimiser state of about 1 % of the parameters",
+    ),
+    "qlora": MethodCard(
+        "LoRA on a base that is held in 4 bits while it is trained",
+        "2305.14314",
+        "adapter",
+        5e-4,
+        "as lora; the base takes a quarter of bfloat16, its full weights wait on the host",
+    ),
+    "ia3": MethodCard(
+        "a factor for each key, value and inner number of the feed-forward layers",
+        "2205.05638",
+        "adapter",
+        5e-3,
+        "gradients and optimiser state of about 0.01 % of the parameters",
+    ),
+    "prompt": MethodCard(
+        "embeddings of virtual tokens in front of the text",
+        "2104.08691",
+        "adapter",
+        1e-2,
+        "next to nothing; virtual tokens take columns of the window",
+        packs=False,
+    ),
+    "prefix": MethodCard(
+        "keys and values of virtual tokens in front of the text, in every layer",
+        "2101.00190",
+        "adapter",
+        5e-3,
+        "gradients and optimiser state of about 0.1 % of the parameters",
+        packs=False,
+        checkpoints=False,
+    ),
+    "full": MethodCard(
+        "every weight",
+        "2408.09078",
+        "rows",
+        2e-5,
+        "four times the weights: gradients, two states of AdamW, and the old weights to go back to",
+    ),
+}
+
+
+class MethodConfig(Protocol):
+    """What is read of a configuration."""
+
+    @property
+    def method(self) -> Method:
+        """A name in ``METHODS``."""
+
+    @property
+    def rank(self) -> int:
+        """Rank of LoRA."""
+
+    @property
+    def alpha(self) -> int:
+        """Scale of LoRA: alpha / rank."""
+
+    @property
+    def dropout(self) -> float:
+        """Dropout on LoRA's input."""
+
+    @property
+    def target_modules(self) -> tuple[str, ...] | str:
+        """Ends of names of the layers to adapt; any text means the method's own choice."""
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Length of the prompt or prefix."""
+
+
+@contextmanager
+def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterator[nn.Module]:
+    """Put what a method trains on a model; take it off when the scope ends.
+
+    Args:
+        model: the base. For ``full`` its weights are held a second time, on its device, until
+            the scope ends (float32: 4 bytes a parameter; see ``METHODS['full'].memory``).
+        config: method and its settings. New parameters start from torch's global generator.
+        frozen: patch folders that are active while training and get no gradient (guards).
+
+    Yields:
+        The module for a trainer: an ``OwnedPeftModel``, for ``full`` the model itself. What has
+        ``requires_grad`` is what is trained.
+
+    Raises:
+        UsageError: layers that the model does not have, frozen patches that do not stack, an
+            architecture that the method does not fit.
+        CannotKnowError: ``qlora`` where bitsandbytes does not work.
+        IntegrityError: something wrote into frozen weights.
+    """
+    if config.method == "full":
+        if frozen:
+            raise UsageError(
+                "full fine-tuning takes no frozen patches",
+                why="what is trained with a guard on would be the weights under it",
+                mend="use --method lora with a guard",
+            )
+        with training_weights(model) as kept:
+            _KEPT[id(model.module)] = kept
+            try:
+                yield model.module
+            finally:
+                del _KEPT[id(model.module)]
+    elif config.method == "qlora":
+        with training_adapter(model, peft_config(model, config), *frozen) as wrapped:
+            quantise(wrapped)
+            yield wrapped
+    else:
+        start = _start(model, config)
+        with training_adapter(model, peft_config(model, config), *frozen) as wrapped:
+            if start is not None:
+                with torch.no_grad():
+                    wrapped.prompt_encoder["task"].embedding.weight.copy_(start)
+            yield wrapped
+
+
+#: The old weights of models under full fine-tuning, by identity of the module.
+_KEPT: dict[int, Kept] = {}
+
+
+@contextmanager
+def as_base(trained: nn.Module) -> Iterator[None]:
+    """Compute as the untuned model inside, without gradient; guards are off too.
+
+    Args:
+        trained: what ``trainable`` handed out.
+    """
+    owned = isinstance(trained, OwnedPeftModel)
+    with trained.disable_adapter() if owned else _kept(trained).base(), torch.no_grad():
+        yield
+
+
+def save(trained: nn.Module, folder: Path, *, base: str) -> None:
+    """Write what was trained: a plain PEFT folder, for ``full`` the files of a rows patch.
+
+    Args:
+        trained: what ``trainable`` handed out.
+        folder: an existing, empty folder; ``models.patch.save_patch`` makes a patch of it.
+        base: name of the base, for PEFT's configuration.
+
+    Raises:
+        UsageError: full fine-tuning changed no weight.
+    """
+    if isinstance(trained, OwnedPeftModel):
+        save_trained(trained, folder, base=base)
+    else:
+        _kept(trained).write(folder)
+
+
+def parameters(trained: nn.Module) -> int:
+    """Return how many numbers are trained."""
+    return sum(p.numel() for p in trained.parameters() if p.requires_grad)
+
+
+def _kept(trained: nn.Module) -> Kept:
+    if id(trained) not in _KEPT:
+        raise UsageError(
+            "this module is not being trained",
+            why="it was not handed out by 'trainable', or its scope is over",
+            mend="pass the module inside the scope (unwrapped, where a trainer wrapped it)",
+        )
+    return _KEPT[id(trained)]
+
+
+def peft_config(model: LoadedModel, config: MethodConfig) -> PeftConfig:
+    """Return the PEFT configuration of a method on a model.
+
+    Raises:
+        UsageError: as ``trainable``.
+    """
+    common: dict[str, Any] = {"task_type": "CAUSAL_LM"}
+    named = None if isinstance(config.target_modules, str) else config.target_modules
+    if config.method in ("lora", "qlora"):
+        if named is not None:
+            matching(model.module, named)
+        return LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            lora_dropout=config.dropout,
+            target_modules="all-linear" if named is None else list(named),
+            bias="none",
+            **common,
+        )
+    if config.method == "ia3":
+        targets, feedforward = ia3_targets(model.module, named)
+        return IA3Config(
+            target_modules=list(targets),
+            feedforward_modules=list(feedforward),
+            fan_in_fan_out=any(isinstance(part, Conv1D) for part in model.module.modules()),
+            **common,
+        )
+    if config.method == "prompt":
+        return PromptTuningConfig(num_virtual_tokens=config.virtual_tokens, **common)
+    if config.method == "prefix":
+        return PrefixTuningConfig(num_virtual_tokens=config.virtual_tokens, **common)
+    raise UsageError(
+        f"there is no adapter for the method '{config.method}'",
+        why=f"the methods are {', '.join(METHODS)}",
+        mend="-o method=lora",
+    )
+
+
+@torch.no_grad()
+def _start(model: LoadedModel, config: MethodConfig) -> torch.Tensor | None:
+    """What virtual tokens start from: random words of the vocabulary, as the model sees them."""
+    if config.method not in ("prompt", "prefix"):
+        return None
+    embedding = model.module.get_input_embeddings()  # type: ignore[operator]
+    words = torch.randint(embedding.num_embeddings, (config.virtual_tokens,))
+    if config.method == "prefix":
+        return first_prefix(model.module, words.tolist())
+    return embedding(words.to(model.device)).float()

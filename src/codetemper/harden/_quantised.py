@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear layers of a wrapped model held in 4 bits while an adapter is trained (QLoRA's base).
+
+    with training_adapter(model, config) as wrapped:
+        quantise(wrapped)
+        train(wrapped)
+    # here: the base as it was, bit for bit: it was never touched
+
+Dettmers et al. 2023 (arXiv 2305.14314): NormalFloat with double quantisation, by bitsandbytes. The
+layers of the base are exchanged, not changed, so they wait where they are; load the model on the
+CPU, and they wait in host memory while the 4-bit form is trained on the GPU. Embeddings, norms and
+the output head keep their numbers. The patch belongs to the full base: its digest stays.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+from torch import nn
+
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.models.attach import OwnedPeftModel
+
+
+def bitsandbytes(device: torch.device) -> Any:
+    """Import bitsandbytes and see that it can quantise on a device.
+
+    Raises:
+        CannotKnowError: it is not installed, or has nothing for this device.
+    """
+    try:
+        library = importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        raise CannotKnowError(
+            "qlora cannot run here",
+            why=f"bitsandbytes cannot be loaded: {error}",
+            mend="pip install 'bitsandbytes>=0.46', or use -o method=lora",
+        ) from error
+    try:
+        weight = torch.linspace(-1, 1, 64 * 64, device=device).reshape(64, 64)
+        narrow, state = library.functional.quantize_4bit(weight, quant_type="nf4")
+        wide = library.functional.dequantize_4bit(narrow, state)
+        worst = float((wide - weight).abs().max())
+    except (RuntimeError, NotImplementedError, AttributeError) as error:
+        raise CannotKnowError(
+            "qlora cannot run here",
+            why=f"bitsandbytes does not quantise on '{device}': {error}",
+            mend="use a CUDA GPU with a matching build (python -m bitsandbytes), or -o method=lora",
+        ) from error
+    # The widest gap between two NormalFloat levels is 0.3 of the block's largest number.
+    if not worst < 0.2:
+        raise CannotKnowError(
+            "qlora cannot run here",
+            why=f"bitsandbytes gives wrong numbers on '{device}' (off by {worst:.2f})",
+            mend="pip install -U bitsandbytes, or use -o method=lora",
+        )
+    return library
+
+
+def quantise(wrapped: OwnedPeftModel, device: torch.device | None = None) -> int:
+    """Exchange the linear layers under an adapter for 4-bit ones and move all to a device.
+
+    Args:
+        wrapped: what ``training_adapter`` handed out; its scope puts everything back.
+        device: where to train; the GPU where there is one, else the CPU.
+
+    Returns:
+        How many layers were exchanged.
+
+    Raises:
+        CannotKnowError: bitsandbytes does not work on the device.
+        UsageError: there is no linear layer to exchange.
+    """
+    if device is None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    library = bitsandbytes(device)
+    module = wrapped.get_base_model()
+    chosen = [
+        (parent, name, part)
+        for parent in module.modules()
+        for name, part in parent.named_children()
+        if type(part) is nn.Linear
+        and part is not module.get_output_embeddings()
+        and not any(p.requires_grad for p in part.parameters())
+    ]
+    if not chosen:
+        raise UsageError(
+            f"{module.config.model_type} cannot be held in 4 bits",
+            why="it has no linear layers of the common kind",
+            mend="-o method=lora",
+        )
+    for parent, name, part in chosen:
+        setattr(parent, name, _narrow(library, part, device))
+    wrapped.to(device)
+    return len(chosen)
+
+
+def _narrow(library: Any, linear: nn.Linear, device: torch.device) -> nn.Module:
+    on_gpu = device.type == "cuda"
+    narrow = library.nn.Linear4bit(
+        linear.in_features,
+        linear.out_features,
+        bias=linear.bias is not None,
+        compute_dtype=torch.bfloat16 if on_gpu else torch.float32,
+        compress_statistics=True,
+        quant_type="nf4",
+        device="meta",
+    )
+    narrow.weight = library.nn.Params4bit(
+        linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4"
+    )
+    if linear.bias is not None:
+        narrow.bias = nn.Parameter(linear.bias.data.clone(), requires_grad=False)
+    return narrow.to(device)  # type: ignore[no-any-return]
