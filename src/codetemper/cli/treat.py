@@ -89,8 +89,24 @@ def _show_mined(document: dict[str, Any]) -> None:
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="Base model expression, without patches.")],
-    corpus: Annotated[str, typer.Argument(help="Corpus id (or its beginning), or a folder.")],
+    model: Annotated[str, typer.Argument(help="Model expression.")],
+    corpus: Annotated[
+        str | None, typer.Argument(help="Corpus id (or its beginning), or a folder.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="The same as CORPUS.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="lora, ia3, prompt, prefix, full or qlora.")
+    ] = None,
+    like_the_study: Annotated[
+        bool,
+        typer.Option("--like-the-study", help="Start from the settings of Li et al. 2024."),
+    ] = False,
+    validate_on: Annotated[
+        str | None, typer.Option(help="Suite to stop early by; sets early_stop=score.")
+    ] = None,
+    validate_limit: Annotated[
+        int | None, typer.Option(min=1, help="Use this many of its cases.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use the first pairs only.")] = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -100,17 +116,28 @@ def tune(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Tune a LoRA patch on the fixed side of mined pairs.
+    """Tune a patch on mined pairs: towards the fix, away from what it replaced.
 
     \b
     codetemper tune seedling mine-3fa9
-    codetemper tune hf:./my-model mine-3fa9 -o rank=8 -o epochs=2 --seed 1
+    codetemper tune hf:./my-model --data mine-3fa9 --method ia3 -o epochs=2 --seed 1
+    codetemper tune hf:./my-model mine-3fa9 --like-the-study -o granularity=block
     codetemper tune seedling mine-3fa9 -c tune.yaml --dry-run
+    accelerate launch --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
     """
     from codetemper.core.settings import resolve_config
-    from codetemper.harden.tune import Config
+    from codetemper.harden.tune import LIKE_THE_STUDY, Config
 
-    settings = resolve_config(Config, "tune", file=config, pairs=option or (), flags={"seed": seed})
+    corpus = _one_corpus(corpus, data)
+    stop = None if validate_on is None else "score"
+    settings = resolve_config(
+        Config,
+        "tune",
+        file=config,
+        pairs=option or (),
+        flags={"seed": seed, "method": method, "early_stop": stop},
+        defaults=LIKE_THE_STUDY if like_the_study else None,
+    )
     if dry_run:
         plan = {
             "model": model,
@@ -120,14 +147,37 @@ def tune(
         }
         screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
         return
-    from codetemper.api import treatments
+    from codetemper.api import treatments, tuning
 
     with screen.progress() as on_event:
         manifest = treatments.tune(
-            workspace(place), model, corpus, settings, limit=limit, device=device, on_event=on_event
+            workspace(place),
+            model,
+            corpus,
+            settings,
+            limit=limit,
+            validate_on=validate_on,
+            validate_limit=validate_limit,
+            device=device,
+            on_event=on_event,
         )
+    if not tuning.first_process():
+        return
     document = treatment_document(manifest)
     screen.emit(document, as_json, lambda: _show_treatment(document))
+
+
+def _one_corpus(corpus: str | None, data: str | None) -> str:
+    found = corpus or data
+    if found is None or (corpus and data):
+        from codetemper.core.errors import UsageError
+
+        raise UsageError(
+            "tune needs one corpus",
+            why="two were named" if found else "none was named",
+            mend="codetemper tune MODEL --data CORPUS",
+        )
+    return found
 
 
 def treatment_document(manifest: Any) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tune``: teach a model the fixed side of real vulnerability fixes, as a LoRA adapter.
+"""``tune``: teach a model the fixed side of real vulnerability fixes against the vulnerable one.
 
-    result = tune(model, pairs, Config(epochs=3), folder)     # folder becomes a plain PEFT folder
+    result = tune(model, pairs, Config(epochs=3), folder)     # folder becomes a patch's tensors
 
-The model reads ``after[:body_start]`` (comment, signature) and is trained on the tokens of
-``after[body_start:]`` and the end token, never on the prompt. The training loop is trl's
-``SFTTrainer``, the layers are peft's, activation and exact return of the base are
-``models.attach``'s. This file writes no manifest and knows no workspace, and it does not judge:
-whether the patch helps is for the evaluation to say.
+The model reads ``after[:body_start]`` (comment, signature) and is trained on the body, the tokens
+that the fix changed before all others; the same tokens of the vulnerable side are pushed down (see
+``_losses``). Batches are packed and the head is computed where there is loss (``_batches``); the
+loop is transformers' ``Trainer`` (``_trainer``); what is trained, and the exact return of the base,
+are ``_methods``'s. This file writes no manifest and knows no workspace, and it does not judge:
+whether the patch helps is for the evaluation to say; a validation score is handed in.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 import random
 import tempfile
 import time
@@ -21,90 +23,47 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
-from peft import LoraConfig
-from pydantic import BaseModel, ConfigDict, Field
-from transformers import (
-    PrinterCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import TrainingArguments, set_seed
 from transformers.utils import logging as transformers_logging
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
-from codetemper.core.records import Event, FixPair, OnEvent, ignore_events
-from codetemper.data.examples import Examples, encode
+from codetemper.core.records import FixPair, OnEvent, ignore_events
+from codetemper.data.examples import Example, Examples, Layout, encode
+from codetemper.data.mixing import General, encode_general, sample
 from codetemper.harden import TechniqueCard
-from codetemper.models.attach import OwnedPeftModel, save_trained, training_adapter
+from codetemper.harden._batches import packs
+from codetemper.harden._losses import LossWeights
+from codetemper.harden._methods import METHODS, as_base, parameters, save, trainable
+from codetemper.harden._settings import LIKE_THE_STUDY, STUDY_LAYERS, Config
+from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint
 from codetemper.models.loaded import LoadedModel
+
+__all__ = ["CARD", "LIKE_THE_STUDY", "Config", "TuneResult", "tune"]
 
 CARD = TechniqueCard(
     name="tune",
-    summary="Trains a LoRA adapter on the fixed functions of mined vulnerability fixes.",
+    summary="Trains a patch on mined vulnerability fixes: towards the fixed side of each pair, "
+    "away from what the vulnerable side has in its place.",
     paper="2408.09078",
     paper_title="Li et al. 2024, fine-tuning on vulnerability-fixing commits",
-    differs="The loss is on the function's body and the end token alone (the study's is on all "
-    "text, its instruction wrapper included); a function too long for the window loses the "
-    "beginning of its prompt first (the study cuts the end); all linear layers get adapters "
-    "(the study's: attention only).",
+    differs="The vulnerable side's changed tokens are unlearnt (SafeCoder, 2402.09497; SVEN, "
+    "2302.05319); the study learns the fixed text alone, its instruction wrapper included. Windows "
+    "lie around the changes (the study keeps the first 1,024 tokens). All linear layers get "
+    "adapters (the study's: attention only). LIKE_THE_STUDY holds its settings.",
     needs=("weights", "gradients"),
     data="FixPair",
     patch="adapter",
-    cost="One pass of forward and backward over the fixed functions per epoch; gradients and "
-    "optimiser state for the adapter only (with rank 16 about 1 % of a 7B model's parameters).",
+    cost="One pass of forward and backward over both sides of the pairs per epoch; gradients and "
+    "optimiser state for what is trained only (LoRA of rank 16: about 1 % of a 7B model's "
+    "parameters; full: all of them).",
 )
-
-
-class Config(BaseModel):
-    """Settings of one tuning run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    rank: int = Field(default=16, ge=1)
-    """Rank of the adapter."""
-    alpha: int = Field(default=32, gt=0)
-    """Scale of the adapter: its output is multiplied by alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the adapter's input while training."""
-    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Layers that get an adapter, by name; ``all-linear``: every linear layer but the head."""
-    learning_rate: float = Field(default=5e-4, gt=0)
-    """Peak learning rate of AdamW. Higher moves more and forgets more."""
-    epochs: float = Field(default=3.0, gt=0)
-    """Passes over the pairs."""
-    batch_size: int = Field(default=8, ge=1)
-    """Functions per step and device."""
-    gradient_accumulation: int = Field(default=1, ge=1)
-    """Steps whose gradients are summed before the weights move."""
-    max_length: int = Field(default=1024, ge=16)
-    """Window in tokens, prompt and completion together."""
-    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decay of the adapter's weights."""
-    scheduler: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
-    """How the learning rate falls after the warm-up."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients longer than this are shortened to it."""
-    gradient_checkpointing: bool = False
-    """Compute activations twice to hold fewer: slower, for models that do not fit otherwise."""
-    group_by_length: bool = True
-    """Batch functions of like length: less padding, so faster, at slightly less random batches."""
-    threads: int | None = Field(default=None, ge=1)
-    """Threads of torch while training on a CPU; None leaves the setting alone."""
-    seed: int = 0
-    """Seed of initialisation, order and dropout."""
 
 
 @dataclass(frozen=True)
@@ -113,30 +72,43 @@ class TuneResult:
 
     Attributes:
         seconds: wall seconds, without loading the model.
-        parameters_changed: numbers in the adapter.
-        steps: optimiser steps.
-        losses: (step, mean loss per completion token in nats since the entry before).
-        examples: functions trained on.
+        parameters_changed: numbers that were trained.
+        steps: optimiser steps in all, those before a resumption included.
+        losses: (step, mean loss since the entry before).
+        validations: (step, validation loss or score).
+        best_step: the step whose weights were kept, where a validation chose it; else None.
+        examples: pairs trained on, or windows of them.
+        mixed: general examples trained on beside them.
         skipped: pairs without a body to learn.
-        truncated: functions longer than the window.
-        completion_tokens: tokens that carry loss, per epoch.
-        tokens_lost: share of all completion tokens that the window cut off.
+        truncated: pairs longer than the window.
+        learnt_tokens: tokens of fixed sides that carry loss, per epoch.
+        fix_tokens: tokens that the fixes changed, on the fixed sides.
+        fix_tokens_kept: share of them that the windows show; None where nothing changed.
+        fix_tokens_head: share that a cut at the window's length would have shown.
+        packed: whether several sequences shared a row.
     """
 
     seconds: float
     parameters_changed: int
     steps: int
     losses: tuple[tuple[int, float], ...]
+    validations: tuple[tuple[int, float], ...]
+    best_step: int | None
     examples: int
+    mixed: int
     skipped: int
     truncated: int
-    completion_tokens: int
-    tokens_lost: float
+    learnt_tokens: int
+    fix_tokens: int
+    fix_tokens_kept: float | None
+    fix_tokens_head: float | None
+    packed: bool
 
     def report(self) -> dict[str, Any]:
         """Return it as plain JSON data, for the manifest."""
         plain = asdict(self)
-        plain["losses"] = [list(entry) for entry in self.losses]
+        for curve in ("losses", "validations"):
+            plain[curve] = [list(entry) for entry in plain[curve]]
         return plain
 
 
@@ -146,135 +118,197 @@ def tune(
     config: Config,
     folder: Path,
     *,
+    frozen: Sequence[Path] = (),
+    general: Sequence[General] = (),
+    score: Score | None = None,
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 300.0,
     on_event: OnEvent = ignore_events,
 ) -> TuneResult:
-    """Train an adapter on the fixed side of fix pairs and write it as a plain PEFT folder.
+    """Train a patch on fix pairs and write its tensors.
 
     Args:
         model: the base; its weights and structure are the same afterwards, bit for bit.
-        pairs: what to learn from.
+        pairs: what to learn from; those of ``config.granularity`` whose split is ``train``, and
+            for the validation loss those whose split is ``validation``.
         config: settings.
-        folder: an existing, empty folder; gets ``adapter_config.json`` and
-            ``adapter_model.safetensors``.
+        folder: an existing, empty folder; gets the tensors of the patch.
+        frozen: patch folders that are active while training and get no gradient: guards, and
+            what the new patch goes on top of.
+        general: general instructions or texts to mix in, ``config.mix_share`` of all examples.
+        score: for ``early_stop="score"``: from the model being trained to a number, higher is
+            better. It is called with the module in evaluation mode.
+        checkpoints: a folder for checkpoints. Where it holds some, training goes on from the last;
+            the caller sees to it that they are of the same model, pairs and configuration.
+        checkpoint_seconds: time between them.
         on_event: called with ``Event(stage="train", unit="steps")`` after each step.
 
     Returns:
-        What was done and measured. Same model, pairs, configuration and machine: same adapter.
+        What was done and measured. Same model, pairs, configuration and machine: same patch, also
+        where it was made in several goes.
 
     Raises:
-        UsageError: no pairs, none with a body, layers that the model does not have, or a loss
-            that is no longer a number.
+        UsageError: no pairs, none with a body, layers that the model does not have, nothing to
+            validate on, or a loss that is no longer a number.
     """
     begun = time.monotonic()
-    examples = encode(pairs, model.tokenizer, config.max_length)
-    if not examples.input_ids:
+    learnt, held_out, mixed = _examples(model, pairs, config, general)
+    if config.early_stop == "score" and score is None:
         raise UsageError(
-            "there is nothing to tune on",
-            why=f"of {len(pairs)} fix pairs none has a body to learn",
-            mend="mine a history with fixes in it: codetemper mine REPOSITORY",
+            "there is no score to stop by",
+            why="early_stop=score needs a suite to evaluate on",
+            mend="name one with --validate-on SUITE, or use -o early_stop=loss",
         )
-    with _quiet(), _seeded(config), _adapter(model, config) as wrapped:
-        watch = _Watch(on_event)
-        with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch:
-            trainer = SFTTrainer(
-                model=wrapped,
-                args=_arguments(config, model.device, examples, Path(scratch)),
-                train_dataset=Dataset.from_dict(
-                    {"input_ids": examples.input_ids, "labels": examples.labels}
-                ),
-                processing_class=model.tokenizer,
-                data_collator=DataCollatorForLanguageModeling(pad_token_id=_pad(model.tokenizer)),
-                callbacks=[watch],
+    config = _with_layers(config, model)
+    with _quiet(), _seeded(config):
+        pack = METHODS[config.method].packs and packs(model.module)
+        with trainable(model, config, *frozen) as module, _scratch(folder, checkpoints) as scratch:
+            run = Run(
+                examples=[*learnt.items, *mixed],
+                held_out=held_out.items,
+                weights=weights_of(config),
+                as_base=partial(as_base, module),
+                pack=pack,
+                score=score if config.early_stop == "score" else None,
+                patience=config.patience,
+                checkpoint_seconds=None if checkpoints is None else checkpoint_seconds,
+                on_event=on_event,
             )
-            # It would print to standard output, where a script expects one document.
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
-        _refuse_divergence(watch.losses, config)
-        changed = sum(p.numel() for p in wrapped.parameters() if p.requires_grad)
-        with mendable(folder):
-            save_trained(wrapped, folder, base=model.expression)
-    kept = examples.completion_tokens
+            arguments = _arguments(config, model.device, len(run.examples), scratch)
+            trainer = PairTrainer(module, arguments, run)
+            last = newest_checkpoint(scratch)
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
+            losses = _curve(trainer, "loss")
+            _refuse_divergence(losses, config)
+            with mendable(folder):
+                save(module, folder, base=model.expression)
+            changed = parameters(module)
+    measure = "eval_score" if config.early_stop == "score" else "eval_loss"
+    best = trainer.state.best_global_step
+    fix = learnt.fix
     return TuneResult(
         seconds=time.monotonic() - begun,
         parameters_changed=changed,
-        steps=watch.steps,
-        losses=tuple(watch.losses),
-        examples=len(examples.input_ids),
-        skipped=examples.skipped,
-        truncated=examples.truncated,
-        completion_tokens=kept,
-        tokens_lost=examples.lost / (kept + examples.lost),
+        steps=trainer.state.global_step,
+        losses=losses,
+        validations=_curve(trainer, measure),
+        best_step=best if config.early_stop != "never" else None,
+        examples=len(learnt.items),
+        mixed=len(mixed),
+        skipped=learnt.skipped,
+        truncated=learnt.truncated,
+        learnt_tokens=learnt.learnt_tokens,
+        fix_tokens=fix.changed,
+        fix_tokens_kept=fix.share,
+        fix_tokens_head=fix.head / fix.changed if fix.changed else None,
+        packed=pack,
     )
+
+
+def weights_of(config: Config) -> LossWeights:
+    """Return the weights of the loss's terms."""
+    return LossWeights(config.changed_weight, config.unlikelihood, config.contrast, config.kl)
+
+
+def _examples(
+    model: LoadedModel, pairs: Sequence[FixPair], config: Config, general: Sequence[General]
+) -> tuple[Examples, Examples, list[Example]]:
+    """Return what is learnt, what is held out, and what is mixed in."""
+    layout = Layout(config.max_length, config.wrapper, config.window, config.learn_prompts)
+    pairs = [pair for pair in pairs if pair.granularity == config.granularity]
+    train = [pair for pair in pairs if pair.split == "train"]
+    learnt = encode(train, model.tokenizer, layout)
+    if not learnt.items:
+        raise UsageError(
+            "there is nothing to tune on",
+            why=f"of {len(train)} fix pairs by {config.granularity} none has a body to learn",
+            mend="mine a history with fixes in it: codetemper mine REPOSITORY",
+        )
+    held = [p for p in pairs if p.split == "validation"] if config.early_stop == "loss" else []
+    held_out = encode(held, model.tokenizer, layout)
+    if config.early_stop == "loss" and not held_out.items:
+        raise UsageError(
+            "there is nothing to validate on",
+            why="early_stop=loss needs pairs whose split is 'validation', and there are none",
+            mend="mine with a split, or use -o early_stop=never",
+        )
+    drawn = sample(general, len(learnt.items), share=config.mix_share, seed=config.seed)
+    return learnt, held_out, encode_general(drawn, model.tokenizer, config.max_length)
+
+
+def _with_layers(config: Config, model: LoadedModel) -> Config:
+    """Put layers in the place of the word ``study``."""
+    if config.target_modules != "study":
+        return config
+    kind = str(getattr(model.module.config, "model_type", "?"))
+    layers = STUDY_LAYERS.get(kind, {}).get("ia3" if config.method == "ia3" else "lora")
+    if layers is None:
+        raise UsageError(
+            f"the study says nothing of {kind}",
+            why=f"it trained layers of {' and '.join(STUDY_LAYERS)} models",
+            mend="name layers: -o target_modules=[q_proj,v_proj], or all-linear",
+        )
+    return config.model_copy(update={"target_modules": layers})
 
 
 @contextmanager
-def _adapter(model: LoadedModel, config: Config) -> Iterator[OwnedPeftModel]:
-    targets = config.target_modules
-    lora = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    if not isinstance(targets, str):
-        present = {name for name, _ in model.module.named_modules()}
-        missing = [t for t in targets if not any(f".{n}".endswith(f".{t}") for n in present)]
-        if missing:
-            raise UsageError(
-                f"the model has no layer named '{missing[0]}'",
-                why="target_modules must name layers of this architecture",
-                mend="leave target_modules at 'all-linear', or name layers such as 'q_proj'",
-            )
-    with training_adapter(model, lora) as wrapped:
-        yield wrapped
+def _scratch(folder: Path, checkpoints: Path | None) -> Iterator[Path]:
+    if checkpoints is not None:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        yield checkpoints
+        return
+    with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch:
+        yield Path(scratch)
 
 
 def _arguments(
-    config: Config, device: torch.device, examples: Examples, scratch: Path
-) -> SFTConfig:
-    batches = math.ceil(len(examples.input_ids) / config.batch_size)
-    steps = math.ceil(math.ceil(batches / config.gradient_accumulation) * config.epochs)
+    config: Config, device: torch.device, examples: int, scratch: Path
+) -> TrainingArguments:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batches = math.ceil(examples / (config.batch_size * processes))
+    epoch = math.ceil(batches / config.gradient_accumulation)
+    steps = math.ceil(epoch * config.epochs)
     on_gpu = device.type == "cuda"
-    return SFTConfig(
+    validates = config.early_stop != "never"
+    return TrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
+        learning_rate=_peak_rate(config),
         lr_scheduler_type=config.scheduler,
         warmup_steps=math.ceil(steps * config.warmup_ratio),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         gradient_checkpointing=config.gradient_checkpointing,
-        train_sampling_strategy="group_by_length" if config.group_by_length else "random",
         seed=config.seed,
         data_seed=config.seed,
-        max_length=config.max_length,
-        # The examples are tokenised, cut and labelled already.
-        dataset_kwargs={"skip_prepare_dataset": True},
         use_cpu=device.type == "cpu",
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        fp16=False,
+        ddp_backend="gloo" if device.type == "cpu" and processes > 1 else None,
+        ddp_find_unused_parameters=False,
         dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
         logging_strategy="steps",
         logging_steps=max(1, steps // 100),
         logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
+        eval_strategy="steps" if validates else "no",
+        eval_steps=min(config.evaluate_every or epoch, steps) if validates else None,
+        save_strategy="best" if validates else "no",
+        save_total_limit=2,
+        load_best_model_at_end=validates,
+        metric_for_best_model=config.early_stop if validates else None,
+        greater_is_better=config.early_stop == "score" if validates else None,
         report_to="none",
         disable_tqdm=True,
         push_to_hub=False,
     )
 
 
-def _pad(tokenizer: Any) -> int:
-    """Return an id to fill up with; it is masked, so any valid one will do."""
-    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    return 0
+def _curve(trainer: PairTrainer, key: str) -> tuple[tuple[int, float], ...]:
+    history = trainer.state.log_history
+    return tuple((int(entry["step"]), float(entry[key])) for entry in history if key in entry)
 
 
 @contextmanager
@@ -298,7 +332,7 @@ def _quiet() -> Iterator[None]:
     """Silence notes that the trainer's libraries write for their own users."""
     level = transformers_logging.get_verbosity()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         transformers_logging.set_verbosity(logging.ERROR)
         try:
@@ -307,46 +341,16 @@ def _quiet() -> Iterator[None]:
             transformers_logging.set_verbosity(level)
 
 
+def _peak_rate(config: Config) -> float:
+    own = METHODS[config.method].learning_rate
+    return own if config.learning_rate is None else config.learning_rate
+
+
 def _refuse_divergence(losses: Sequence[tuple[int, float]], config: Config) -> None:
     broken = next((step for step, loss in losses if not math.isfinite(loss)), None)
     if broken is not None:
         raise UsageError(
             f"the loss is no longer a number at step {broken}",
-            why=f"training diverged at learning_rate={config.learning_rate:g}",
-            mend=f"-o learning_rate={config.learning_rate / 10:g}",
-        )
-
-
-class _Watch(TrainerCallback):
-    """Passes progress on and keeps the loss curve."""
-
-    def __init__(self, on_event: OnEvent) -> None:
-        self._on_event = on_event
-        self.losses: list[tuple[int, float]] = []
-        self.steps = 0
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if logs and "loss" in logs:
-            self.losses.append((state.global_step, float(logs["loss"])))
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.steps = state.global_step
-        note = f"loss {self.losses[-1][1]:.3f}" if self.losses else ""
-        self._on_event(
-            Event(
-                stage="train",
-                done=state.global_step,
-                total=state.max_steps,
-                unit="steps",
-                note=note,
-            )
+            why=f"training diverged at learning_rate={_peak_rate(config):g}",
+            mend=f"-o learning_rate={_peak_rate(config) / 10:g}",
         )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verb ``tune`` hands to its technique: the score to stop by, data to mix in, checkpoints.
+
+The technique imports neither suites nor judges nor the workspace, so they come as functions, values
+and folders from here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from codetemper.core.digests import digest_json
+from codetemper.core.records import Sampling
+from codetemper.core.workspace import Workspace
+from codetemper.evaluate import scorecards, suites
+from codetemper.judges import JudgeOptions, judge_all
+
+
+def first_process() -> bool:
+    """Whether this process is the only one, or the first of those ``accelerate`` launched."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def suite_score(
+    handle: Any, name: str, *, limit: int | None, seed: int, options: JudgeOptions | None
+) -> Callable[[object], float]:
+    """Return a function that says how well the handle's model does on a suite as it is then.
+
+    One completion a case, greedily decoded; counted are those that work and resist, or where the
+    suite shows no security, those that work.
+
+    Args:
+        handle: the model; what is attached to it meanwhile counts.
+        name: suite, by shipped name or ``FORMAT:PATH``.
+        limit: use this many of its cases.
+        seed: draws them.
+        options: of the judges.
+    """
+    suite = suites.load(name, limit=limit, seed=seed)
+    metrics = [metric.partition("@")[0] for metric in suite.card.metrics]
+    metric = next((m for m in ("secure_pass", *metrics) if m in metrics), "pass")
+    sampling = Sampling(n=1, temperature=0.0, seed=seed, max_new_tokens=suite.card.max_new_tokens)
+
+    def score(_: object) -> float:
+        drawn = handle.generate(
+            [case.prompt for case in suite.cases],
+            sampling,
+            stops=[case.stop for case in suite.cases],
+        )
+        items = [
+            (case, row[0].model_copy(update={"case": case.id}))
+            for case, row in zip(suite.cases, drawn, strict=True)
+        ]
+        verdicts = judge_all(items, options=options)
+        return sum(scorecards.good(metric, v) is True for v in verdicts) / len(verdicts)
+
+    return score
+
+
+@contextmanager
+def checkpoints(workspace: Workspace, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Give the folder of checkpoints of one training; it is deleted when training has ended.
+
+    A killed training leaves it, and the same command finds it again: it is named by the digest of
+    everything that decides what is learnt.
+
+    Args:
+        workspace: holds the folder in its cache.
+        facts: plain JSON data: model, corpus, configuration.
+
+    Raises:
+        UsageError: another process trains the same at this moment.
+    """
+    name = f"tune-{digest_json(facts)[:16]}"
+    folder = workspace.cache / "checkpoints" / name
+    if not first_process():
+        yield folder
+        return
+    with workspace.lock(name, timeout_s=1.0):
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""What ``tune`` can minimise, as functions of logits, of the tokens that are there, and of roles.
+
+    terms = sums(logits, batch, weights, base)          # one sum a term
+    loss = (terms / counts(batch, weights)).sum()       # each term a mean over its own tokens
+
+With :math:`p` the model being trained, :math:`q` the base, :math:`y^+` the fixed side of a pair
+and :math:`y^-` the vulnerable one, the loss is
+
+.. math:: L = L_{LM} + u L_{UL} + c L_{CT} + k L_{KL}
+
+where each term is the mean over the tokens it speaks of, so that a weight means the same for
+long and for short fixes. Which tokens count as changed is for ``data.examples`` to say. Nothing
+here knows a model, a tokenizer or a trainer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+#: Terms of the loss, in the order of every vector of sums and counts.
+TERMS = ("language", "unlikelihood", "contrast", "kl")
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts.
+
+    Attributes:
+        changed: weight of a changed token of the fixed side against 1 of an unchanged one.
+        unlikelihood: weight of pushing down the vulnerable side's changed tokens.
+        contrast: weight of telling the two sides apart better than the base does.
+        kl: weight of staying at the base on the fixed side's unchanged tokens.
+    """
+
+    changed: float = 1.0
+    unlikelihood: float = 0.0
+    contrast: float = 0.0
+    kl: float = 0.0
+
+    @property
+    def both_sides(self) -> bool:
+        """Whether the vulnerable side is read at all."""
+        return self.unlikelihood > 0 or self.contrast > 0
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the base's logits are compared with."""
+        return self.contrast > 0 or self.kl > 0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The tokens that logits are asked for.
+
+    Attributes:
+        labels: the token that stands there, [n] int64.
+        changed: whether the fix changed it, [n] bool.
+        fixed: whether it belongs to the fixed side of a pair, [n] bool.
+    """
+
+    labels: torch.Tensor
+    changed: torch.Tensor
+    fixed: torch.Tensor
+
+
+def log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    r"""Return :math:`\log p(y_t \mid y_{<t})` in nats, [n]; ``logits`` are [n, vocabulary]."""
+    return -functional.cross_entropy(logits.float(), labels, reduction="none")
+
+
+def language_modelling(scores: torch.Tensor, token_weights: torch.Tensor) -> torch.Tensor:
+    r"""Return the weighted negative log-likelihood of the fixed side, summed.
+
+    .. math:: L_{LM} = -\sum_t w_t \log p(y^+_t \mid y^+_{<t})
+
+    With all weights 1 it is the study's loss (Li et al. 2024, 2408.09078). SVEN's and SafeCoder's
+    (2302.05319, 2402.09497) count changed tokens only; :math:`w` in between keeps the rest of the
+    function in sight.
+
+    Args:
+        scores: log-probabilities of the tokens, in nats, [n].
+        token_weights: weight of each, [n].
+    """
+    return -(token_weights * scores).sum()
+
+
+def unlikelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    r"""Return the unlikelihood of the vulnerable side's changed tokens, summed.
+
+    .. math:: L_{UL} = -\sum_t \log\bigl(1 - p(y^-_t \mid y^-_{<t})\bigr)
+
+    SafeCoder's loss on the unsafe program (2402.09497, from Welleck et al. 2020, 1908.04319).
+    :math:`\log(1 - p)` is taken as the log-mass of all other tokens, which stays exact where
+    :math:`p` is near 1 and gives the gradient :math:`p` with respect to the token's own logit.
+
+    Args:
+        logits: [n, vocabulary].
+        labels: the vulnerable tokens, [n].
+    """
+    logits = logits.float()
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return (logits.logsumexp(1) - others.logsumexp(1)).sum()
+
+
+def contrast(scores: torch.Tensor, base: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+    r"""Return how badly model and base are told apart on the changed tokens, summed.
+
+    .. math:: L_{CT} = -\sum_{t \in y^+} \log\frac{p}{p + q} - \sum_{t \in y^-} \log\frac{q}{p + q}
+
+    SVEN's contrastive term (2302.05319, section 4.2): of two conditions, the one that a program
+    belongs to must give it more probability than the other. SVEN trains a prefix for each; with
+    one adapter the other condition is the base itself, which is what writes vulnerable code
+    now. It equals :math:`-\log\sigma(\pm\log p/q)`, so a token that is told apart stops pulling.
+
+    Args:
+        scores: log-probabilities under the model, [n].
+        base: log-probabilities under the base, [n]; no gradient goes there.
+        fixed: whether a token is of the fixed side, [n] bool.
+    """
+    gain = scores - base.detach()
+    return functional.softplus(torch.where(fixed, -gain, gain)).sum()
+
+
+def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    r"""Return how far the model's next-token distributions are from the base's, summed.
+
+    .. math:: L_{KL} = \sum_t \sum_v p(v \mid y_{<t}) \log\frac{p(v \mid y_{<t})}{q(v \mid y_{<t})}
+
+    SVEN's term (2302.05319, section 4.2) on the unchanged tokens: what the fix left alone is to be
+    written as before.
+
+    Args:
+        logits: of the model, [n, vocabulary].
+        base: of the base, [n, vocabulary]; no gradient goes there.
+    """
+    model = logits.float().log_softmax(1)
+    reference = base.detach().float().log_softmax(1)
+    return (model.exp() * (model - reference)).sum()
+
+
+def counts(targets: Targets, weights: LossWeights) -> torch.Tensor:
+    """Return how many tokens (for the first term: how much weight) each term sums over, [4]."""
+    changed, fixed = targets.changed, targets.fixed
+    return torch.stack(
+        [
+            _token_weights(targets, weights).sum(),
+            (changed & ~fixed).sum(),
+            changed.sum(),
+            (~changed & fixed).sum(),
+        ]
+    ).float()
+
+
+def sums(
+    logits: torch.Tensor,
+    targets: Targets,
+    weights: LossWeights,
+    base: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the sum of each term, times its weight in the loss, in the order of ``TERMS``, [4].
+
+    Args:
+        logits: of the model at each target, [n, vocabulary].
+        targets: what stands there.
+        weights: terms of weight 0 are not computed.
+        base: logits of the base, where ``weights.needs_base``.
+    """
+    changed, fixed = targets.changed, targets.fixed
+    scores = log_probabilities(logits, targets.labels)
+    nothing = scores.new_zeros(())
+    terms = [language_modelling(scores, _token_weights(targets, weights)), *[nothing] * 3]
+    if weights.unlikelihood > 0:
+        bad = changed & ~fixed
+        terms[1] = weights.unlikelihood * unlikelihood(logits[bad], targets.labels[bad])
+    if weights.contrast > 0 and base is not None:
+        reference = log_probabilities(base[changed], targets.labels[changed])
+        terms[2] = weights.contrast * contrast(scores[changed], reference, fixed[changed])
+    if weights.kl > 0 and base is not None:
+        calm = ~changed & fixed
+        terms[3] = weights.kl * divergence(logits[calm], base[calm])
+    return torch.stack(terms)
+
+
+def _token_weights(targets: Targets, weights: LossWeights) -> torch.Tensor:
+    weight = torch.where(targets.changed, weights.changed, 1.0)
+    return torch.where(targets.fixed, weight, torch.zeros_like(weight))

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""transformers' ``Trainer`` with the losses of ``_losses`` on the batches of ``_batches``.
+
+    trainer = PairTrainer(module, arguments, run)
+    trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
+
+The loop, the optimiser, mixed precision, accumulation, several processes and checkpoints are the
+library's. Replaced are: what is computed of a batch; what a sum is divided by, which is the number
+of tokens of the whole step, over accumulated batches and over processes, so that neither changes
+the gradient; what a checkpoint holds of the model (the trained tensors, by name, in safetensors);
+and the evaluation, which is the same loss on held-out pairs or a score that the caller computes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from codetemper.core.disk import write_atomic
+from codetemper.core.records import Event, OnEvent
+from codetemper.data.examples import Example
+from codetemper.harden._batches import Packer, logits_at
+from codetemper.harden._losses import LossWeights, Targets, sums
+
+_TENSORS = "trained.safetensors"
+_WHOLE = "whole"
+
+Score = Callable[[nn.Module], float]
+"""What early stopping asks of the model being trained: a number, higher is better."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained on, and how a batch becomes a loss.
+
+    Attributes:
+        examples: what is learnt from.
+        held_out: examples that the validation loss is taken on; empty where there is none.
+        weights: of the terms of the loss.
+        as_base: gives a scope in which the module computes as the base, adapters off.
+        pack: whether several sequences share a row.
+        score: a score to stop by instead of the validation loss.
+        patience: evaluations without a better one after which training stops.
+        checkpoint_seconds: time between checkpoints; None for none but the best's.
+        on_event: progress.
+    """
+
+    examples: Sequence[Example]
+    held_out: Sequence[Example]
+    weights: LossWeights
+    as_base: Callable[[], AbstractContextManager[None]]
+    pack: bool
+    score: Score | None
+    patience: int
+    checkpoint_seconds: float | None
+    on_event: OnEvent
+
+
+class PairTrainer(Trainer):  # type: ignore[misc]
+    """Trains the parameters of a module that have gradients, on both sides of fix pairs."""
+
+    def __init__(self, module: nn.Module, arguments: TrainingArguments, run: Run) -> None:
+        self._run = run
+        callbacks: list[TrainerCallback] = [_Watch(run)]
+        if arguments.load_best_model_at_end:
+            callbacks.append(EarlyStoppingCallback(run.patience))
+        super().__init__(
+            model=module,
+            args=arguments,
+            train_dataset=run.examples,
+            eval_dataset=run.held_out or None,
+            data_collator=Packer(run.weights, pack=run.pack),
+            callbacks=callbacks,
+        )
+        # It would print to standard output, where a script expects one document.
+        self.remove_callback(PrinterCallback)
+        self.loss_is_scaled_for_ga = True
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """Return the loss of one batch, as its share of the step's."""
+        terms = self._terms(model, inputs)
+        whole = inputs["counts"] if num_items_in_batch is None else num_items_in_batch
+        # Gradients are averaged over processes, and each has a part of the tokens only.
+        loss = (terms / whole.clamp(min=1)).sum() * self.accelerator.num_processes
+        return (loss, None) if return_outputs else loss
+
+    def _terms(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        run, base = self._run, None
+        if run.weights.needs_base:
+            module = self.accelerator.unwrap_model(model)
+            modes = [(part, part.training) for part in module.modules()]
+            # Before the model's own pass: leaving the scope sets gradients anew.
+            with run.as_base():
+                module.eval()
+                base = logits_at(module, inputs)
+            for part, mode in modes:
+                part.training = mode
+        logits = logits_at(model, inputs)
+        targets = Targets(inputs["labels"], inputs["changed"], inputs["fixed"])
+        return sums(logits, targets, run.weights, base)
+
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor | None:
+        """Return what each term is divided by: the tokens of the step, in all processes."""
+        if not batch_samples:
+            return None
+        own = torch.stack([batch["counts"].to(device) for batch in batch_samples]).sum(0)
+        return self.accelerator.gather(own[None]).sum(0)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return ``eval_score`` or ``eval_loss``, log it, and tell the callbacks."""
+        module = self.accelerator.unwrap_model(self.model)
+        module.eval()
+        metrics = {"eval_loss": self._held_out_loss()} if self._run.held_out else {}
+        if self._run.score is not None:
+            found = [self._run.score(module) if self.is_world_process_zero() else 0.0]
+            metrics["eval_score"] = broadcast_object_list(found)[0]
+        module.train()
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float:
+        totals: list[torch.Tensor] = []
+        counted: list[torch.Tensor] = []
+        for batch in self.get_eval_dataloader():
+            given = self._prepare_inputs(batch)
+            with self.compute_loss_context_manager():
+                totals.append(self._terms(self.model, given))
+            counted.append(given["counts"])
+        pair = torch.stack([torch.stack(totals).sum(0), torch.stack(counted).sum(0)])
+        terms, whole = self.accelerator.gather(pair[None]).sum(0)
+        return float((terms / whole.clamp(min=1)).sum())
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        module = self.accelerator.unwrap_model(self.model)
+        tensors = {name: p.detach().cpu().contiguous() for name, p in _trained(module)}
+        save_file(tensors, folder / _TENSORS)
+
+    def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
+        tensors = load_file(Path(checkpoint, _TENSORS))
+        module = self.accelerator.unwrap_model(model or self.model)
+        with torch.no_grad():
+            for name, parameter in _trained(module):
+                parameter.copy_(tensors[name])
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+            write_atomic(folder / _WHOLE, b"")
+
+
+def _trained(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint in a folder that was written to its end; None without one."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{_WHOLE}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Passes progress on, and asks for a checkpoint from time to time."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._saved = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        last = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
+        self._run.on_event(
+            Event(
+                stage="train",
+                done=state.global_step,
+                total=state.max_steps,
+                unit="steps",
+                note="" if last is None else f"loss {last:.3f}",
+            )
+        )
+        every = self._run.checkpoint_seconds
+        # Right after the loss was logged: its running sum is not part of a checkpoint.
+        due = every is not None and time.monotonic() - self._saved >= every
+        if due and control.should_log and state.global_step < state.max_steps:
+            control.should_save = True
+            self._saved = time.monotonic()
