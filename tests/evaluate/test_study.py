@@ -9,8 +9,10 @@ from codetemper.core.records import Difference
 from codetemper.evaluate import study
 
 
-def _difference(value: float, low: float, high: float, p: float = 0.5) -> Difference:
-    return Difference(before=0.5, after=0.5 + value, difference=value, low=low, high=high, p=p, n=9)
+def _difference(value: float, low: float, high: float) -> Difference:
+    return Difference(
+        before=0.5, after=0.5 + value, difference=value, low=low, high=high, p=0.5, n=9
+    )
 
 
 def _card(valid: float, secure: float, cases: int = 20) -> dict[str, dict[str, float]]:
@@ -85,9 +87,9 @@ def test_non_inferiority_has_three_answers() -> None:
 
 def test_holm_corrects_within_families_only() -> None:
     tests = {
-        ("c", "secure@1", "lora"): _difference(0.1, 0, 0.2, p=0.01),
-        ("c", "secure@1", "ia3"): _difference(0.1, 0, 0.2, p=0.03),
-        ("cpp", "secure@1", "lora"): _difference(0.1, 0, 0.2, p=0.03),
+        ("c", "secure@1", "lora"): 0.01,
+        ("c", "secure@1", "ia3"): 0.03,
+        ("cpp", "secure@1", "lora"): 0.03,
     }
     found = study.corrected(tests, slice(0, 2))
     assert found["c", "secure@1", "lora"] == pytest.approx(0.02)

@@ -13,12 +13,14 @@ from codetemper import __version__
 from codetemper.api.account import corpora, patches
 from codetemper.api.models import base_folder
 from codetemper.api.runs import Run, find_scorecards, look_at, pair_runs, read_rows
+from codetemper.api.study import read_studies
 from codetemper.core.digests import digest_file
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
 from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
 from codetemper.evaluate import suites
-from codetemper.publish.report import ReportInput, SuiteResult, render
+from codetemper.models.expression import parse
+from codetemper.publish.report import ReportInput, StudyResult, SuiteResult, render
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def report(
             revert_command=f"codetemper revert {in_use[-1]}" if in_use else None,
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
+            studies=_studies(workspace, base.model),
         )
     )
     path = out or workspace.root / "report.html"
@@ -104,6 +107,17 @@ def plan(
         "report": str(out or workspace.root / "report.html"),
         "runs": {b.scorecard.suite: [b.id, *([a.id] if a else [])] for b, a in runs},
     }
+
+
+def _studies(workspace: Workspace, model: str) -> tuple[StudyResult, ...]:
+    """Return the newest study of a model's base on each corpus."""
+    base = str(parse(model).bare)
+    found = {
+        study.card.corpus: StudyResult(study.card, study.rows)
+        for study in read_studies(workspace)
+        if study.card.model == base
+    }
+    return tuple(found.values())
 
 
 def _runs(workspace: Workspace, before: str, after: str | None) -> list[tuple[Run, Run | None]]:

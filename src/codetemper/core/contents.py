@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Content ids of patches, corpora and runs, and whether a folder holds what its records say.
+"""Content ids of what a workspace keeps, and whether a folder holds what its records say.
 
     >>> content_id("tune", {"adapter_model.safetensors": digest}, {"base": "seedling"})
     'tune-7f3a9c1b02d4'
@@ -16,19 +16,25 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from codetemper.core.accounts import CorpusCard, PatchManifest
+from codetemper.core.accounts import CorpusCard, PatchManifest, StudyCard
 from codetemper.core.digests import digest_file, digest_folder, digest_json, short
 
-Kind = Literal["patches", "corpora", "runs"]
+Kind = Literal["patches", "corpora", "runs", "studies"]
 
 #: Value of a ledger output that says a folder was removed on purpose.
 REMOVED: Final = "removed"
 #: Word before the colon in ledger outputs, by kind.
-PREFIX: Final[dict[Kind, str]] = {"patches": "patch", "corpora": "corpus", "runs": "run"}
+PREFIX: Final[dict[Kind, str]] = {
+    "patches": "patch",
+    "corpora": "corpus",
+    "runs": "run",
+    "studies": "study",
+}
 #: File that lists the others, by kind, and its record.
-LISTING: Final[dict[Kind, tuple[str, type[PatchManifest] | type[CorpusCard]]]] = {
+LISTING: Final[dict[Kind, tuple[str, type[PatchManifest] | type[CorpusCard] | type[StudyCard]]]] = {
     "patches": ("manifest.json", PatchManifest),
     "corpora": ("card.json", CorpusCard),
+    "studies": ("card.json", StudyCard),
 }
 #: Fields that do not count in a content id: the id itself, the files (they count apart), and what
 #: differs when the same thing is made again.
@@ -68,7 +74,7 @@ def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
     """Yield what differs between a folder and the manifest or card in it.
 
     Args:
-        kind: ``patches`` or ``corpora``.
+        kind: ``patches``, ``corpora`` or ``studies``.
         folder: the folder, named by its id.
     """
     name, record = LISTING[kind]
@@ -96,7 +102,7 @@ def against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str
     """Return how a folder differs from the newest ledger record of it, or None.
 
     Args:
-        kind: ``patches``, ``corpora`` or ``runs``.
+        kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
         folder: the folder, or None where there is none.
         recorded: the newest digest in the ledger, or None.
     """

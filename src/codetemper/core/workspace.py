@@ -9,10 +9,10 @@
     >>> workspace.verify()
     []
 
-Patches, corpora and finished runs never change after they settle. Their own manifest or card says
-what each of their files holds; the ledger says what manifest or card were. ``verify`` compares all
-three, offline. A run without ``scorecard.json`` that the ledger does not know is unfinished and is
-not judged. This file makes no ledger entries: ``codetemper.api`` does.
+Patches, corpora, studies and finished runs never change after they settle. Their own manifest or
+card says what each of their files holds; the ledger says what manifest or card were. ``verify``
+compares all three, offline. A run without ``scorecard.json`` that the ledger does not know is
+unfinished and is not judged. This file makes no ledger entries: ``codetemper.api`` does.
 """
 
 from __future__ import annotations
@@ -147,6 +147,11 @@ class Workspace:
         return self.home / "runs"
 
     @property
+    def studies(self) -> Path:
+        """Folder of studies by id."""
+        return self.home / "studies"
+
+    @property
     def cache(self) -> Path:
         """Folder of cached results; may be deleted at any time."""
         return self.home / "cache"
@@ -193,7 +198,7 @@ class Workspace:
         """Give an empty folder to build in; what has not settled at the end is deleted.
 
         Args:
-            kind: ``patches``, ``corpora`` or ``runs``.
+            kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
         """
         self._sweep()
         folder = self.home / "tmp" / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -210,7 +215,7 @@ class Workspace:
 
         Args:
             staged: the folder ``staged`` gave.
-            kind: ``patches``, ``corpora`` or ``runs``.
+            kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
             id: its content id. Where that exists already, the existing folder stays.
 
         Returns:
@@ -262,7 +267,7 @@ class Workspace:
         write_atomic(self._cached(digest), seal + data, sync=False)
 
     def verify(self) -> list[Problem]:
-        """Rehash the whole workspace: ledger, patches, corpora, finished runs. Offline.
+        """Rehash the whole workspace: ledger, patches, corpora, finished runs, studies. Offline.
 
         Returns:
             What is wrong; empty where all is as it was recorded.

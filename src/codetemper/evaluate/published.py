@@ -124,12 +124,12 @@ def count_anew(found: Sequence[Published], samples: int = SAMPLES) -> list[Publi
     bases = {(one.model, one.language): one for one in found if not one.method}
     tuned = [one for one in found if one.method]
     differences: dict[str, dict[str, Difference]] = {}
-    tests: dict[tuple[str, ...], Difference] = {}
+    tests: dict[tuple[str, ...], float] = {}
     for one in tuned:
         key, base = one.name + one.language, bases[one.model, one.language]
         differences[key] = study.differences(_shares(base, samples), _shares(one, samples))
         family = "peft" if one.method in PEFT else one.method
-        tests |= {(family, metric, key): differences[key][metric] for metric in _METRICS}
+        tests |= {(family, metric, key): differences[key][metric].p for metric in _METRICS}
     holm = study.corrected(tests, slice(0, 2))
     rows = []
     for one in sorted(found, key=lambda p: (bool(p.method), p.name, p.language)):

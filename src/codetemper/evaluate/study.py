@@ -152,21 +152,20 @@ def kept(difference: Difference, margin: float) -> Kept:
 
 
 def corrected(
-    tests: Mapping[tuple[str, ...], Difference], family: slice
+    tests: Mapping[tuple[str, ...], float], family: slice
 ) -> dict[tuple[str, ...], float]:
     """Return Holm's adjusted p-values within families of hypotheses.
 
     Args:
-        tests: differences by key.
+        tests: p-values by key.
         family: the part of the keys that names the family, e.g. (suite, metric).
     """
-    grouped: dict[tuple[str, ...], dict[str, float]] = {}
-    names = {str(number): key for number, key in enumerate(tests)}
-    for number, key in names.items():
-        grouped.setdefault(key[family], {})[number] = tests[key].p
-    return {
-        names[number]: p for group in grouped.values() for number, p in stats.holm(group).items()
-    }
+    adjusted: dict[tuple[str, ...], float] = {}
+    for group in {key[family] for key in tests}:
+        names = {str(number): key for number, key in enumerate(tests) if key[family] == group}
+        found = stats.holm({number: tests[key] for number, key in names.items()})
+        adjusted |= {names[number]: p for number, p in found.items()}
+    return {key: adjusted[key] for key in tests}
 
 
 def enough(sizes: Mapping[float, Sequence[Shares]], metric: str, margin: float) -> float | None:

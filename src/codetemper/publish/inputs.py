@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from codetemper.core.accounts import CorpusCard, LedgerEntry, PatchManifest
+from codetemper.core.accounts import (
+    CorpusCard,
+    LedgerEntry,
+    PatchManifest,
+    StudyCard,
+    StudyRow,
+)
 from codetemper.core.records import (
     Case,
     Completion,
@@ -48,6 +54,19 @@ class SuiteResult:
 
 
 @dataclass(frozen=True)
+class StudyResult:
+    """A study of settings that were tuned on one base.
+
+    Attributes:
+        card: what the study says of itself.
+        rows: its numbers.
+    """
+
+    card: StudyCard
+    rows: tuple[StudyRow, ...]
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything one page shows.
 
@@ -64,6 +83,7 @@ class ReportInput:
         revert_command: the exact command that takes the change back, where there is one.
         made: when the page was made, ISO 8601.
         version: version of this package.
+        studies: studies of the first model's base.
     """
 
     title: str
@@ -78,3 +98,4 @@ class ReportInput:
     revert_command: str | None
     made: str
     version: str
+    studies: tuple[StudyResult, ...] = ()

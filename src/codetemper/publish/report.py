@@ -18,11 +18,11 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codetemper.publish import views, wording
+from codetemper.publish import studies, views, wording
 from codetemper.publish.drill import drill
-from codetemper.publish.inputs import ReportInput, SuiteResult
+from codetemper.publish.inputs import ReportInput, StudyResult, SuiteResult
 
-__all__ = ["ReportInput", "SuiteResult", "render"]
+__all__ = ["ReportInput", "StudyResult", "SuiteResult", "render"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Ledger entries shown unfolded; older ones are folded away.
@@ -54,6 +54,7 @@ def render(report: ReportInput) -> str:
         two=report.model_after is not None,
         seedling=views.is_seedling(report.model_before) or views.is_seedling(report.model_after),
         unsafe=views.unsafe_suites(report),
+        studies=tuple(studies.study_view(study) for study in report.studies),
         recent=RECENT,
         drill=data,
         # What the templates print as it is: our own files, and JSON without angle brackets.

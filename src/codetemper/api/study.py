@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``study tune``: the tables of a study of tuning, as one command that can be resumed.
+
+Methods, granularities, sizes and seeds make cells; each is tuned and evaluated once, whatever
+happens in between. What they add up to (``evaluate.study_rows``) is settled as a study: Parquet
+with one row a number, a card, and a line in the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codetemper.api.models import load_model
+from codetemper.api.runs import read_rows
+from codetemper.api.study_cells import Cells
+from codetemper.api.study_parts import StudyConfig
+from codetemper.core.accounts import StudyCard, StudyRow
+from codetemper.core.contents import LISTING
+from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.disk import write_atomic
+from codetemper.core.errors import IntegrityError
+from codetemper.core.records import Event, OnEvent, ignore_events
+from codetemper.core.tables import TableWriter
+from codetemper.core.workspace import Workspace, content_id_of
+from codetemper.evaluate.study_rows import Cell, Setting, Table
+from codetemper.judges import JudgeOptions
+
+__all__ = ["Studied", "StudyConfig", "plan_study", "read_studies", "study_tuning"]
+
+_DATA = "data.parquet"
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A study and where it lies.
+
+    Attributes:
+        card: what it says of itself.
+        rows: its numbers.
+        folder: where it lies.
+    """
+
+    card: StudyCard
+    rows: tuple[StudyRow, ...]
+    folder: Path
+
+
+def study_tuning(
+    workspace: Workspace,
+    model: str,
+    corpus: str,
+    config: StudyConfig,
+    *,
+    options: JudgeOptions | None = None,
+    device: str = "cpu",
+    on_event: OnEvent = ignore_events,
+) -> Studied:
+    """Tune and evaluate every cell of a study that is not there yet, and write its table.
+
+    Args:
+        workspace: holds the corpus; gets patches, runs, the study, and their ledger entries.
+        model: expression of the base, without patches.
+        corpus: id of the corpus of fix pairs, or its beginning, or a folder.
+        config: what is compared.
+        options: of the judges.
+        device: torch device name.
+        on_event: progress; ``stage="study"`` events count cells.
+
+    Raises:
+        UsageError: a base with patches, an unknown corpus or suite, settings that cannot be.
+        CannotKnowError: a judge cannot work here.
+    """
+    start = time.monotonic()
+    cells = Cells(
+        workspace,
+        model,
+        corpus,
+        config,
+        options=options or JudgeOptions(),
+        device=device,
+        on_event=on_event,
+    )
+    order = list(_cells(cells))
+    made: list[Cell] = []
+    with load_model(workspace, cells.model, device=device) as cells.handle:
+        for number, (setting, seed) in enumerate(order):
+            note = f"{setting.label}, seed {seed}"
+            on_event(Event(stage="study", done=number, total=len(order), unit="cells", note=note))
+            made.append(cells.make(setting, seed))
+        on_event(Event(stage="study", done=len(order), total=len(order), unit="cells"))
+        digest = cells.handle.loaded.digest
+    table = Table(made, cells.families, config.margin)
+    card = StudyCard(
+        id="study",
+        model=cells.model,
+        model_digest=digest,
+        corpus=cells.card.id,
+        corpus_digest=cells.card.data_digest,
+        rows=0,
+        config=config.model_dump(mode="json", exclude={"schema_version"}),
+        enough=table.enough(),
+        files={},
+        seconds=round(time.monotonic() - start, 3),
+    )
+    return _write(workspace, card, table.rows())
+
+
+def plan_study(
+    workspace: Workspace, model: str, corpus: str, config: StudyConfig
+) -> dict[str, Any]:
+    """Return the cells of a study and which of them are tuned already; writes nothing.
+
+    Raises:
+        UsageError: as ``study_tuning``.
+    """
+    options = JudgeOptions()
+    cells = Cells(
+        workspace, model, corpus, config, options=options, device="cpu", on_event=ignore_events
+    )
+    shown = []
+    for setting, seed in _cells(cells):
+        if not setting.method and not setting.then:
+            continue
+        manifest, noted = cells.settled(setting, seed)
+        state = manifest.id if manifest else "failed" if "failed" in noted else "to do"
+        pairs = cells.learned(setting, seed)[0]
+        count = sum(p.granularity == setting.granularity for p in pairs)
+        shown.append({"setting": setting.label, "seed": seed, "pairs": count, "patch": state})
+    return {
+        "model": cells.model,
+        "corpus": cells.card.id,
+        "cells": len(shown),
+        "tuned": sum(cell["patch"] not in ("to do", "failed") for cell in shown),
+        "evaluations": sum(1 for _ in _cells(cells)) * len(config.suites),
+        "config": config.model_dump(mode="json", exclude={"schema_version"}),
+        "plan": shown,
+    }
+
+
+def read_studies(workspace: Workspace) -> list[Studied]:
+    """Return the studies of a workspace, in the order the ledger knows them.
+
+    Raises:
+        IntegrityError: one cannot be read.
+    """
+    names = dict.fromkeys(
+        name.removeprefix("study:")
+        for entry in workspace.ledger.entries()
+        for name in entry.outputs
+        if name.startswith("study:")
+    )
+    folders = [workspace.studies / name for name in names]
+    return [_read(folder) for folder in folders if folder.is_dir()]
+
+
+def _cells(cells: Cells) -> Iterator[tuple[Setting, int]]:
+    """Yield settings and seeds in the order they are made: the base first, whole data next."""
+    config = cells.config
+    plain = [
+        Setting(method, granularity, size)
+        for size in sorted(set(config.sizes), reverse=True)
+        for granularity in dict.fromkeys(config.granularities)
+        for method in dict.fromkeys(config.methods)
+    ]
+    settings = [Setting("", "", 0), *plain]
+    whole = [setting for setting in plain if setting.size == max(config.sizes)]
+    if config.leave_one_out:
+        families = sorted({f for found in cells.families.values() for f in found})
+        settings += [replace(s, without=family) for family in families for s in whole]
+    if config.then:
+        settings += [Setting("", "", 0, then=True), *(replace(s, then=True) for s in whole)]
+    for setting in settings:
+        for seed in dict.fromkeys(config.seeds):
+            yield setting, seed
+
+
+def _write(workspace: Workspace, card: StudyCard, rows: list[StudyRow]) -> Studied:
+    name = LISTING["studies"][0]
+    with workspace.staged("studies") as folder:
+        with TableWriter(folder / _DATA, StudyRow) as table:
+            table.add(rows)
+        files = {_DATA: digest_file(folder / _DATA)}
+        card = card.model_copy(update={"rows": len(rows), "files": files})
+        id = content_id_of(card.model_dump(mode="json"), "study")
+        card = card.model_copy(update={"id": id})
+        write_atomic(folder / name, card.model_dump_json(indent=1).encode())
+        home = workspace.settle(folder, "studies", id)
+    workspace.ledger.append(
+        "study",
+        inputs={
+            "model": card.model,
+            "model_digest": card.model_digest,
+            "corpus": card.corpus,
+            "corpus_digest": card.corpus_digest,
+        },
+        outputs={f"study:{id}": digest_folder(home)},
+        note=f"{len(rows)} numbers",
+    )
+    return Studied(card, tuple(rows), home)
+
+
+def _read(folder: Path) -> Studied:
+    try:
+        card = StudyCard.from_json((folder / LISTING["studies"][0]).read_bytes())
+    except (OSError, ValueError) as error:
+        raise IntegrityError(
+            f"the study {folder.name} cannot be read",
+            why=str(error).splitlines()[0],
+            mend="codetemper verify",
+        ) from error
+    return Studied(card, tuple(read_rows(folder / _DATA, StudyRow)), folder)
