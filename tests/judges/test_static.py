@@ -197,7 +197,7 @@ def test_a_file_that_kills_clang_does_not_take_its_batch_along(
     )
     monkeypatch.setattr(clang, "run", lambda *_: Done(1, "", said))
     analyser = clang._Clang()
-    analyser.__dict__["_found"] = ("clang", "14.0")
+    analyser._program.__dict__["_found"] = ("clang", "14.0")
     names = ["f00000.c", "f00001.c"]
     for name in names:
         (tmp_path / name).write_text("int x;\n")

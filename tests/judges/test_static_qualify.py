@@ -14,7 +14,7 @@ from codetemper.cli.app import app
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Case, Verdict
 from codetemper.judges import _static, qualify
-from codetemper.judges.qualify import measure, qualified_cwes, store, stored, suffices
+from codetemper.judges.qualify import measure, store, stored, suffices
 
 SHELL = "import subprocess\ndef f(x):\n    return subprocess.run({0}, shell={1})\n"
 
@@ -56,7 +56,7 @@ def test_counts_on_pairs() -> None:
     assert got.qualified
     assert card.trusts("bandit", "CWE-88", "python")
     assert not card.trusts("bandit", "CWE-78", "c")
-    assert qualified_cwes(card, "python") == {"CWE-77", "CWE-78"}
+    assert card.qualified_cwes("python") == {"CWE-77", "CWE-78"}
     assert row(card, "bandit", "CWE-89").precision is None
     assert card.pairs == 5
 
@@ -82,7 +82,7 @@ def test_a_behavioural_judge_must_tell_every_pair_apart() -> None:
     assert good.qualified_cwes("python") == {"CWE-78"}
     bad = measure([pair("a"), pair("missed")], analysers=[], judge=judge)
     assert not row(bad, "execution").qualified
-    assert qualified_cwes(bad, "python") == qualified_cwes(None, "python") == set()
+    assert bad.qualified_cwes("python") == set()
 
 
 def test_a_stored_card_is_forgotten_when_its_tool_changes(tmp_path: Path) -> None:

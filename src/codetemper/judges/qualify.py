@@ -123,11 +123,6 @@ class Qualification(Record):
         }
 
 
-def qualified_cwes(card: Qualification | None, language: Language) -> set[str]:
-    """Return the weaknesses a ratio may be reported for; none without a card."""
-    return card.qualified_cwes(language) if card else set()
-
-
 def pairs_of(cases: Iterable[Case]) -> list[Case]:
     """Return the cases that are pairs: with a weakness and both completions."""
     return [

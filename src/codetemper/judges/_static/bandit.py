@@ -17,7 +17,7 @@ from pathlib import Path
 from codetemper.core.digests import digest_json
 from codetemper.core.records import Finding, Language
 from codetemper.judges._static.families import normal
-from codetemper.judges._static.form import Limits, Look, ScanFailedError, finish, run
+from codetemper.judges._static.form import Limits, Look, ScanFailedError, looks, run
 
 #: Rules whose weakness id is another than bandit's own word for it.
 _CWE = {
@@ -55,13 +55,7 @@ class _Bandit:
             unread = {Path(row["filename"]).name for row in answer["errors"]}
         except (ValueError, KeyError, TypeError) as error:
             raise ScanFailedError(f"bandit: {done.stderr[-300:]}") from error
-        return {
-            name: Look(
-                findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
-                read=name not in unread,
-            )
-            for name in names
-        }
+        return looks(folder, found, unread)
 
 
 def _finding(row: dict[str, object]) -> Finding:

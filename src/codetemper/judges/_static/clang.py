@@ -14,15 +14,9 @@ from pathlib import Path
 
 from codetemper.core.digests import digest_json
 from codetemper.core.records import Finding, Language
-from codetemper.judges._static.form import (
-    Limits,
-    Look,
-    ScanFailedError,
-    find_program,
-    finish,
-    first_version,
-    run,
-)
+from codetemper.judges._static import unit
+from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, looks, run
+from codetemper.judges._static.names import Library, Preprocessor
 
 _CHECKERS = ("core", "unix", "cplusplus", "nullability", "valist", "security",
              "alpha.core.CastSize", "alpha.security.ArrayBoundV2", "alpha.security.MallocOverflow",
@@ -65,17 +59,12 @@ class _Clang:
     languages: tuple[Language, ...] = ("c", "cpp")
     divides = False
 
-    @functools.cached_property
-    def _found(self) -> tuple[str, str] | None:
-        for name in _VERSIONS:
-            path = find_program(name)
-            number = first_version([path, "--version"]) if path else None
-            if path and number:
-                return path, number
-        return None
+    def __init__(self) -> None:
+        self._program = Installed(*_VERSIONS)
+        self._library = Library(Preprocessor(self._program))
 
     def version(self) -> str | None:
-        return self._found[1] if self._found else None
+        return self._program.version
 
     def settings(self) -> str:
         return digest_json([3, _CHECKERS, _WITHOUT, _CWE])
@@ -83,9 +72,7 @@ class _Clang:
     @functools.cached_property
     def _known(self) -> tuple[str, ...]:
         """Checkers and packages this version has; naming another one is an error."""
-        if self._found is None:
-            return ()
-        ask = [self._found[0], "-cc1", "-analyzer-checker-help", "-analyzer-checker-help-alpha"]
+        ask = [self._program.path, "-cc1", "-analyzer-checker-help", "-analyzer-checker-help-alpha"]
         said = run(ask, Path.cwd(), 60).stdout
         have = re.findall(r"^  ([a-z]\w*(?:\.\w+)+)", said, re.MULTILINE)
         return tuple(
@@ -95,38 +82,45 @@ class _Clang:
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
     ) -> dict[str, Look]:
-        if self._found is None:
-            raise ScanFailedError("clang is not installed")
-        command = [self._found[0], "--analyze", "--analyzer-output", "text", "-w",
-                   "-fno-crash-diagnostics", "-fno-integrated-cc1",
+        def read(place: Path, files: Sequence[str], programs: Sequence[str]) -> unit.Reading:
+            return self._read(place, files, programs, language, limits)
+
+        library = self._library if language == "c" else None
+        return looks(folder, *unit.scan(folder, names, library, read))
+
+    def _read(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        programs: Sequence[str],
+        language: Language,
+        limits: Limits,
+    ) -> unit.Reading:
+        """Analyse files; return the findings in programs, and those with errors."""
+        command = [self._program.path, "--analyze", "--analyzer-output", "text", "-w",
+                   "-fno-crash-diagnostics", "-fno-integrated-cc1", "-ferror-limit=0",
                    "-fno-caret-diagnostics", "-fno-color-diagnostics",
                    "-std=gnu++17" if language == "cpp" else "-std=gnu11",
                    *_each("-analyzer-checker=", self._known),
-                   *_each("-analyzer-disable-checker=", _WITHOUT), *names]  # fmt: skip
-        done = run(command, folder, limits.deadline(len(names)))
+                   *_each("-analyzer-disable-checker=", _WITHOUT), *files]  # fmt: skip
+        done = run(command, folder, limits.deadline(len(programs)))
         if done.status < 0:
             raise ScanFailedError(f"clang: {done.stderr[-300:]}")
         unread = {Path(path).name for path, _ in _ERROR.findall(done.stderr)}
-        if unread - set(names):  # an error in what a file includes
+        if unread - set(programs):  # an error in what a file includes
             unread |= {Path(path).name for path in _INCLUDED.findall(done.stderr)}
         # The driver goes on to the next file where the analyser died of one.
         crashed = _CRASH.findall(done.stderr)
-        unread |= {name for name in names if any(line.endswith(name) for line in crashed)}
-        found: dict[str, list[Finding]] = {name: [] for name in names}
+        unread |= {name for name in files if any(line.endswith(name) for line in crashed)}
+        found: dict[str, list[Finding]] = {name: [] for name in programs}
         for path, line, column, message, checker in _WARNING.findall(done.stderr):
             cwe = _weakness(checker, message)
             if Path(path).name in found and cwe:
                 found[Path(path).name].append(
-                    Finding(rule=f"clang:{checker}", message=message[:200], cwe=cwe,
+                    Finding(rule=f"clang:{checker}", message=message, cwe=cwe,
                             line=int(line), column=int(column), severity="warning")
                 )  # fmt: skip
-        return {
-            name: Look(
-                findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
-                read=name not in unread,
-            )
-            for name in names
-        }
+        return found, unread
 
 
 def _each(option: str, words: Sequence[str]) -> list[str]:

@@ -23,8 +23,8 @@ from codetemper.judges._static.form import (
     Look,
     ScanFailedError,
     find_program,
-    finish,
     first_version,
+    looks,
     run,
 )
 
@@ -88,7 +88,4 @@ class SarifCommand:
             if name in found:
                 rule = f"{self.name}:{finding.rule.partition(':')[2]}"
                 found[name].append(finding.model_copy(update={"path": None, "rule": rule}))
-        return {
-            name: Look(findings=finish(found[name], (folder / name).read_text("utf-8", "replace")))
-            for name in names
-        }
+        return looks(folder, found)

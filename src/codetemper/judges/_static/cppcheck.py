@@ -6,7 +6,6 @@ Inline suppressions are off (its default). Checks of style are not asked for.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,15 +13,7 @@ from xml.etree import ElementTree
 from codetemper.core.digests import digest_json
 from codetemper.core.records import Finding, Language
 from codetemper.judges._static.families import normal
-from codetemper.judges._static.form import (
-    Limits,
-    Look,
-    ScanFailedError,
-    find_program,
-    finish,
-    first_version,
-    run,
-)
+from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, looks, run
 
 _OPTIONS = ("--enable=warning,portability", "--library=posix", "--max-configs=1", "--xml",
             "--quiet", "--template=x")  # fmt: skip
@@ -36,14 +27,11 @@ class _Cppcheck:
     languages: tuple[Language, ...] = ("c", "cpp")
     divides = False
 
-    @functools.cached_property
-    def _found(self) -> tuple[str, str] | None:
-        path = find_program("cppcheck")
-        number = first_version([path, "--version"]) if path else None
-        return (path, number) if path and number else None
+    def __init__(self) -> None:
+        self._program = Installed("cppcheck")
 
     def version(self) -> str | None:
-        return self._found[1] if self._found else None
+        return self._program.version
 
     def settings(self) -> str:
         return digest_json([1, _OPTIONS, sorted(_UNREAD)])
@@ -51,10 +39,8 @@ class _Cppcheck:
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
     ) -> dict[str, Look]:
-        if self._found is None:
-            raise ScanFailedError("cppcheck is not installed")
         standard = "--std=c++17" if language == "cpp" else "--std=c11"
-        command = [self._found[0], *_OPTIONS, standard, f"--language={_word(language)}", *names]
+        command = [self._program.path, *_OPTIONS, standard, f"--language={_word(language)}", *names]
         done = run(command, folder, limits.deadline(len(names)))
         try:
             tree = ElementTree.fromstring(done.stderr)  # noqa: S314
@@ -69,13 +55,7 @@ class _Cppcheck:
                 unread.add(Path(error.get("file0", "")).name or name)
             elif place is not None and name in found:
                 found[name].append(_finding(error, place))
-        return {
-            name: Look(
-                findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
-                read=name not in unread,
-            )
-            for name in names
-        }
+        return looks(folder, found, unread)
 
 
 def _word(language: Language) -> str:

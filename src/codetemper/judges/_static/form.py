@@ -9,14 +9,16 @@ them, so there is no sandbox around them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -110,6 +112,43 @@ class Done:
     stderr: str
 
 
+class Installed:
+    """A program that may be installed here, looked for when it is first asked for.
+
+    Args:
+        names: of the program, the best first.
+        ask: arguments upon which it prints its version.
+    """
+
+    def __init__(self, *names: str, ask: Sequence[str] = ("--version",)) -> None:
+        self._names, self._ask = names, ask
+
+    @functools.cached_property
+    def _found(self) -> tuple[str, str] | None:
+        for name in self._names:
+            path = find_program(name)
+            number = first_version([path, *self._ask]) if path else None
+            if path and number:
+                return path, number
+        return None
+
+    @property
+    def version(self) -> str | None:
+        """Its version, or None where it cannot be started."""
+        return self._found[1] if self._found else None
+
+    @property
+    def path(self) -> str:
+        """Where it lies.
+
+        Raises:
+            ScanFailedError: it is not installed.
+        """
+        if self._found is None:
+            raise ScanFailedError(f"{self._names[0]} is not installed")
+        return self._found[0]
+
+
 def find_program(name: str) -> str | None:
     """Return the path of an analyser: on PATH, beside this Python, or in ``.venv-tools``.
 
@@ -153,15 +192,27 @@ def run(
             except OSError as error:
                 raise ScanFailedError(f"{command[0]}: {error}") from error
             try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired as error:
-                raise ScanFailedError(f"{command[0]} took more than {seconds:g} s") from error
+                ended = _ends(process.pid, seconds)
             finally:
                 # What it started must not outlive it, however it ended.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                status = process.wait()
+            if not ended:
+                raise ScanFailedError(f"{command[0]} took more than {seconds:g} s")
             return Done(status, _text(out), _text(err))
+
+
+def _ends(pid: int, seconds: float) -> bool:
+    """Return whether a child ends within a time; it is not reaped."""
+    handle = os.pidfd_open(pid)
+    try:
+        # Not select: it knows no descriptor above 1023.
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(handle)
 
 
 def _text(stream: object) -> str:
@@ -202,3 +253,22 @@ def finish(found: Sequence[Finding], text: str) -> tuple[Finding, ...]:
         counts[mark] = counts.get(mark, 0) + 1
         done[place] = finding.model_copy(update={"fingerprint": f"{mark}:{counts[mark]}"})
     return tuple(done.values())
+
+
+def looks(
+    folder: Path, found: Mapping[str, Sequence[Finding]], unread: Collection[str] = ()
+) -> dict[str, Look]:
+    """Return the look of every file.
+
+    Args:
+        folder: holds the files.
+        found: their findings, by name.
+        unread: names of those that could not be read.
+    """
+    return {
+        name: Look(
+            findings=finish(rows, (folder / name).read_text("utf-8", "replace")),
+            read=name not in unread,
+        )
+        for name, rows in found.items()
+    }

@@ -8,7 +8,6 @@ a file that does not compile is unread.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -17,16 +16,10 @@ from typing import Any
 
 from codetemper.core.digests import digest_json
 from codetemper.core.records import Finding, Language
+from codetemper.judges._static import unit
 from codetemper.judges._static.families import normal
-from codetemper.judges._static.form import (
-    Limits,
-    Look,
-    ScanFailedError,
-    find_program,
-    finish,
-    first_version,
-    run,
-)
+from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, looks, run
+from codetemper.judges._static.names import Library, Preprocessor
 
 _COMMON = ("-S", "-g0", "-pipe", "-fdiagnostics-format=json", "-fno-diagnostics-show-caret",
            "-fkeep-static-functions", "-fkeep-inline-functions")  # fmt: skip
@@ -54,14 +47,12 @@ class _Gcc:
     languages: tuple[Language, ...] = ("c", "cpp")
     divides = False
 
-    @functools.cached_property
-    def _found(self) -> tuple[str, str] | None:
-        path = find_program("gcc")
-        number = first_version([path, "-dumpfullversion"]) if path else None
-        return (path, number) if path and number else None
+    def __init__(self) -> None:
+        self._program = Installed("gcc", ask=("-dumpfullversion",))
+        self._library = Library(Preprocessor(self._program))
 
     def version(self) -> str | None:
-        return self._found[1] if self._found else None
+        return self._program.version
 
     def settings(self) -> str:
         return digest_json([1, _COMMON, _BOUNDS, _ANALYZER, _CWE])
@@ -69,31 +60,39 @@ class _Gcc:
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
     ) -> dict[str, Look]:
-        if self._found is None:
-            raise ScanFailedError("gcc is not installed")
+        def read(place: Path, files: Sequence[str], programs: Sequence[str]) -> unit.Reading:
+            return self._read(place, files, programs, language, limits)
+
+        library = self._library if language == "c" else None
+        return looks(folder, *unit.scan(folder, names, library, read))
+
+    def _read(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        programs: Sequence[str],
+        language: Language,
+        limits: Limits,
+    ) -> unit.Reading:
+        """Compile files; return the findings in programs, and those with errors."""
         # Of gcc 12 the analyser is for C; in C++ it reports what is not there.
         runs = (_ANALYZER, _BOUNDS) if language == "c" else (_BOUNDS,)
         standard = "-std=gnu++17" if language == "cpp" else "-std=gnu11"
-        found: dict[str, list[Finding]] = {name: [] for name in names}
+        found: dict[str, list[Finding]] = {name: [] for name in programs}
         unread: set[str] = set()
         for options in runs:
-            command = [self._found[0], standard, *_COMMON, *options, *names]
-            done = run(command, folder, limits.deadline(len(names)))
+            command = [self._program.path, standard, *_COMMON, *options, *files]
+            done = run(command, folder, limits.deadline(len(programs)))
             if _KILLED.search(done.stderr) or done.status < 0:
                 raise ScanFailedError(f"gcc: {done.stderr[-300:]}")
-            for name, rows in _diagnostics(done.stderr, names):
+            for file, rows in _diagnostics(done.stderr, files):
                 for row in rows:
+                    name = Path(row["file"]).name
                     if row["kind"] in ("error", "fatal error"):
-                        unread.add(name)
-                    elif row["cwe"] and Path(row["file"]).name == name:
+                        unread.add(name if file == unit.MAIN else file)
+                    elif row["cwe"] and name in found and file in (name, unit.MAIN):
                         found[name].append(_finding(row))
-        return {
-            name: Look(
-                findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
-                read=name not in unread,
-            )
-            for name in names
-        }
+        return found, unread
 
 
 def _diagnostics(stderr: str, names: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -124,14 +123,14 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         "message": row["message"],
         "file": place.get("file", ""),
         "line": place.get("line"),
-        "column": place.get("column"),
+        "column": place.get("byte-column", place.get("column")),
     }
 
 
 def _finding(row: dict[str, Any]) -> Finding:
     return Finding(
         rule=f"gcc:{row['option'].removeprefix('-W')}",
-        message=row["message"][:200],
+        message=row["message"],
         cwe=row["cwe"],
         line=row["line"],
         column=row["column"],

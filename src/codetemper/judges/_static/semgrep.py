@@ -19,15 +19,7 @@ import yaml
 from codetemper.core.digests import digest_bytes
 from codetemper.core.records import Finding, Language
 from codetemper.judges._static.families import normal
-from codetemper.judges._static.form import (
-    Limits,
-    Look,
-    ScanFailedError,
-    find_program,
-    finish,
-    first_version,
-    run,
-)
+from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, looks, run
 
 #: One look starts faster by ten times so; rules and matching are the same program's.
 _FAST = "--experimental"
@@ -52,14 +44,11 @@ class _Semgrep:
     languages: tuple[Language, ...] = ("python", "c", "cpp")
     divides = True
 
-    @functools.cached_property
-    def _found(self) -> tuple[str, str] | None:
-        path = find_program("semgrep")
-        number = first_version([path, _FAST, "--version"]) if path else None
-        return (path, number) if path and number else None
+    def __init__(self) -> None:
+        self._program = Installed("semgrep", ask=(_FAST, "--version"))
 
     def version(self) -> str | None:
-        return self._found[1] if self._found else None
+        return self._program.version
 
     def settings(self) -> str:
         return digest_bytes(rules("python") + rules("c"))
@@ -67,12 +56,10 @@ class _Semgrep:
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
     ) -> dict[str, Look]:
-        if self._found is None:
-            raise ScanFailedError("semgrep is not installed")
         own = folder.with_name(f"{folder.name}-rules.json")
         own.write_bytes(rules(language))
         # Candidates must not silence it (nosem), and no file is too large or ignored by git.
-        command = [self._found[0], "scan", _FAST, f"--config={own}", "--metrics=off",
+        command = [self._program.path, "scan", _FAST, f"--config={own}", "--metrics=off",
                    "--disable-version-check", "--json", "--quiet",
                    "--disable-nosem", "--no-git-ignore",
                    "--max-target-bytes=0", f"--timeout={_RULE_SECONDS}", "--timeout-threshold=0",
@@ -97,13 +84,7 @@ def _looks(folder: Path, names: Sequence[str], answer: dict[str, Any]) -> dict[s
     seen = {Path(path).name for path in answer["paths"]["scanned"]}
     if not seen and names:
         raise ScanFailedError(f"semgrep scanned nothing: {answer['errors'][:1]}")
-    return {
-        name: Look(
-            findings=finish(found[name], (folder / name).read_text("utf-8", "replace")),
-            read=name in seen and name not in broken,
-        )
-        for name in names
-    }
+    return looks(folder, found, broken | (set(names) - seen))
 
 
 def _finding(row: dict[str, Any]) -> Finding:
