@@ -27,7 +27,7 @@ def finding(rule: str = "bandit:B602", severity: str = "error", **more: Any) -> 
 def log(*findings: Finding, path: str = "a b/c.py") -> dict[str, Any]:
     log = sarif.Log("1.2.3")
     log.add(Artifact(path, "x\n    run()\n", findings))
-    return log.document()
+    return json.loads(log.text())
 
 
 def test_everything_github_documents_as_required_is_there() -> None:
@@ -65,7 +65,7 @@ def test_like_lines_have_marks_of_their_own_that_survive_a_move() -> None:
         rows = tuple(finding(line=line, column=None) for line in lines)
         grown = sarif.Log()
         grown.add(Artifact("a.py", text, rows))
-        run = grown.document()["runs"][0]
+        run = json.loads(grown.text())["runs"][0]
         return [row["partialFingerprints"]["primaryLocationLineHash"] for row in run["results"]]
 
     first = marks("run()\nrun()", 1, 2)
@@ -139,7 +139,7 @@ def test_a_run_of_completions() -> None:
     grown = sarif.Log()
     for completion, verdict in zip(done, verdicts, strict=True):
         grown.add_judged((case, completion), verdict)
-    (result,) = grown.document()["runs"][0]["results"]
+    (result,) = json.loads(grown.text())["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "completions/HumanEval_0-0.py"
     assert place["region"]["snippet"]["text"] == "run()"

@@ -7,7 +7,6 @@ run of each suite. What a run is made of is for ``codetemper.api.evaluation``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,8 +81,7 @@ class RunWriter:
         for table in self._tables.values():
             table.__exit__()
         if kind is None:
-            log = json.dumps(self._log.document(), indent=1).encode()
-            write_atomic(self._folder / "findings.sarif", log)
+            write_atomic(self._folder / "findings.sarif", self._log.text())
 
 
 def read_rows(path: Path, kind: type[Record]) -> list[Any]:

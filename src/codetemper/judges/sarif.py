@@ -3,7 +3,7 @@
 
     >>> log = Log(version)
     >>> log.add(Artifact("completions/a-0.py", text, verdict.findings))
-    >>> log.document()
+    >>> log.text()
     >>> read_file(Path("codeql.sarif"))
 
 Paths are relative, lines and columns count from 1, and a result keeps its fingerprint when lines
@@ -12,6 +12,7 @@ move. Reading is ``_static/sarif_in.py``.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,10 @@ _SECURITY_SEVERITY = {
 }  # fmt: skip
 
 
+#: From the most severe on.
+_LEVELS = ("error", "warning", "note")
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A file and what was found in it.
@@ -72,7 +77,9 @@ class Log:
     def __init__(self, version: str = "") -> None:
         self._version = version
         self._rules: dict[str, dict[str, Any]] = {}
-        self._results: list[dict[str, Any]] = []
+        self._places: dict[str, int] = {}
+        # As text by level: as objects, a full run would take four times the memory.
+        self._results: dict[str, list[bytes]] = {level: [] for level in _LEVELS}
         self._left = 0
 
     def add(self, artifact: Artifact) -> None:
@@ -86,10 +93,15 @@ class Log:
         seen: dict[str, int] = {}
         for finding in artifact.findings:
             rule = self._rules.setdefault(finding.rule, _rule(finding))
+            place = self._places.setdefault(finding.rule, len(self._places))
             _raise_level(rule, finding)
-            self._results.append(_result(artifact.path, finding, lines, seen))
-        if len(self._results) > 2 * MOST_RESULTS:
-            self._cut()
+            result = _result(artifact.path, finding, lines, seen) | {"ruleIndex": place}
+            self._results[finding.severity].append(json.dumps(result).encode())
+        room = MOST_RESULTS
+        for kept in self._results.values():
+            self._left += max(0, len(kept) - room)
+            del kept[room:]
+            room -= len(kept)
 
     def add_judged(self, item: Item, verdict: Verdict) -> None:
         """Add a judged completion as a file of its own."""
@@ -99,23 +111,11 @@ class Log:
             path = f"completions/{name}-{completion.index}{_ENDING.get(case.language, '.txt')}"
             self.add(Artifact(path, case.prompt + completion.text, verdict.findings))
 
-    def _cut(self) -> None:
-        """Keep the most severe results, the earlier ones first."""
-        order = {"error": 0, "warning": 1, "note": 2}
-        self._results.sort(key=lambda r: order[r["level"]])
-        self._left += len(self._results[MOST_RESULTS:])
-        del self._results[MOST_RESULTS:]
-
-    def document(self) -> dict[str, Any]:
-        """Return the log as it is now."""
-        self._cut()
-        used = {result["ruleId"] for result in self._results}
-        listed = [rule for name, rule in self._rules.items() if name in used]
-        index = {rule["id"]: number for number, rule in enumerate(listed)}
-        results = [r | {"ruleIndex": index[r["ruleId"]]} for r in self._results]
+    def text(self) -> bytes:
+        """Return the log as JSON, a line a result, the most severe and then the earliest first."""
         driver = {"name": "codetemper", "informationUri": "https://pypi.org/project/codetemper/",
                   **({"semanticVersion": self._version} if self._version else {}),
-                  "rules": listed}  # fmt: skip
+                  "rules": list(self._rules.values())}  # fmt: skip
         run: dict[str, Any] = {
             "tool": {"driver": driver},
             "columnKind": "unicodeCodePoints",
@@ -124,9 +124,13 @@ class Log:
             "invocations": [
                 {"executionSuccessful": True, "toolExecutionNotifications": _left_out(self._left)}
             ],
-            "results": results,
+            "results": [],
         }
-        return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+        frame = json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+        # No string of JSON holds a bare quotation mark, so there is one such place.
+        head, name, tail = frame.encode().rpartition(b'"results": [')
+        results = b",\n".join(line for kept in self._results.values() for line in kept)
+        return b"".join((head, name, b"\n", results, tail, b"\n"))
 
 
 def _left_out(count: int) -> list[dict[str, Any]]:
@@ -177,9 +181,8 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 def _raise_level(rule: dict[str, Any], finding: Finding) -> None:
     """Let a rule's level be that of its most severe finding."""
-    order = ("note", "warning", "error")
     level = rule["defaultConfiguration"]["level"]
-    if order.index(finding.severity) > order.index(level):
+    if _LEVELS.index(finding.severity) < _LEVELS.index(level):
         rule["defaultConfiguration"]["level"] = finding.severity
         rule["properties"] |= {
             "precision": "very-high" if finding.severity == "error" else "medium",
