@@ -13,11 +13,11 @@ import pytest
 class Repository:
     """A repository in a temporary folder; every commit is dated one day after the one before."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, object_format: str = "sha1") -> None:
         self.root = root
         self._day = 0
         root.mkdir(parents=True)
-        self.git("init", "-q", "-b", "main")
+        self.git("init", "-q", "-b", "main", f"--object-format={object_format}")
 
     def git(self, *arguments: str) -> str:
         date = f"2024-01-{self._day + 1:02d}T12:00:00+00:00"

@@ -33,7 +33,7 @@ def test_empty_messages_do_not_shift_the_fields(repository: Repository) -> None:
         assert [c.subject for c in history.commits()] == ["Second", ""]
 
 
-def test_changes_follow_renames_and_leave_out_added_and_deleted(repository: Repository) -> None:
+def test_changes_follow_renames_and_tell_added_and_deleted(repository: Repository) -> None:
     body = "".join(f"int line_{i};\n" for i in range(30))
     repository.commit("One", {"old name.c": body, "gone.c": "x", "same.c": "s", "m.c": "1\n"})
     repository.commit(
@@ -45,8 +45,12 @@ def test_changes_follow_renames_and_leave_out_added_and_deleted(repository: Repo
         newest = next(history.commits())
         changes = history.changes([newest])[newest.hash]
         assert changes is not None
-        assert sorted(c.path for c in changes) == ["m.c", "sub/ü.c"]
+        kinds = {c.path: c.kind for c in changes}
+        assert kinds == {
+            "m.c": "modified", "sub/ü.c": "modified", "gone.c": "deleted", "new.c": "added"
+        }  # fmt: skip
         moved = next(c for c in changes if c.path == "sub/ü.c")
+        assert moved.path_before == "old name.c"
         assert history.blob(moved.before) == body.encode()
         assert history.blob(moved.after) == (body + "int more;\n").encode()
 
@@ -58,7 +62,8 @@ def test_changes_of_many_commits_at_once(repository: Repository) -> None:
     with History(repository.root) as history:
         commits = [c for c in history.commits() if c.parents]
         changes = history.changes(commits)
-    assert [len(changes[c.hash] or []) for c in commits] == [0, 1, 1, 1, 1]
+    kinds = [sorted(x.kind for x in changes[c.hash] or []) for c in commits]
+    assert kinds == [[], *[["added", "modified"]] * 4]
 
 
 def test_a_missing_blob_is_none_and_the_stream_goes_on(repository: Repository) -> None:
@@ -89,7 +94,28 @@ def test_renames_that_need_a_missing_blob_are_compared_without_looking(
     with History(repository.root) as history:
         commits = [c for c in history.commits() if c.parents]
         changes = history.changes(commits)
-    assert [[c.path for c in changes[x.hash] or []] for x in commits] == [["a.c"], ["a.c"]]
+    paths = [{c.path: c.kind for c in changes[x.hash] or []} for x in commits]
+    assert paths == [
+        {"a.c": "modified"},
+        {"a.c": "modified", "old.c": "deleted", "new.c": "added"},
+    ]
+
+
+def test_only_the_commit_that_needs_a_missing_blob_loses_its_renames(
+    repository: Repository,
+) -> None:
+    bodies = ["".join(f"int {x}_{i};\n" for i in range(30)) for x in "ab"]
+    repository.commit("One", {"a.c": bodies[0], "b.c": bodies[1]})
+    lost = repository.git("rev-parse", "HEAD:b.c")
+    repository.commit("Two", {"a.c": None, "a2.c": bodies[0] + "int z;\n"})
+    repository.commit("Three", {"b.c": None, "b2.c": bodies[1] + "int z;\n"})
+    repository.commit("Four", {"a2.c": None, "a3.c": bodies[0]})
+    remove_object(repository, lost)
+    with History(repository.root) as history:
+        commits = [c for c in history.commits() if c.parents]
+        changes = history.changes(commits)
+    moved = [[c.path_before for c in changes[x.hash] or []] for x in commits]
+    assert moved == [["a2.c"], ["", ""], ["a.c"]]
 
 
 def test_a_missing_tree_makes_its_commit_unknown_only(repository: Repository) -> None:
@@ -116,7 +142,9 @@ def test_shallow_clones_end_where_they_end(repository: Repository, tmp_path: Pat
     shallow = tmp_path / "shallow"
     repository.git("clone", "-q", "--depth", "2", f"file://{repository.root}", str(shallow))
     with History(shallow) as history:
-        assert [len(c.parents) for c in history.commits()] == [1, 0]
+        commits = list(history.commits())
+        assert [len(c.parents) for c in commits] == [1, 0]
+        assert history.cut() == {commits[1].hash}
 
 
 def test_origin_has_no_credentials_and_no_local_path(repository: Repository) -> None:
@@ -169,4 +197,93 @@ def test_submodules_and_links_are_no_source(repository: Repository) -> None:
         changes = history.changes([newest])[newest.hash]
     assert changes is not None
     assert all(isinstance(c, Change) for c in changes)
-    assert [c.path for c in changes] == ["a.c"]
+    assert {c.path: c.kind for c in changes} == {"a.c": "modified", "b.c": "other"}
+
+
+def test_a_missing_commit_ends_the_history_early(repository: Repository) -> None:
+    for number in range(4):
+        repository.commit(f"{number}", {"a.c": f"{number}\n"})
+    remove_object(repository, repository.git("rev-parse", "HEAD~2"))
+    with History(repository.root) as history:
+        subjects = [c.subject for c in history.commits()]
+        assert history.broken
+        assert history.count("HEAD") is None
+    # git may find the hole before it has said the commit above it.
+    assert subjects[0] == "3"
+    assert "0" not in subjects
+
+
+def test_nothing_is_fetched_from_a_partial_clone(repository: Repository, tmp_path: Path) -> None:
+    repository.commit("One", {"a.c": "int a;\n"})
+    repository.commit("Two", {"a.c": "int b;\n"})
+    repository.git("config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    repository.git(
+        "clone", "-q", "--bare", "--filter=blob:none", f"file://{repository.root}", str(partial)
+    )
+    with History(partial) as history:
+        newest = next(history.commits())
+        (change,) = history.changes([newest])[newest.hash] or []
+        assert history.blob(change.before) is None
+        assert history.blob(change.after) is None
+        assert history.patch_ids([newest], [".c"]) == {}
+        assert history.top(newest.hash)["a.c"] == change.after
+
+
+def test_replaced_commits_are_read_as_they_were(repository: Repository) -> None:
+    first = repository.commit("One", {"a.c": "1\n"})
+    second = repository.commit("Two", {"a.c": "2\n"})
+    repository.git("replace", second, first)
+    with History(repository.root) as history:
+        assert [c.subject for c in history.commits()] == ["Two", "One"]
+
+
+def test_sha256_repositories(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "wide", object_format="sha256")
+    repository.commit("One", {"a.c": "int a;\n", "LICENSE": "x"})
+    second = repository.commit("Two", {"a.c": "int b;\n"})
+    with History(repository.root) as history:
+        newest = next(history.commits())
+        assert newest.hash == second
+        assert len(second) == 64
+        (change,) = history.changes([newest])[second] or []
+        assert history.blob(change.after) == b"int b;\n"
+        assert sorted(history.top(second)) == ["LICENSE", "a.c"]
+        assert list(history.patch_ids([newest], [".c"])) == [second]
+        assert history.resolve([second[:12], "f" * 40]) == {second[:12]: second}
+
+
+def test_the_same_change_has_the_same_patch_id(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": "int a;\nint b;\nint c;\n", "ChangeLog": "0\n"})
+    repository.git("checkout", "-q", "-b", "release")
+    repository.git("checkout", "-q", "main")
+    fix = repository.commit("Fix", {"a.c": "int a;\nint bb;\nint c;\n", "ChangeLog": "1\n"})
+    other = repository.commit("Other", {"a.c": "int a;\nint bb;\nint cc;\n"})
+    repository.git("checkout", "-q", "release")
+    backport = repository.commit("Fix it here too", {"a.c": "int a;\nint bb;\nint c;\n"})
+    docs = repository.commit("Only words", {"ChangeLog": "2\n"})
+    with History(repository.root) as history:
+        commits = list(history.named([fix, other, backport, docs]))
+        found = history.patch_ids(commits, [".c"])
+    assert found[fix] == found[backport] != found[other]
+    assert docs not in found
+
+
+def test_a_merge_tells_what_it_brought_in_and_what_is_its_own(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": "int a;\n", "b.c": "int b;\n"})
+    repository.git("checkout", "-q", "-b", "topic")
+    inner = repository.commit("Inner", {"a.c": "int aa;\n"})
+    repository.git("checkout", "-q", "main")
+    repository.commit("Meanwhile", {"b.c": "int bb;\n"})
+    clean = repository.merge("topic", "Merge")
+    repository.git("checkout", "-q", "topic")
+    repository.commit("Again", {"a.c": "int aaa;\n"})
+    repository.git("checkout", "-q", "main")
+    repository.commit("Conflict", {"a.c": "int a3;\n"})
+    repository.git("merge", "-q", "--no-commit", "-s", "ours", "topic")
+    by_hand = repository.commit("Merge by hand", {"a.c": "int both;\n"})
+    with History(repository.root) as history:
+        merges = {c.hash: c for c in history.named([clean, by_hand])}
+        assert history.brought_in(merges[clean]) == {inner}
+        assert not history.resolved_by_hand(merges[clean])
+        assert history.resolved_by_hand(merges[by_hand])

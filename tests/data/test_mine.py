@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event
-from codetemper.data.mine import MineConfig, MineResult, mine
+from codetemper.data.mine import MineConfig, MineResult, Sources, mine
 from tests.data.conftest import Repository
 
 FIX = "Fix buffer overflow in copy (CVE-2024-0001, CWE-787)"
@@ -36,7 +36,9 @@ SAFE = UNSAFE.replace(
 
 
 def run(repository: Repository, **config: object) -> MineResult:
-    result = mine([repository.root], MineConfig.model_validate(config))
+    folder = repository.root.with_name(f"journal-{repository.root.name}")
+    folder.mkdir(exist_ok=True)
+    result = mine(Sources((repository.root,)), MineConfig.model_validate(config), folder)
     commits = sum(n for reason, n in result.dropped.items() if reason.startswith("commit: "))
     assert result.commits_seen == result.commits_kept + commits
     return result
@@ -106,21 +108,28 @@ def test_a_renamed_file_keeps_its_other_side(repository: Repository) -> None:
     assert (pair.name, pair.path) == ("copy", "lib/b.c")
 
 
-def test_a_merge_that_names_the_cve_is_one_fix(repository: Repository) -> None:
+def test_a_merge_that_names_the_cve_gives_it_to_its_commits(repository: Repository) -> None:
     repository.commit("Begin", {"a.c": UNSAFE, "z.c": "int z;\n"})
     repository.git("checkout", "-q", "-b", "topic")
     half = SAFE.replace("        return -1;\n", "        return 0;\n")
-    repository.commit("copy: first half of the buffer overflow", {"a.c": half})
-    repository.commit("copy: second half of the buffer overflow", {"a.c": SAFE})
+    first = repository.commit("copy: look at the size", {"a.c": half})
+    second = repository.commit("copy: say that it failed", {"a.c": SAFE})
+    repository.commit("Note it", {"Changes": "new\n"})
     repository.git("checkout", "-q", "main")
     repository.commit("Meanwhile", {"z.c": "int zz;\n"})
-    merge = repository.merge("topic", "Merge pull request #7\n\nFixes CVE-2024-0002")
+    merge = repository.merge("topic", "Merge pull request #7\n\nFixes CVE-2024-0002 (CWE-120)")
     result = run(repository)
-    (pair,) = result.pairs
-    assert (pair.commit, pair.cve) == (merge, "CVE-2024-0002")
-    assert "strcpy(to, from);" in pair.before
-    assert "return -1;" in pair.after
-    assert result.dropped["commit: part of a merge that names the CVE"] == 2
+    assert [(p.commit, p.cve, p.cwe) for p in result.pairs] == [
+        (second, "CVE-2024-0002", "CWE-120"), (first, "CVE-2024-0002", "CWE-120"),
+    ]  # fmt: skip
+    assert all(f"merge {merge[:12]} brought it in" in p.evidence for p in result.pairs)
+    assert result.dropped == {
+        "commit: merge, whose commits are looked at one by one": 1,
+        "commit: no security reason in the message": 2,
+        "commit: no source file changed": 1,
+    }
+    many = run(repository, max_commits_per_merge=2)
+    assert many.dropped["commit: merge that brings in more than one fix"] == 1
 
 
 def test_other_merges_are_not_expanded(repository: Repository) -> None:
@@ -140,9 +149,9 @@ def test_cosmetic_changes_are_dropped(repository: Repository) -> None:
     tidy = UNSAFE.replace("    strcpy(to, from);", "  /* overflow! */ strcpy( to, from );")
     repository.commit("Comment on the buffer overflow", {"a.c": tidy})
     result = run(repository)
-    assert result.pairs == ()
+    assert len(result.pairs) == 0
     assert result.dropped["function: only white space or comments changed"] == 1
-    assert result.dropped["commit: no function modified"] == 1
+    assert result.dropped["commit: only white space or comments changed"] == 1
 
 
 def test_tangled_commits_are_dropped(repository: Repository) -> None:
@@ -156,7 +165,7 @@ def test_tangled_commits_are_dropped(repository: Repository) -> None:
     assert few.dropped["commit: tangled, too many functions"] == 1
     files = run(repository, max_files_per_commit=1)
     assert files.dropped["commit: tangled, too many files"] == 1
-    assert few.pairs == files.pairs == ()
+    assert len(few.pairs) == len(files.pairs) == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_paths_that_are_no_product_are_dropped(repository: Repository, path: str
     repository.commit("Begin", {path: UNSAFE})
     repository.commit(FIX, {path: SAFE})
     result = run(repository)
-    assert result.pairs == ()
+    assert len(result.pairs) == 0
     assert result.dropped["file: test, vendored or generated path"] == 1
     assert len(run(repository, keep_tests=True).pairs) == 1
 
@@ -177,16 +186,48 @@ def test_product_paths_that_only_sound_alike_are_kept(repository: Repository) ->
     assert len(run(repository).pairs) == 1
 
 
-def test_reverts_roots_and_duplicates_have_their_reasons(repository: Repository) -> None:
+def test_reverts_roots_and_what_was_taken_back(repository: Repository) -> None:
     repository.commit("Import with security fixes for CVE-2020-0001", {"a.c": UNSAFE})
     fix = repository.commit(FIX, {"a.c": SAFE})
     repository.git("revert", "--no-edit", fix)
-    repository.commit(FIX, {"a.c": SAFE})
+    again = repository.commit(FIX + ", again", {"a.c": SAFE})
     result = run(repository)
-    assert len(result.pairs) == 1
-    assert result.dropped["commit: no parent to compare with"] == 1
-    assert result.dropped["commit: revert"] == 1
-    assert result.dropped["function: duplicate"] == 1
+    assert [p.commit for p in result.pairs] == [again]
+    assert result.dropped == {
+        "commit: no parent to compare with": 1,
+        "commit: revert": 1,
+        "commit: reverted later": 1,
+    }
+
+
+def test_a_revert_that_was_reverted_takes_nothing_back(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": UNSAFE})
+    fix = repository.commit(FIX, {"a.c": SAFE})
+    repository.git("revert", "--no-edit", fix)
+    repository.git("revert", "--no-edit", "HEAD")
+    assert [p.commit for p in run(repository).pairs] == [fix]
+
+
+def test_a_revert_that_names_only_the_subject(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": UNSAFE})
+    repository.commit(FIX, {"a.c": SAFE})
+    repository.commit(f'Revert "{FIX}"', {"a.c": UNSAFE})
+    result = run(repository)
+    assert len(result.pairs) == 0
+    assert result.dropped["commit: reverted later"] == 1
+
+
+def test_a_back_port_counts_once(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": UNSAFE})
+    repository.git("branch", "release")
+    repository.commit(FIX, {"a.c": SAFE, "ChangeLog": "main"})
+    repository.git("checkout", "-q", "release")
+    newest = repository.commit(FIX + " [release]", {"a.c": SAFE})
+    repository.git("merge", "-q", "-s", "ours", "-m", "Join", "main")
+    result = run(repository)
+    assert [p.commit for p in result.pairs] == [newest]
+    same = "commit: the same change as a younger one (back-port, cherry-pick)"
+    assert result.dropped[same] == 1
 
 
 def test_contents_that_cannot_be_read_are_counted_never_fatal(repository: Repository) -> None:
@@ -204,22 +245,34 @@ def test_contents_that_cannot_be_read_are_counted_never_fatal(repository: Reposi
     assert result.dropped["file: contents missing, binary or too large"] == 2
 
 
-def test_deleted_and_added_functions_give_no_pair(repository: Repository) -> None:
-    repository.commit("Begin", {"a.c": UNSAFE})
+def test_commits_without_a_pair_say_why(repository: Repository) -> None:
+    repository.commit("Begin", {"a.c": UNSAFE, "docs.txt": "1"})
     repository.commit("Remove the vulnerable function", {"a.c": UNSAFE.split("/*")[0]})
     repository.commit("Add the secure function (CVE-2020-0003)", {"a.c": SAFE})
-    assert run(repository).dropped["commit: no function modified"] == 2
+    repository.commit("Remove the vulnerable file", {"a.c": None})
+    repository.commit("Add the secure file (CVE-2020-0003)", {"b.c": SAFE})
+    repository.commit("Security: define", {"b.c": "#define A 1\n" + SAFE})
+    repository.commit("Security: words (CVE-2020-0004)", {"docs.txt": "2"})
+    repository.commit("Nothing (CVE-2020-0005)", {})
+    assert run(repository, min_score=3).dropped == {
+        "commit: empty, no contents changed": 1,
+        "commit: no function modified": 1,
+        "commit: no security reason in the message": 1,
+        "commit: no source file changed": 1,
+        "commit: only adds functions or files": 2,
+        "commit: only deletes functions or files": 2,
+    }
 
 
 def test_languages_window_and_limit(repository: Repository) -> None:
     repository.commit("Begin", {"a.c": UNSAFE})
     repository.commit(FIX, {"a.c": SAFE})
     repository.commit("Later", {"b.c": ""})
-    assert run(repository, languages=["python"]).pairs == ()
+    assert len(run(repository, languages=["python"]).pairs) == 0
     assert run(repository, limit=1).commits_seen == 1
     assert run(repository, since="2024-01-04T00:00:00Z").commits_seen == 1
     assert run(repository, until="2024-01-02T13:00:00Z").commits_seen == 1
-    assert run(repository, min_score=99).pairs == ()
+    assert len(run(repository, min_score=99).pairs) == 0
 
 
 def test_several_histories_in_the_order_given(tmp_path: Path) -> None:
@@ -227,7 +280,7 @@ def test_several_histories_in_the_order_given(tmp_path: Path) -> None:
     for number, repository in enumerate(repositories):
         repository.commit("Begin", {"a.c": UNSAFE})
         repository.commit(FIX, {"a.c": SAFE.replace("-1", f"-{number + 1}")})
-    result = mine([r.root for r in repositories], MineConfig())
+    result = mine(Sources(tuple(r.root for r in repositories)), MineConfig(), tmp_path)
     assert [p.repository for p in result.pairs] == ["one", "two"]
     assert result.sources == ("one", "two")
     assert result.commits_seen == 4
@@ -235,21 +288,21 @@ def test_several_histories_in_the_order_given(tmp_path: Path) -> None:
 
 def test_an_empty_history_is_counted_not_refused(repository: Repository) -> None:
     result = run(repository)
-    assert (result.pairs, result.commits_seen, result.dropped) == ((), 0, {})
+    assert (list(result.pairs), result.commits_seen, result.dropped) == ([], 0, {})
 
 
-def test_progress_reaches_the_total(repository: Repository) -> None:
+def test_progress_reaches_the_total(repository: Repository, tmp_path: Path) -> None:
     repository.commit("Begin", {"a.c": UNSAFE})
     repository.commit(FIX, {"a.c": SAFE})
     events: list[Event] = []
-    mine([repository.root], MineConfig(), on_event=events.append)
+    mine(Sources((repository.root,)), MineConfig(), tmp_path, on_event=events.append)
     assert (events[-1].done, events[-1].total, events[-1].unit) == (2, 2, "commits")
     assert events[-1].note == "1 pairs"
 
 
 def test_a_folder_without_git_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a git repository"):
-        mine([tmp_path], MineConfig())
+        mine(Sources((tmp_path,)), MineConfig(), tmp_path)
 
 
 def test_unknown_settings_are_refused() -> None:

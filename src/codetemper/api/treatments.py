@@ -18,11 +18,12 @@ from codetemper.api.models import full_name, load_model, patch_finder
 from codetemper.api.tuning import checkpoints, first_process, suite_score
 from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
-from codetemper.data.mine import MineConfig, MineResult
+from codetemper.data.mine import MineConfig, MineResult, Sources
 from codetemper.data.mine import mine as mine_pairs
 from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
@@ -46,21 +47,33 @@ def mine(
     repositories: Sequence[Path],
     config: MineConfig | None = None,
     *,
+    lists: Sequence[Path] = (),
+    patches: Sequence[Path] = (),
+    processes: int = 1,
     on_event: OnEvent = ignore_events,
 ) -> Mined:
-    """Mine fix pairs from git histories into a corpus of the workspace.
+    """Mine fix pairs from git histories and patches into a corpus of the workspace.
 
     Args:
-        workspace: gets the corpus and a ledger entry.
+        workspace: gets the corpus and a ledger entry; its cache holds what lets a killed call go
+            on when it is given again.
         repositories: local git repositories.
         config: what counts as a fix.
+        lists: lists of fixing commits; with any, they choose the commits.
+        patches: folders of patch files.
+        processes: how many work at a time.
         on_event: progress.
 
     Raises:
-        UsageError: a path is no git repository, or nothing was found to learn from.
+        UsageError: a source is not what it was given as, or nothing was found to learn from.
+        CannotKnowError: a mining process was killed.
     """
     config = config or MineConfig()
-    result = mine_pairs(repositories, config, on_event=on_event)
+    sources = Sources(tuple(repositories), tuple(lists), tuple(patches))
+    cache = workspace.cache / "mine"
+    with mendable(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    result = mine_pairs(sources, config, cache, processes=processes, on_event=on_event)
     if not result.pairs:
         dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(result.dropped.items()))
         raise UsageError(
@@ -73,6 +86,8 @@ def mine(
         "language": dict(Counter(str(pair.language) for pair in result.pairs)),
         "dropped": result.dropped,
         "notes": result.notes,
+        "granularity": result.granularities,
+        "licence": dict(Counter(pair.licence or "unknown" for pair in result.pairs)),
     }
     with workspace.staged("corpora") as folder:
         card = write_corpus(

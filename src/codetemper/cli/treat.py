@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +29,20 @@ def register(app: typer.Typer) -> None:
 
 
 def mine(
-    repository: Annotated[list[Path], typer.Argument(help="Local git repositories.")],
+    repository: Annotated[
+        list[Path] | None, typer.Argument(help="Local git repositories.", show_default=False)
+    ] = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--list", help="List of fixing commits (CVEfixes, BigVul, CrossVul, OSV, CSV)."
+        ),
+    ] = None,
+    patches: Annotated[list[Path] | None, typer.Option(help="Folder of patch files.")] = None,
+    granularity: Annotated[
+        list[str] | None, typer.Option(help="file, function, block or line; repeatable.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="How many work at a time.")] = 1,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Read this many commits of each, newest first.")
     ] = None,
@@ -38,34 +52,55 @@ def mine(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Mine fix pairs from git histories: functions before and after a vulnerability fix.
+    """Mine fix pairs from git histories: code before and after a vulnerability fix.
+
+    Commit messages choose the fixes, or the lists where there are any. A killed run goes on where
+    it was when the command is given again.
 
     \b
     codetemper mine ../libexpat
-    codetemper mine ../curl ../libexpat -o since=2015-01-01 --limit 5000
-    codetemper mine ../libexpat --dry-run --json
+    codetemper mine ../curl ../libexpat --granularity function --granularity block --processes 2
+    codetemper mine ../ImageMagick --list CVEfixes.db
+    codetemper mine --patches ../debian/patches --granularity line
+    codetemper mine ../libexpat -o since=2015-01-01 --limit 5000 --dry-run --json
     """
+    from codetemper.core.errors import UsageError
     from codetemper.core.settings import resolve_config
     from codetemper.data import mine as mining
 
+    flags = {"limit": limit, "granularities": granularity or None}
     settings = resolve_config(
-        mining.MineConfig, "mine", file=config, pairs=option or (), flags={"limit": limit}
+        mining.MineConfig, "mine", file=config, pairs=option or (), flags=flags
     )
+    sources = mining.Sources(tuple(repository or ()), tuple(lists or ()), tuple(patches or ()))
+    if not sources.repositories and not sources.patches:
+        raise UsageError(
+            "there is nothing to mine",
+            why="no repository was named, nor a folder of patches; a list needs clones",
+            mend="codetemper mine REPOSITORY, or codetemper mine --patches FOLDER",
+        )
     with screen.progress() as on_event:
         if dry_run:
-            result, corpus = mining.mine(repository, settings, on_event=on_event), None
+            with tempfile.TemporaryDirectory() as scratch:
+                result, corpus = (
+                    mining.mine(
+                        sources, settings, Path(scratch), processes=processes, on_event=on_event
+                    ),
+                    None,
+                )
         else:
             from codetemper.api import treatments
 
             mined = treatments.mine(
-                workspace(place, make=True), repository, settings, on_event=on_event
-            )
+                workspace(place, make=True), sources.repositories, settings, lists=sources.lists,
+                patches=sources.patches, processes=processes, on_event=on_event,
+            )  # fmt: skip
             result, corpus = mined.result, mined.card.id
     document = {
         "corpus": corpus,
         "commits_seen": result.commits_seen,
         "commits_kept": result.commits_kept,
-        "pairs": {"function": len(result.pairs)},
+        "pairs": {name: result.granularities.get(name, 0) for name in settings.granularities},
         "by_cwe": result.by_cwe,
         "dropped": result.dropped,
         "notes": result.notes,
@@ -75,8 +110,9 @@ def mine(
 
 
 def _show_mined(document: dict[str, Any]) -> None:
+    pairs = ", ".join(f"{count} {name}" for name, count in document["pairs"].items())
     screen.out.print(
-        f"{document['pairs']['function']} pairs from {document['commits_kept']} of "
+        f"{pairs} pairs from {document['commits_kept']} of "
         f"{document['commits_seen']} commits in {document['seconds']:.1f} s"
     )
     rows = [(cwe, str(count)) for cwe, count in document["by_cwe"].items()]

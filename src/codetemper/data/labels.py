@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a commit message says about security: a score with reasons, CVE ids, a weakness.
+"""What a commit message says about security: a score with reasons, ids, a weakness.
 
 ``label(message)`` is pure and cheap (regular expressions over the message only), so it can run
 over every commit of a history. It never looks at code: a weakness it names is what the author
@@ -11,12 +11,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-CVE = re.compile(r"\bCVE-((?:19|20)\d{2}-\d{4,7})\b", re.IGNORECASE)
+#: Until 2005 ids were candidates first; a CAN became the CVE of the same number.
+CVE = re.compile(r"\b(?:CVE|CAN)-((?:19|20)\d{2}-\d{4,7})\b", re.IGNORECASE)
 CWE = re.compile(r"\bCWE[-_ ]?(\d{1,4})\b", re.IGNORECASE)
-REVERT = re.compile(r"^\s*revert\b|This reverts commit [0-9a-f]{7,40}", re.IGNORECASE)
+REVERT = re.compile(r"^\s*revert\b|This reverts commit [0-9a-f]{7,64}", re.IGNORECASE)
+#: Advisories of hosts, distributions, language registries and finders, by their ids.
+ADVISORY = re.compile(
+    r"\b(?:GHSA(?:-[0-9a-z]{4}){3}|RH[SB]A-\d{4}:\d{3,}|(?:DSA|DLA|USN)-\d{2,}(?:-\d+)?"
+    r"|(?:PYSEC|OSV|GO|RUSTSEC|MAL|HSEC|BIT)-(?:[\w.]+-)?\d{4}-\d+|XSA-\d+|ZDI-(?:CAN-\d+|\d\d-\d+)"
+    r"|TALOS-(?:CAN-|\d{4}-)\d+|VU#\d+|JVN#?\d+)\b",
+    re.IGNORECASE,
+)
+#: Keys and links of trackers where security reports live.
+TRACKER = re.compile(
+    r"\bhackerone\.com/reports/\d+|\bhuntr\.(?:dev|com)/bounties/[\w-]+|\bSECURITY-\d+\b"
+    r"|\b(?:bugs\.chromium\.org/p/oss-fuzz|issues\.oss-fuzz\.com|crbug\.com/oss-fuzz)\b"
+    r"|\boss-?fuzz[-:# ]{1,3}(?:issue |bug |id |#)?\d{3,}|\bclusterfuzz-testcase\b"
+    r"|\b(?:embargoed|security) (?:bug|issue|report)s? #?\d+",
+    re.IGNORECASE,
+)
 
-#: A CVE or CWE id alone chooses a commit at any sensible threshold.
+#: A CVE or CWE id alone chooses a commit at any sensible threshold; so does an advisory.
 _ID_SCORE = 10
+_ADVISORY_SCORE = 8
+_TRACKER_SCORE = 4
 
 #: (pattern, points, weakness or None). The first weakness that matches is the label, so narrow
 #: weaknesses stand above wide ones.
@@ -59,7 +77,6 @@ _VOCABULARY: tuple[tuple[str, int, str | None], ...] = (
     (r"denial[- ]of[- ]service|\bdos\b attack", 4, "CWE-400"),
     (r"vulnerab\w*", 4, None),
     (r"\bexploit\w*", 4, None),
-    (r"\bGHSA-[0-9a-z-]+", 8, None),
     (r"security\b(?! level| context| label| descriptor)", 3, None),
     (r"\b(?:malicious|hostile|attacker|untrusted|crafted)\b", 3, None),
     (r"\b(?:asan|ubsan|msan|addresssanitizer|valgrind)\b", 2, None),
@@ -76,7 +93,10 @@ _RULES = tuple((re.compile(p, re.IGNORECASE), points, cwe) for p, points, cwe in
 
 #: One pass that tells whether any positive rule can match; most commits stop here.
 _ANY = re.compile(
-    "|".join(f"(?:{p})" for p, points, _ in _VOCABULARY if points > 0) + r"|\bCVE-\d|\bCWE[-_ ]?\d",
+    "|".join(
+        [f"(?:{p})" for p, points, _ in _VOCABULARY if points > 0]
+        + [CVE.pattern, CWE.pattern, ADVISORY.pattern, TRACKER.pattern]
+    ),
     re.IGNORECASE,
 )
 
@@ -91,6 +111,7 @@ class Label:
         cves: CVE ids in order of appearance, upper case.
         cwe: weakness, e.g. ``CWE-787``, or None.
         evidence: the words behind ``cwe``.
+        advisory: id of the first advisory named, where there is one.
         revert: the message says it takes an earlier commit back.
     """
 
@@ -99,6 +120,7 @@ class Label:
     cves: tuple[str, ...] = ()
     cwe: str | None = None
     evidence: str = ""
+    advisory: str | None = None
     revert: bool = False
 
 
@@ -125,6 +147,13 @@ def label(message: str) -> Label:
         score += _ID_SCORE
         cwe, evidence = f"CWE-{int(found[1])}", f'message names "{found[0]}"'
         reasons.append(f"{cwe} (+{_ID_SCORE})")
+    advisory = ADVISORY.search(message)
+    if advisory:
+        score += _ADVISORY_SCORE
+        reasons.append(f"{advisory[0]} (+{_ADVISORY_SCORE})")
+    if found := TRACKER.search(message):
+        score += _TRACKER_SCORE
+        reasons.append(f"{' '.join(found[0].split())} (+{_TRACKER_SCORE})")
     for rule, points, weakness in _RULES:
         found = rule.search(message)
         if not found:
@@ -134,4 +163,12 @@ def label(message: str) -> Label:
         reasons.append(f'"{words}" ({points:+d})')
         if weakness and not cwe:
             cwe, evidence = weakness, f'message says "{words}"'
-    return Label(score, tuple(reasons), cves, cwe, evidence, bool(REVERT.search(message)))
+    return Label(
+        score,
+        tuple(reasons),
+        cves,
+        cwe,
+        evidence,
+        advisory[0] if advisory else None,
+        bool(REVERT.search(message)),
+    )

@@ -1,96 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From git histories to fix pairs: choose commits, cut them into functions, drop what is no fix.
+"""From histories, lists and patch files to one stream of fix pairs, on disk as they come.
 
-    result = mine([Path("libexpat")], MineConfig())
-    result.pairs        # tuple[FixPair, ...]
-    result.dropped      # {"function: cosmetic": 12, "file: test or vendored": 90, ...}
+    result = mine(Sources((Path("libexpat"),)), MineConfig(), folder)
+    result.pairs        # a sequence of FixPair that lies in the folder's journal
+    result.dropped      # {"commit: revert": 12, "file: test, vendored or generated path": 90, ...}
 
-A commit is chosen by its message (``labels.py``); only chosen commits are compared and parsed.
+``plan.py`` says which commits are candidates, ``harvest.py`` cuts them into pairs batch by batch,
+``crew.py`` does that in several processes. Each batch's pairs and counts go into the journal in one
+step: a killed run loses the batches under way, and the same call goes on after the last one.
+Fixes that make the same change as another (back-ports, cherry-picks) count once, the youngest.
 Everything that falls out is counted under a reason. Finding nothing is a result, not an error.
-The order of the pairs depends only on the histories and the configuration.
+The pairs and their order depend only on the sources and the configuration. Likeness of pairs,
+overlap with suites and splits are judged later, over the whole corpus (``curation.py``).
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from filelock import FileLock, Timeout
 
-from codetemper.core.digests import digest_json, short
+from codetemper import __version__
+from codetemper.core.digests import digest_file, digest_json, short
+from codetemper.core.errors import UsageError
+from codetemper.core.journal import Journal
 from codetemper.core.records import Event, FixPair, OnEvent, ignore_events
-from codetemper.data.alignment import modified
-from codetemper.data.changes import changed_lines
-from codetemper.data.functions import Extracted, Function, cosmetic, functions
-from codetemper.data.history import Change, Commit, History
-from codetemper.data.labels import Label, label
-from codetemper.data.languages import SourceLanguage, language_of
+from codetemper.data.choice import MineConfig
+from codetemper.data.crew import Batch, harvests
+from codetemper.data.harvest import Harvest
+from codetemper.data.history import History
+from codetemper.data.patches import harvest_patches, patch_files
+from codetemper.data.plan import Plan
+from codetemper.data.sources import Listed, Listing, matching, read_list
 
-#: Chosen commits compared by one git process; also the step of progress reports.
+__all__ = ["MineConfig", "MineResult", "Sources", "mine"]
+
+#: Candidates cut by one process at a time: what ``kill -9`` loses, and the step of progress.
 _BATCH = 64
 
-#: Parsed files kept; the version before one commit is often the version after an older one.
-_CACHED_FILES = 128
 
-_NOT_PRODUCT = re.compile(
-    r"(?:^|/)(?:tests?|testing|testsuite|unittests?|fuzz\w*|vendor(?:ed)?|third[-_]?party|3rdparty"
-    r"|external|extern|node_modules|examples?|samples?|benchmarks?|doc|docs|generated)/"
-    r"|(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|[^/]*_fuzz(?:er)?|[^/]*\.(?:pb|tab|yy))\.\w+$",
-    re.IGNORECASE,
-)
+@dataclass(frozen=True)
+class Sources:
+    """Where fixes are looked for.
+
+    Attributes:
+        repositories: top folders of git clones, working trees or bare.
+        lists: lists of fixing commits; with any, they choose the commits, else messages do.
+        patches: folders of patch files.
+    """
+
+    repositories: tuple[Path, ...] = ()
+    lists: tuple[Path, ...] = ()
+    patches: tuple[Path, ...] = ()
 
 
-class MineConfig(BaseModel):
-    """What counts as a fix worth learning from."""
+class Pairs(Sequence[FixPair]):
+    """Mined pairs that lie on the disk; each is read when it is asked for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    def __init__(self, journal: Journal, count: int) -> None:
+        self._journal = journal
+        self._count = count
 
-    languages: tuple[SourceLanguage, ...] = ("c", "cpp", "python")
-    """Languages to read, by file extension; ``.h`` counts as C."""
-    min_score: int = Field(default=4, ge=1)
-    """Points a message needs: a CVE or CWE id gives 10, clear security words 3 to 6."""
-    max_functions_per_commit: int = Field(default=10, ge=1)
-    """A commit that changes more functions than this mixes other work in and is dropped whole."""
-    max_files_per_commit: int = Field(default=20, ge=1)
-    """Likewise for source files."""
-    max_file_bytes: int = Field(default=2_000_000, ge=1)
-    """Larger files are not parsed."""
-    max_function_chars: int = Field(default=60_000, ge=1)
-    """Longer functions are dropped (generated tables, misread braces)."""
-    keep_tests: bool = False
-    """Keep changes under test, fuzzing, vendored, example and generated paths."""
-    revision: str = "HEAD"
-    """Branch, tag or hash whose history is read."""
-    since: str = ""
-    """Only commits younger than this date, in any form git reads."""
-    until: str = ""
-    """Only commits older than this date."""
-    limit: int | None = Field(default=None, ge=1)
-    """Read at most this many commits of each history, newest first."""
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> FixPair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[FixPair]: ...
+
+    def __getitem__(self, index: int | slice) -> FixPair | list[FixPair]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        place = range(self._count)[index]
+        return FixPair.model_validate(self._journal.get(_place(place)))
 
 
 @dataclass(frozen=True)
 class MineResult:
-    """What came out of the histories.
+    """What came out of the sources.
 
     Attributes:
-        pairs: one record for each modified function kept, newest commit first.
-        commits_seen: commits whose message was read.
-        commits_kept: commits that gave at least one pair.
-        dropped: how many commits, files and functions fell out, by ``kind: reason``. The commits
-            of all ``commit:`` reasons and ``commits_kept`` add up to ``commits_seen``.
-        by_cwe: pairs by weakness; ``unknown`` where the message does not tell.
+        pairs: one record for each piece kept, source by source, the youngest commit first.
+        granularities: how many pairs there are of each.
+        commits_seen: commits whose message was read, and patch files.
+        commits_kept: those that gave at least one pair.
+        dropped: how many commits, files, functions, hunks and rows of lists fell out, by
+            ``kind: reason``. The commits of all ``commit:`` reasons and ``commits_kept`` add up to
+            ``commits_seen``.
+        by_cwe: pairs by weakness; ``unknown`` where nothing tells.
         notes: what was survived on the way: files that are not UTF-8 or do not parse cleanly.
-        sources: where the histories come from, without credentials.
-        seconds: wall seconds.
+        sources: where the pairs come from, without credentials.
+        seconds: wall seconds of this call; a resumed run's earlier ones are not known.
     """
 
-    pairs: tuple[FixPair, ...]
+    pairs: Sequence[FixPair]
+    granularities: dict[str, int]
     commits_seen: int
     commits_kept: int
     dropped: dict[str, int]
@@ -100,208 +112,249 @@ class MineResult:
     seconds: float
 
 
-@dataclass
-class _Tally:
-    """Counters and memory of one mining run."""
-
-    dropped: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    seen_pairs: set[str] = field(default_factory=set)
-    covered: set[str] = field(default_factory=set)
-    commits_seen: int = 0
-    commits_kept: int = 0
-
-
 def mine(
-    repositories: Sequence[Path], config: MineConfig, *, on_event: OnEvent = ignore_events
+    sources: Sources,
+    config: MineConfig,
+    folder: Path,
+    *,
+    processes: int = 1,
+    on_event: OnEvent = ignore_events,
 ) -> MineResult:
-    """Read fix pairs out of local git histories.
+    """Read fix pairs out of histories and patch files.
 
     Args:
-        repositories: top folders of git clones, working trees or bare.
+        sources: where to look.
         config: what to keep.
-        on_event: called with ``Event(stage="mine", unit="commits")`` as commits are read.
+        folder: an existing folder for the journal; a call with the same sources and configuration
+            goes on from it. ``result.pairs`` is read from it.
+        processes: how many work at a time; the result does not depend on it.
+        on_event: called with ``Event(stage="mine", unit="commits")`` as batches are done.
 
     Returns:
         Pairs and counts; no pairs at all is a valid answer.
 
     Raises:
-        UsageError: a folder is missing or no git repository, or the revision is not known.
+        UsageError: a source is missing or is not what it was given as, the revision is not known,
+            or another process mines the same at this moment.
+        CannotKnowError: a worker was killed.
     """
     begun = time.monotonic()
-    tally = _Tally()
-    pairs: list[FixPair] = []
-    sources: list[str] = []
-    for repository in repositories:
-        with History(repository, max_file_bytes=config.max_file_bytes) as history:
-            sources.append(history.origin())
-            miner = _Miner(history, sources[-1], config, tally)
-            pairs.extend(miner.pairs(on_event))
-    by_cwe = Counter(pair.cwe or "unknown" for pair in pairs)
-    return MineResult(
-        pairs=tuple(pairs),
-        commits_seen=tally.commits_seen,
-        commits_kept=tally.commits_kept,
-        dropped=dict(sorted(tally.dropped.items())),
-        by_cwe=dict(sorted(by_cwe.items())),
-        notes=dict(sorted(tally.notes.items())),
-        sources=tuple(sources),
-        seconds=time.monotonic() - begun,
-    )
+    listings = [read_list(path) for path in sources.lists]
+    with _Opened(sources.repositories, config) as opened:
+        listed, dropped = opened.told(listings)
+        key = opened.key(listings, sources.patches)
+        journal = folder / f"mine-{key}.sqlite"
+        try:
+            with FileLock(journal.with_suffix(".lock"), timeout=0):
+                run = _Run(Journal(journal), on_event)
+                run.state.dropped.update(dropped)
+                for listing in listings:
+                    run.state.dropped.update(listing.dropped)
+                for n, history in enumerate(opened.histories):
+                    plan = Plan(history, config, listed[n] if listings else None)
+                    run.history(sources.repositories[n], config, plan, n, processes)
+                for n, patches in enumerate(sources.patches):
+                    run.patches(patches, config, n)
+        except Timeout as error:
+            raise UsageError(
+                "the same sources are being mined already",
+                why=f"another process holds {journal.with_suffix('.lock')}",
+                mend="wait for it to end; its corpus will be this one",
+            ) from error
+    names = (*opened.origins, *(f"list:{x.name}" for x in listings),
+             *(f"patches:{p.resolve().name}" for p in sources.patches))  # fmt: skip
+    return run.result(names, time.monotonic() - begun)
 
 
-class _Miner:
-    """One history on its way through the filters."""
+class _Opened:
+    """The histories of a run, open for planning; a context manager."""
 
-    def __init__(self, history: History, source: str, config: MineConfig, tally: _Tally) -> None:
-        self._history = history
-        self._source = source
+    def __init__(self, repositories: Sequence[Path], config: MineConfig) -> None:
         self._config = config
-        self._tally = tally
-        self._parsed: OrderedDict[tuple[str, SourceLanguage], Extracted | None] = OrderedDict()
+        self._folders = [path.resolve() for path in repositories]
+        self.histories: list[History] = []
+        for path in repositories:
+            self.histories.append(History(path, max_file_bytes=config.max_file_bytes))
+        self.origins = [history.origin() for history in self.histories]
 
-    def pairs(self, on_event: OnEvent) -> Iterator[FixPair]:
-        config, tally = self._config, self._tally
-        total = self._history.count(config.revision, since=config.since, until=config.until)
-        total = min(total, config.limit) if config.limit else total
-        already, found = tally.commits_seen, 0
-        chosen = self._chosen()
-        while batch := list(islice(chosen, _BATCH)):
-            compared = self._history.changes([commit for commit, _ in batch])
-            for commit, why in batch:
-                for pair in self._commit(commit, why, compared[commit.hash]):
-                    found += 1
-                    yield pair
-            on_event(_progress(tally.commits_seen - already, total, found))
-        on_event(_progress(tally.commits_seen - already, total, found))
+    def __enter__(self) -> _Opened:
+        return self
 
-    def _chosen(self) -> Iterator[tuple[Commit, Label]]:
-        """Yield the commits whose message speaks for a fix; count the rest."""
-        config, tally = self._config, self._tally
-        commits = self._history.commits(config.revision, since=config.since, until=config.until)
-        for commit in islice(commits, config.limit):
-            tally.commits_seen += 1
-            why = label(commit.message)
-            if why.score < config.min_score:
-                tally.dropped["commit: no security reason in the message"] += 1
-            elif why.revert:
-                tally.dropped["commit: revert"] += 1
-            elif not commit.parents:
-                tally.dropped["commit: no parent to compare with"] += 1
-            elif len(commit.parents) > 1 and not why.cves:
-                tally.dropped["commit: merge that names no CVE"] += 1
+    def __exit__(self, *error: object) -> None:
+        for history in self.histories:
+            history.close()
+
+    def key(self, listings: Sequence[Listing], patches: Sequence[Path]) -> str:
+        """Return the name of a run: everything that its pairs depend on, in short form."""
+        tips = [history.tip(self._config.revision) for history in self.histories]
+        facts = {
+            "version": __version__,
+            "config": self._config.model_dump(mode="json"),
+            "repositories": [
+                [str(folder), origin, tip]
+                for folder, origin, tip in zip(self._folders, self.origins, tips, strict=True)
+            ],
+            "lists": [[asdict(entry) for entry in listing.entries] for listing in listings],
+            "patches": [
+                [path.resolve().name, [digest_file(file) for file in patch_files(path)]]
+                for path in patches
+            ],
+        }
+        return short(digest_json(facts))
+
+    def told(self, listings: Sequence[Listing]) -> tuple[list[dict[str, Listed]], Counter[str]]:
+        """Return what lists say of the commits of each history, and which entries have none."""
+        entries = [entry for listing in listings for entry in listing.entries]
+        clones = {
+            str(n): (origin, folder.parent.name if folder.name == ".git" else folder.name)
+            for n, (origin, folder) in enumerate(zip(self.origins, self._folders, strict=True))
+        }
+        clone_of = matching({entry.repository for entry in entries}, clones)
+        dropped: Counter[str] = Counter()
+        here: list[dict[str, Listed]] = [{} for _ in self.histories]
+        for n, history in enumerate(self.histories):
+            mine = [e for e in entries if clone_of.get(e.repository) == str(n)]
+            hashes = history.resolve(dict.fromkeys(entry.commit for entry in mine))
+            for entry in mine:
+                full = hashes.get(entry.commit)
+                if full is None:
+                    dropped["list: commit that its clone does not have"] += 1
+                elif full in here[n]:
+                    dropped["list: commit listed more than once"] += 1
+                else:
+                    here[n][full] = entry
+        if strangers := sum(entry.repository not in clone_of for entry in entries):
+            dropped["list: repository without a clone among those given"] += strangers
+        return here, dropped
+
+
+@dataclass
+class _State:
+    """Counts of a run so far."""
+
+    pairs: int = 0
+    seen: int = 0
+    kept: int = 0
+    granularities: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    by_cwe: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    patch_ids: set[str] = field(default_factory=set)
+
+
+class _Run:
+    """A run and its journal."""
+
+    def __init__(self, journal: Journal, on_event: OnEvent) -> None:
+        self._journal = journal
+        self._on_event = on_event
+        self.state = _State()
+
+    def history(
+        self, repository: Path, config: MineConfig, plan: Plan, number: int, processes: int
+    ) -> None:
+        """Mine one history, going on after the last batch that the journal has."""
+        total = plan.count()
+        batches = _batches(plan, number)
+        fresh: Batch | None = None
+        for batch in batches:
+            known = self._journal.get(batch.key)
+            if known is None:
+                fresh = batch
+                break
+            self._apply(known)
+        rest = iter(()) if fresh is None else _chained(fresh, batches)
+        for batch, harvest in harvests(repository, config, rest, processes):
+            self._take(batch.key, harvest)
+            self._tell(batch.seen, total)
+        self.state.seen += plan.seen
+        self.state.dropped.update(plan.dropped)
+        self.state.notes.update(plan.notes)
+        self._tell(plan.seen, total)
+
+    def patches(self, folder: Path, config: MineConfig, number: int) -> None:
+        """Mine a folder of patch files; each counts as a commit."""
+        files = patch_files(folder)
+        for begin in range(0, len(files), _BATCH):
+            key = f"patches:{number}:{begin}"
+            known = self._journal.get(key)
+            if known is None:
+                harvest = harvest_patches(folder, files[begin : begin + _BATCH], config)
+                known = self._take(key, harvest)
             else:
-                yield commit, why
+                self._apply(known)
+            self.state.seen += known["outcomes"]
+            self._tell(min(begin + _BATCH, len(files)), len(files))
 
-    def _commit(
-        self, commit: Commit, why: Label, changes: list[Change] | None
-    ) -> Iterator[FixPair]:
-        tally = self._tally
-        if commit.hash in tally.covered:
-            tally.dropped["commit: part of a merge that names the CVE"] += 1
-            return
-        if changes is None:
-            tally.dropped["commit: objects are missing"] += 1
-            return
-        files = [c for c in changes if language_of(c.path) in self._config.languages]
-        if not self._config.keep_tests:
-            product = [c for c in files if not _NOT_PRODUCT.search(c.path)]
-            tally.dropped["file: test, vendored or generated path"] += len(files) - len(product)
-            tally.dropped += Counter()  # takes zero counts out
-            files = product
-        if not files:
-            tally.dropped["commit: no source file modified"] += 1
-            return
-        if len(files) > self._config.max_files_per_commit:
-            tally.dropped["commit: tangled, too many files"] += 1
-            return
-        pieces = [piece for change in files for piece in self._file(change)]
-        if len(pieces) > self._config.max_functions_per_commit:
-            tally.dropped["commit: tangled, too many functions"] += 1
-            return
-        pairs = list(self._records(commit, why, pieces))
-        if not pairs:
-            tally.dropped["commit: no function modified"] += 1
-            return
-        tally.commits_kept += 1
-        if len(commit.parents) > 1:
-            tally.covered.update(self._history.brought_in(commit))
-        yield from pairs
-
-    def _file(self, change: Change) -> list[tuple[Change, Function, Function]]:
-        """Return the functions of one file that a commit modified in substance."""
-        tally = self._tally
-        language = language_of(change.path)
-        if language is None:
-            return []
-        before, after = self._parse(change.before, language), self._parse(change.after, language)
-        if before is None or after is None:
-            tally.dropped["file: contents missing, binary or too large"] += 1
-            return []
-        kept = []
-        for old, new in modified(before.functions, after.functions):
-            if max(len(old.text), len(new.text)) > self._config.max_function_chars:
-                tally.dropped["function: too long"] += 1
-            elif cosmetic(old.text, new.text, language):
-                tally.dropped["function: only white space or comments changed"] += 1
+    def _take(self, key: str, harvest: Harvest) -> Mapping[str, Any]:
+        """Write a batch's pairs and counts in one step; return the counts."""
+        dropped, patch_ids = Counter(harvest.dropped), set[str]()
+        kept: list[Mapping[str, Any]] = []
+        commits = 0
+        for outcome in harvest.outcomes:
+            if outcome.reason:
+                dropped[outcome.reason] += 1
+            elif outcome.patch_id and outcome.patch_id in self.state.patch_ids | patch_ids:
+                dropped["commit: the same change as a younger one (back-port, cherry-pick)"] += 1
             else:
-                kept.append((change, old, new))
-        return kept
+                patch_ids |= {outcome.patch_id} - {""}
+                kept.extend(outcome.pairs)
+                commits += 1
+        entry = {
+            "outcomes": len(harvest.outcomes),
+            "pairs": len(kept),
+            "kept": commits,
+            "granularities": Counter(pair["granularity"] for pair in kept),
+            "dropped": dropped,
+            "by_cwe": Counter(pair["cwe"] or "unknown" for pair in kept),
+            "notes": harvest.notes,
+            "patch_ids": sorted(patch_ids),
+        }
+        rows = [(_place(self.state.pairs + i), pair) for i, pair in enumerate(kept)]
+        self._journal.put([*rows, (key, entry)])
+        self._apply(entry)
+        return entry
 
-    def _parse(self, blob_id: str, language: SourceLanguage) -> Extracted | None:
-        key = (blob_id, language)
-        if key in self._parsed:
-            self._parsed.move_to_end(key)
-            return self._parsed[key]
-        data = self._history.blob(blob_id)
-        result = None
-        if data is not None and b"\0" not in data:
-            text = data.decode("utf-8", "replace")
-            if "\ufffd" in text and "\ufffd".encode() not in data:
-                self._tally.notes["files that are not UTF-8"] += 1
-            text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-            result = functions(text, language)
-            self._tally.notes["files parsed"] += 1
-            if not result.clean:
-                self._tally.notes["files with parse errors"] += 1
-        self._parsed[key] = result
-        if len(self._parsed) > _CACHED_FILES:
-            self._parsed.popitem(last=False)
-        return result
+    def _apply(self, entry: Mapping[str, Any]) -> None:
+        state = self.state
+        state.pairs += entry["pairs"]
+        state.kept += entry["kept"]
+        for name in ("granularities", "dropped", "by_cwe", "notes"):
+            getattr(state, name).update(entry[name])
+        state.patch_ids.update(entry["patch_ids"])
 
-    def _records(
-        self, commit: Commit, why: Label, pieces: Sequence[tuple[Change, Function, Function]]
-    ) -> Iterator[FixPair]:
-        names: Counter[tuple[str, str]] = Counter()
-        for change, old, new in pieces:
-            content = digest_json([old.text, new.text])
-            if content in self._tally.seen_pairs:
-                self._tally.dropped["function: duplicate"] += 1
-                continue
-            self._tally.seen_pairs.add(content)
-            names[(change.path, new.name)] += 1
-            place = [self._source, commit.hash, change.path, new.name]
-            lines_before, lines_after = changed_lines(old.text, new.text)
-            language = language_of(change.path)
-            yield FixPair(
-                id=short(digest_json([*place, names[(change.path, new.name)]])),
-                language=language or "text",
-                before=old.text,
-                after=new.text,
-                body_start=new.body_start,
-                changed_lines_before=lines_before,
-                changed_lines_after=lines_after,
-                name=new.name,
-                path=change.path,
-                repository=self._source,
-                commit=commit.hash,
-                date=commit.date,
-                message=commit.subject,
-                cwe=why.cwe,
-                cve=why.cves[0] if why.cves else None,
-                evidence="; ".join([*why.reasons, *([why.evidence] if why.evidence else [])]),
-            )
+    def _tell(self, done: int, total: int | None) -> None:
+        note = f"{self.state.pairs} pairs"
+        self._on_event(Event(stage="mine", done=done, total=total, unit="commits", note=note))
+
+    def result(self, sources: tuple[str, ...], seconds: float) -> MineResult:
+        """Return what there is; ``dropped`` without reasons that dropped nothing."""
+        state = self.state
+        return MineResult(
+            pairs=Pairs(self._journal, state.pairs),
+            granularities=dict(sorted(state.granularities.items())),
+            commits_seen=state.seen,
+            commits_kept=state.kept,
+            dropped=dict(sorted((+state.dropped).items())),
+            by_cwe=dict(sorted(state.by_cwe.items())),
+            notes=dict(sorted(state.notes.items())),
+            sources=sources,
+            seconds=seconds,
+        )
 
 
-def _progress(done: int, total: int, found: int) -> Event:
-    return Event(stage="mine", done=done, total=total, unit="commits", note=f"{found} pairs")
+def _place(number: int) -> str:
+    return f"pair:{number}"
+
+
+def _batches(plan: Plan, number: int) -> Iterator[Batch]:
+    candidates = plan.candidates()
+    part = 0
+    while chosen := tuple(islice(candidates, _BATCH)):
+        yield Batch(f"history:{number}:{part}", plan.seen, chosen)
+        part += 1
+
+
+def _chained(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
+    yield first
+    yield from rest

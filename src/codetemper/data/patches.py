@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fix pairs from patch files, where no repository is at hand: what their hunks show.
+
+    harvest = harvest_patches(folder, patch_files(folder), config)
+
+Reads what ``git format-patch`` writes (one message a file, or many), and unified diffs with or
+without a description above them; whoever hands a folder of patches over says that they are fixes,
+so no score is asked for. A hunk that shows a whole function gives its pieces; else the hunk is the
+block, its changed lines are the lines. Whole files are not in a patch. Context is what the hunk
+shows, licences are not known.
+"""
+
+from __future__ import annotations
+
+import email
+import email.header
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from codetemper.core.errors import UsageError
+from codetemper.core.records import FixPair
+from codetemper.data.alignment import align
+from codetemper.data.changes import compare
+from codetemper.data.choice import (
+    Candidate,
+    MineConfig,
+    candidate,
+    is_product,
+    part,
+    quality,
+    untangled,
+)
+from codetemper.data.functions import Function, cosmetic, functions
+from codetemper.data.harvest import Harvest, Outcome, fix_pair
+from codetemper.data.history import Commit
+from codetemper.data.labels import label
+from codetemper.data.languages import SourceLanguage, language_of, read_source
+from codetemper.data.pieces import Piece, pieces
+from codetemper.data.sources import Listed
+
+_ENDINGS = (".patch", ".diff")
+_MESSAGE = re.compile(r"^From ([0-9a-f]{40,64}) \w{3} \w{3} ", re.MULTILINE)
+_FILE = re.compile(r"^--- (?P<old>[^\t\n]+)[^\n]*\n\+\+\+ (?P<new>[^\t\n]+)[^\n]*\n", re.MULTILINE)
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@ ?(.*)$")
+_BEGIN = re.compile(r"^(?:---\s*$|diff --git |Index: |--- \S)", re.MULTILINE)
+_NAMED = re.compile(r"([\w:.~]+)\s*\(")
+
+_NO_MERIT = "hunk: only white space or comments changed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Hunk:
+    """One hunk: its file, the function its heading names, and what both sides show."""
+
+    path: str
+    language: SourceLanguage
+    name: str
+    before: str
+    after: str
+
+
+def patch_files(folder: Path) -> list[Path]:
+    """Return the patch files of a folder, in order of their paths.
+
+    Raises:
+        UsageError: no such folder, or there are none in it.
+    """
+    found = sorted(p for p in folder.rglob("*") if p.suffix in _ENDINGS and p.is_file())
+    if not found:
+        raise UsageError(
+            f"there are no patches in {folder}",
+            why="no file below it ends in .patch or .diff" if folder.is_dir() else "no such folder",
+            mend="name a folder that git format-patch or diff -u wrote into",
+        )
+    return found
+
+
+def harvest_patches(folder: Path, files: Sequence[Path], config: MineConfig) -> Harvest:
+    """Return what becomes of patch files; each message in them counts as a commit.
+
+    Args:
+        folder: what they are called by: its name is the repository of the pairs.
+        files: patch files below it.
+        config: what to keep.
+    """
+    harvest = Harvest()
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        source = read_source(path.read_bytes())
+        if source is None:
+            harvest.outcomes.append(Outcome(name, "commit: patch file that is binary"))
+            continue
+        if not source.is_utf8:
+            harvest.notes["files that are not UTF-8"] += 1
+        starts = [found.start() for found in _MESSAGE.finditer(source.text)] or [0]
+        for begin, end in zip(starts, [*starts[1:], len(source.text)], strict=True):
+            one = _candidate(source.text[begin:end], name)
+            pairs = _pairs(one, source.text[begin:end], folder.resolve().name, config, harvest)
+            if isinstance(pairs, str):
+                harvest.outcomes.append(Outcome(one.commit.hash, pairs))
+            else:
+                rows = tuple(pair.model_dump(mode="json") for pair in pairs)
+                harvest.outcomes.append(Outcome(one.commit.hash, "", rows))
+    return harvest
+
+
+def _candidate(text: str, name: str) -> Candidate:
+    """Read what stands above the first diff: a mail's head and body, or a plain description."""
+    begin = _BEGIN.search(text)
+    head = text[: begin.start()] if begin else text
+    mail = _MESSAGE.match(head)
+    commit, date, message = name, "", head.strip()
+    if mail:
+        commit = mail[1]
+        said = email.message_from_string(head.split("\n", 1)[1])
+        subject = str(email.header.make_header(email.header.decode_header(said["Subject"] or "")))
+        subject = re.sub(r"^\[[^]]*\]\s*", "", " ".join(subject.split()))
+        message = f"{subject}\n\n{said.get_payload()}"
+        try:
+            date = parsedate_to_datetime(said["Date"] or "").isoformat()
+        except ValueError:
+            date = ""
+    # Distributions name their patches after what they fix.
+    given = label(f"{name}\n{message}")
+    listed = Listed("", commit, given.cwe, next(iter(given.cves), None))
+    return candidate(Commit(commit, (), date, message or name), label(message), listed)
+
+
+def _hunks(text: str, config: MineConfig, harvest: Harvest) -> Iterator[_Hunk]:
+    """Yield the hunks of source files of the product."""
+    headings = list(_FILE.finditer(text))
+    for n, heading in enumerate(headings):
+        old, new = heading["old"].strip(), heading["new"].strip()
+        if "/dev/null" in (old, new):
+            harvest.dropped["file: only added or deleted"] += 1
+            continue
+        path = re.sub(r"^[^/]+/", "", new)
+        language = language_of(path)
+        if language is None or language not in config.languages:
+            continue
+        if not config.keep_tests and not is_product(path):
+            harvest.dropped["file: test, vendored or generated path"] += 1
+            continue
+        end = headings[n + 1].start() if n + 1 < len(headings) else len(text)
+        for name, before, after in _sides(text[heading.end() : end]):
+            yield _Hunk(path, language, name or path, before, after)
+
+
+def _sides(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (function named, before, after) of each hunk, by the counts in its heading."""
+    lines = iter(text.split("\n"))
+    for line in lines:
+        heading = _HUNK.match(line)
+        if not heading:
+            continue
+        left = [int(heading[1] or 1), int(heading[2] or 1)]
+        sides: tuple[list[str], list[str]] = ([], [])
+        while max(left) > 0:
+            line = next(lines, None)
+            if line is None:
+                break
+            if line.startswith("\\"):
+                continue
+            # Mail programs take the space off empty context lines.
+            sign, rest = line[:1] or " ", line[1:]
+            for side, other in ((0, "+"), (1, "-")):
+                if sign != other:
+                    sides[side].append(rest + "\n")
+                    left[side] -= 1
+        named = _NAMED.search(heading[3])
+        yield named[1] if named else "", "".join(sides[0]), "".join(sides[1])
+
+
+def _pairs(
+    one: Candidate, text: str, repository: str, config: MineConfig, harvest: Harvest
+) -> list[FixPair] | str:
+    """Return the pairs of one patch, or why it has none."""
+    hunks = list(_hunks(text, config, harvest))
+    if not hunks:
+        return "commit: no source file changed"
+    if len({hunk.path for hunk in hunks}) > config.max_files_per_commit:
+        return "commit: tangled, too many files"
+    units: list[tuple[_Hunk, Function, Function]] = []
+    for hunk in hunks:
+        if cosmetic(hunk.before, hunk.after, hunk.language):
+            harvest.dropped[_NO_MERIT] += 1
+        else:
+            units.extend((hunk, old, new) for old, new in _units(hunk))
+    if not units:
+        return "commit: only white space or comments changed"
+    parts = [
+        part(hunk.path, new.name, old.text, new.text, compare(old.text, new.text, hunk.language))
+        for hunk, old, new in units
+    ]
+    found = untangled(parts, one.commit.message, config.max_functions_per_commit)
+    if found.reason:
+        return found.reason
+    harvest.dropped.update(found.dropped)
+    made: list[FixPair] = []
+    for i, relevance in found.kept:
+        hunk, old, new = units[i]
+        sure = quality(one, len(parts), relevance, parts[i].lines, is_product(hunk.path))
+        for piece in _pieces(old, new, hunk.language, config, harvest):
+            place = [repository, one.commit.hash, hunk.path, piece.name, piece.granularity]
+            made.append(
+                fix_pair(
+                    one, piece, [*place, len(made)], language=hunk.language,
+                    repository=repository, path=hunk.path, quality=sure,
+                )
+            )  # fmt: skip
+    return made or "commit: no piece of the granularities asked for"
+
+
+def _units(hunk: _Hunk) -> list[tuple[Function, Function]]:
+    """Return the whole functions that a hunk changes; the hunk itself where it shows none."""
+    sides = [
+        [f for f in functions(text, hunk.language).functions if _is_whole(f, text, hunk.language)]
+        for text in (hunk.before, hunk.after)
+    ]
+    pairs = align([(sides[0], sides[1])]).pairs
+    whole = [(pair.before.function, pair.after.function) for pair in pairs]
+    return whole or [(_fragment(hunk, hunk.before), _fragment(hunk, hunk.after))]
+
+
+def _fragment(hunk: _Hunk, text: str) -> Function:
+    return Function(hunk.name, "", text, 0)
+
+
+def _is_whole(function: Function, shown: str, language: SourceLanguage) -> bool:
+    """Tell whether a hunk shows all of a function: it goes on after it, or the braces close."""
+    if language == "python":
+        return not shown.rstrip().endswith(function.text.rstrip())
+    return "{" in function.text and function.text.count("{") == function.text.count("}")
+
+
+def _pieces(
+    old: Function, new: Function, language: SourceLanguage, config: MineConfig, harvest: Harvest
+) -> Iterator[Piece]:
+    wanted = set(config.granularities) - {"file"}
+    if new.signature:
+        yield from pieces(old, new, language, wanted, harvest.dropped)
+        return
+    if "function" in wanted:
+        harvest.dropped["hunk: does not show the whole function"] += 1
+    if "block" in wanted:
+        found = compare(old.text, new.text, language)
+        yield Piece(
+            "block", old.text, new.text, 0, "", new.name,
+            found.lines_before, found.lines_after, found.spans_before, found.spans_after,
+        )  # fmt: skip
+    yield from pieces(old, new, language, wanted & {"line"}, harvest.dropped)
