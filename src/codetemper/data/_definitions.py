@@ -14,8 +14,13 @@ from tree_sitter import Node
 
 #: Error recovery sometimes reads a statement such as ``else if (x) {`` as a definition.
 _NOT_NAMES = frozenset({
-    "catch", "do", "else", "for", "if", "return", "sizeof", "switch", "while",
+    "catch", "class", "do", "else", "enum", "for", "if", "namespace", "return", "sizeof",
+    "struct", "switch", "typedef", "union", "while",
 })  # fmt: skip
+#: A heading without parameters that holds one of these words defines a type.
+_TYPE = re.compile(rb"\b(?:class|enum|struct|typedef|union)\b")
+#: What ends above a heading: an empty line or a directive.
+_ABOVE_HEADING = re.compile(rb".*\n[ \t]*(?:\n|#[^\n]*\n)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,10 @@ def read_c(node: Node, outer: Node, classes: tuple[str, ...], data: bytes) -> Fu
         return None
     begins, named = _c_heading(node)
     name = "".join(text_of(data, named.start_byte, named.end_byte).split())
-    name = name.strip("()") if name.startswith("(") else name
+    name = name.strip("()") if name.startswith("(") else name.lstrip("*&")
     if not name or name in _NOT_NAMES:
+        return None
+    if named.parent == node and _TYPE.search(data, node.start_byte, body.start_byte):
         return None
     begins = outer if begins is node else begins
     # Unknown macros before the type may be left outside the node: take the line from its start.
@@ -78,7 +85,10 @@ def read_c(node: Node, outer: Node, classes: tuple[str, ...], data: bytes) -> Fu
     if not re.search(rb"[;{}#/]", data[line:start]):
         start = line
     name = "::".join([*classes, name])
-    return _braced(name, (start, begins), body, node.end_byte, data)
+    if above := _ABOVE_HEADING.match(data, node.start_byte, max(node.start_byte, named.start_byte)):
+        # A macro that stands alone was read as a part of the type.
+        return _braced(name, (above.end(), above.end()), body, node.end_byte, data)
+    return _braced(name, (_with_comments(begins, start, data), start), body, node.end_byte, data)
 
 
 def _c_heading(node: Node) -> tuple[Node, Node]:
@@ -116,13 +126,13 @@ def read_braced(node: Node, outer: Node, name: str, data: bytes) -> Function | N
     line = _line_start(data, start)
     if not data[line:start].strip():
         start = line
-    return _braced(name, (start, outer), body, outer.end_byte, data)
+    return _braced(name, (_with_comments(outer, start, data), start), body, outer.end_byte, data)
 
 
-def _braced(name: str, begins: tuple[int, Node], body: Node, end: int, data: bytes) -> Function:
-    start, first = begins
-    signature = " ".join(text_of(data, start, body.start_byte).split())
-    start = _with_comments(first, start, data)
+def _braced(name: str, starts: tuple[int, int], body: Node, end: int, data: bytes) -> Function:
+    """Make a function of where its comments and its heading start, its body and its end."""
+    start, heading = starts
+    signature = " ".join(text_of(data, heading, body.start_byte).split())
     opens = body.start_byte
     if data[opens : opens + 1] == b"{":
         opens += 1

@@ -14,6 +14,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -28,8 +29,13 @@ from codetemper.data._definitions import (
 )
 from codetemper.data.languages import GRAMMARS, Grammar, SourceLanguage, parse
 from codetemper.data.tokens import tokens
+from codetemper.data.units import one_branch, readable, units
 
 __all__ = ["Extracted", "Function", "cosmetic", "functions"]
+
+
+#: Longer units, in characters, are read anew each time: most files have none.
+_LONGEST_KEPT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,36 @@ def functions(source: str, language: SourceLanguage) -> Extracted:
     Returns:
         The functions found, also where parts of the file do not parse (macros, K&R, old Python).
     """
+    if language not in ("c", "cpp"):
+        return _read(source, source, language)
+    found: list[Function] = []
+    clean = True
+    for unit in units(source):
+        read = _unit if len(unit) < _LONGEST_KEPT else _unit.__wrapped__
+        within = read(unit, language)
+        found += within.functions
+        clean = clean and within.clean
+    return Extracted(tuple(found), clean)
+
+
+@lru_cache(maxsize=8192)
+def _unit(unit: str, language: SourceLanguage) -> Extracted:
+    """Read a top-level unit of C or C++; those that files and versions share are read once."""
+    first = readable(unit)
+    found = _read(unit, first, language)
+    if found.clean or (second := one_branch(unit)) == first:
+        return found
+    other = _read(unit, second, language)
+    better = other.clean or len(other.functions) > len(found.functions)
+    return other if better else found
+
+
+def _read(source: str, parsed: str, language: SourceLanguage) -> Extracted:
+    """List the functions of a text by the tree of another that has the same offsets."""
     data = source.encode("utf-8", "replace")
-    root = parse(data, language).root_node
+    root = parse(
+        data if parsed is source else parsed.encode("utf-8", "replace"), language
+    ).root_node
     walk = _Walk(data, language, GRAMMARS[language])
     return Extracted(tuple(walk.within(root, None, ())), not root.has_error)
 

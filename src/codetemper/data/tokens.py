@@ -61,7 +61,7 @@ _PYTHON_OPERATORS = r"\*\*=|//=|>>=|<<=|\.\.\.|->|:=|\*\*|//|<<|>>|<=|>=|==|!=|<
 
 @cache
 def _lexer(language: SourceLanguage) -> re.Pattern[str]:
-    """Return a pattern that matches what is skipped and, as group ``word``, one token."""
+    """Return a pattern that matches what is skipped and, as its first group, one token."""
     comments = r"\#[^\n]*+" if language == "python" else _SLASH_COMMENTS
     strings = {
         "c": _QUOTED,
@@ -73,7 +73,7 @@ def _lexer(language: SourceLanguage) -> re.Pattern[str]:
     }[language]
     operators = _PYTHON_OPERATORS if language == "python" else _OPERATORS
     return re.compile(
-        rf"(?:\s++|\\\n|{comments})*+(?P<word>{strings}|{_NUMBER}|{_NAME}|{operators}|.|\Z)",
+        rf"(?:\s++|\\\n|{comments})*+({strings}|{_NUMBER}|{_NAME}|{operators}|.|\Z)",
         re.DOTALL,
     )
 
@@ -81,34 +81,37 @@ def _lexer(language: SourceLanguage) -> re.Pattern[str]:
 @lru_cache(maxsize=16)
 def tokens(text: str, language: SourceLanguage) -> Tokens:
     r"""Return the tokens of a text with ``\n`` line ends; any text is read, nothing is refused."""
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    inner: set[int] = set()
-    for match in _lexer(language).finditer(text):
-        word = match["word"]
-        start = match.start("word")
-        if not word:
-            # What is skipped at the end of the text.
-            break
-        if "\n" not in word:
-            words.append(word)
-            starts.append(start)
-            ends.append(match.end())
-            continue
-        for line in word.split("\n"):
-            if line.strip():
-                if start != match.start("word"):
-                    inner.add(start)
-                words.append(line)
-                starts.append(start)
-                ends.append(start + len(line))
-            start += len(line) + 1
-    found = Tokens(tuple(words), tuple(starts), tuple(ends))
+    spans = [match.span(1) for match in _lexer(language).finditer(text)]
+    while spans and spans[-1][0] == spans[-1][1]:
+        # What is skipped at the end of the text, and the end itself.
+        spans.pop()
+    words = [text[start:end] for start, end in spans]
+    inner: frozenset[int] = frozenset()
+    if any("\n" in word for word in words):
+        spans, inner = _lines_apart(text, spans)
+        words = [text[start:end] for start, end in spans]
+    found = Tokens(tuple(words), tuple(s for s, _ in spans), tuple(e for _, e in spans))
     return _indented(text, found, inner) if language == "python" else found
 
 
-def _indented(text: str, flat: Tokens, inner: set[int]) -> Tokens:
+def _lines_apart(
+    text: str, spans: list[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], frozenset[int]]:
+    """Cut tokens at line breaks; tell also where lines begin that are not a token's first."""
+    cut: list[tuple[int, int]] = []
+    inner: set[int] = set()
+    for start, end in spans:
+        at = start
+        for line in text[start:end].split("\n"):
+            if line.strip():
+                cut.append((at, at + len(line)))
+                if at > start:
+                    inner.add(at)
+            at += len(line) + 1
+    return cut, frozenset(inner)
+
+
+def _indented(text: str, flat: Tokens, inner: frozenset[int]) -> Tokens:
     """Put in a token where a line of Python opens a block or closes some.
 
     Args:
