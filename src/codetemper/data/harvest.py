@@ -37,7 +37,7 @@ from codetemper.data.functions import Function, cosmetic
 from codetemper.data.history import Change, History
 from codetemper.data.languages import SourceLanguage, language_of
 from codetemper.data.pieces import Piece, pieces, whole_file
-from codetemper.data.sides import Side, Sides
+from codetemper.data.readings import Reading, Readings
 
 _COSMETIC = "function: only white space or comments changed"
 
@@ -80,8 +80,8 @@ class _File:
 
     change: Change
     language: SourceLanguage
-    before: Side
-    after: Side
+    before: Reading
+    after: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Harvester:
         self._config = config
         self._history = History(repository, max_file_bytes=config.max_file_bytes)
         self._source = self._history.origin()
-        self._sides = Sides(self._history)
+        self._readings = Readings(self._history)
         self._now = Harvest()
 
     def __enter__(self) -> Self:
@@ -245,8 +245,8 @@ class Harvester:
         if language is None:
             return None
         # A file may change its language with its name; both sides are read as what it became.
-        before = self._sides.read(change.before, language, self._now.notes)
-        after = self._sides.read(change.after, language, self._now.notes)
+        before = self._readings.read(change.before, language, self._now.notes)
+        after = self._readings.read(change.after, language, self._now.notes)
         if before is None or after is None:
             self._now.dropped["file: contents missing, binary or too large"] += 1
             return None
@@ -271,7 +271,7 @@ class Harvester:
                 moved = m.origin.change.path if m.origin is not file else file.change.path_before
                 for piece in pieces(m.old, m.new, file.language, wanted, self._now.dropped):
                     cut.append((piece, sure, moved))
-            licence = self._sides.licence(one.commit.hash, file.after.text) if cut else None
+            licence = self._readings.licence(one.commit.hash, file.after.text) if cut else None
             for piece, sure, moved in cut:
                 key = (file.change.path, piece.name, piece.granularity)
                 places[key] += 1
