@@ -41,19 +41,27 @@ class Figure:
     ratio: float | None = None
 
 
-def finish(runner: str, figures: dict[str, Figure], *, quick: bool, as_json: bool) -> None:
-    """Print the figures and, after a full run, write ``results.json`` beside the runner.
+def finish(
+    runner: str,
+    figures: dict[str, Figure],
+    *,
+    quick: bool,
+    as_json: bool,
+    results: str = "results.json",
+) -> None:
+    """Print the figures and, after a full run, write them beside the runner.
 
     Args:
         runner: ``__file__`` of the runner.
         figures: by name.
         quick: whether this was a quick run.
         as_json: print JSON instead of a table.
+        results: name of the file, where a folder has several runners.
     """
     shown = {name: asdict(figure) for name, figure in figures.items()}
     document = {"figures": shown, "quick": quick, **describe()}
     if not quick:
-        path = Path(runner).with_name("results.json")
+        path = Path(runner).with_name(results)
         path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     if as_json:
         sys.stdout.write(json.dumps(document, indent=1) + "\n")

@@ -13,7 +13,7 @@ import pytest
 # fmt: off
 VERBS = (
     "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "ls", "patch",
-    "log", "verify", "revert", "export", "report",
+    "log", "verify", "revert", "export", "report", "study",
 )
 # fmt: on
 
@@ -31,7 +31,7 @@ def test_help_names_every_verb_and_leads_with_examples() -> None:
         assert f"\n  {verb} " in text
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "patch"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("patch", "study")])
 def test_each_verb_has_examples_and_json(verb: str) -> None:
     from typer.testing import CliRunner
 

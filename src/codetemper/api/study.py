@@ -127,9 +127,8 @@ def plan_study(
             continue
         manifest, noted = cells.settled(setting, seed)
         state = manifest.id if manifest else "failed" if "failed" in noted else "to do"
-        pairs = cells.learned(setting, seed)[0]
-        count = sum(p.granularity == setting.granularity for p in pairs)
-        shown.append({"setting": setting.label, "seed": seed, "pairs": count, "patch": state})
+        pairs = cells.taught(setting, seed)
+        shown.append({"setting": setting.label, "seed": seed, "pairs": pairs, "patch": state})
     return {
         "model": cells.model,
         "corpus": cells.card.id,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,7 +25,7 @@ from codetemper.api.runs import Run, read_run
 from codetemper.api.study_parts import StudyConfig, memory, pairs_of, part_of
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.contents import REMOVED
-from codetemper.core.digests import digest_folder, digest_json
+from codetemper.core.digests import digest_file, digest_folder, digest_json
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
 from codetemper.core.journal import Journal
@@ -105,7 +106,7 @@ class Cells:
         noted = self._journal.get(self._key(setting, seed)) or {}
         if self.handle is not None and noted.get("base") not in (None, self.handle.loaded.digest):
             noted = {}
-        config, digest = self._config(setting, seed), self.learned(setting, seed)[1]
+        config, digest = self._recorded(setting, seed), self.learned(setting, seed)[1]
         for manifest in self._manifests():
             if manifest.base != self._base(setting, seed) or manifest.corpus_digest != digest:
                 continue
@@ -145,7 +146,7 @@ class Cells:
             reason="",
             shares=self._evaluated(expression, manifest, setting, seed),
             patch=manifest.id,
-            pairs=sum(p.granularity == setting.granularity for p in self.learned(setting, seed)[0]),
+            pairs=self.taught(setting, seed),
             seconds=manifest.seconds,
             peak_bytes=noted.get("peak_bytes"),
             parameters=manifest.parameters_changed,
@@ -161,6 +162,11 @@ class Cells:
             pairs = part_of(self.pairs, setting.size, setting.without, seed)
             self._parts[key] = pairs, data_digest(pairs)
         return self._parts[key]
+
+    def taught(self, setting: Setting, seed: int) -> int:
+        """Return how many pairs a cell learns from, or at most: tune may skip some."""
+        pairs = [pair for pair in self.learned(setting, seed)[0] if pair.split == "train"]
+        return sum(pair.granularity == self._config(setting, seed)["granularity"] for pair in pairs)
 
     def _base(self, setting: Setting, seed: int) -> str:
         """Return the expression that a cell's tuning starts from."""
@@ -179,7 +185,15 @@ class Cells:
             values |= {"method": "lora", "unlikelihood": 0.0, "contrast": 0.0}
         else:
             values |= {"method": setting.method, "granularity": setting.granularity}
-        return self._checked(values).model_dump(mode="json")
+        return dict(self._checked(values).model_dump(mode="json"))
+
+    def _recorded(self, setting: Setting, seed: int) -> dict[str, Any]:
+        """Return the configuration as a manifest records it: a mix by its name and digest."""
+        config = self._config(setting, seed)
+        if config.get("mix"):
+            mix = Path(config["mix"])
+            config |= {"mix": mix.name, "mix_digest": digest_file(mix)}
+        return config
 
     def _checked(self, values: Mapping[str, Any]) -> Any:
         from codetemper.harden.tune import Config
@@ -320,7 +334,7 @@ class Cells:
 
     def _key(self, setting: Setting, seed: int) -> str:
         return digest_json(
-            {"model": self._base(setting, seed), "config": self._config(setting, seed),
+            {"model": self._base(setting, seed), "config": self._recorded(setting, seed),
              "data": self.learned(setting, seed)[1]}
         )  # fmt: skip
 

@@ -110,7 +110,7 @@ def tune(
     document = {"study": made.card.id, "folder": str(made.folder)}
     document |= _plain(made.card.model_dump(mode="json", include={"model", "corpus", "enough"}))
     document["rows"] = [_plain(row.model_dump(mode="json")) for row in made.rows]
-    screen.emit(document, as_json, lambda: _show_study(made.rows, document))
+    screen.emit(document, as_json, lambda: show_study(made.rows, document))
 
 
 def _show_plan(plan: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
     )
 
 
-def _show_study(rows: tuple[StudyRow, ...], document: dict[str, Any]) -> None:
+def show_study(rows: tuple[StudyRow, ...], document: dict[str, Any]) -> None:
     """Print the table of settings of each suite, and then the other questions."""
     settings = [row for row in rows if row.question == "settings"]
     for suite in dict.fromkeys(row.suite for row in settings if row.suite):

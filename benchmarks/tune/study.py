@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The study of tuning on the embedded model: methods, granularities, data left out, seeds.
+
+    python benchmarks/tune/study.py [--quick] [--json] [--keep FOLDER]
+
+One ``study tune`` on the example repository's fixes, cut as functions, blocks, lines and files;
+three seeds, the suites ``world-security-c``, ``world-security-python`` and ``world-python``. Every
+figure is a row of its table: paired over cases, means over seeds. The study is resumable: with
+``--keep`` a run that was stopped goes on where it was. No figure is a claim about real LLMs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.figures import Figure, finish
+from codetemper.api import treatments
+from codetemper.api.demo import plant_example
+from codetemper.api.study import StudyConfig, study_tuning
+from codetemper.core.accounts import StudyRow
+from codetemper.core.records import Event
+from codetemper.core.workspace import Workspace
+from codetemper.data.mine import MineConfig
+from codetemper.evaluate.study_rows import POOLED
+
+SECURITY = ("world-security-c", "world-security-python")
+GRANULARITIES = ("function", "block", "line", "file")
+METHODS = ("lora", "ia3", "prompt", "full")
+#: (metric, gain asked for, lower end asked for) of the best setting on each security suite.
+GAINS = (("secure@1", 0.30, 0.20), ("secure_pass@1", 0.20, 0.0))
+#: Largest loss of function, as a share.
+LOSS = 0.02
+
+
+def corpus_of(workspace: Workspace) -> str:
+    """Mine the example repository in all granularities."""
+    example = plant_example(workspace.home / "example.git")
+    return treatments.mine(workspace, [example], MineConfig(granularities=GRANULARITIES)).card.id
+
+
+def best_of(rows: Iterable[StudyRow]) -> str:
+    """Return the setting whose least gain of ``secure@1`` over the security suites is largest.
+
+    One setting is chosen for all figures, so that none is the best of another setting.
+    """
+    gains: dict[str, list[float]] = {}
+    for row in rows:
+        if row.question == "settings" and row.metric == "secure@1" and row.suite in SECURITY:
+            gains.setdefault(row.setting, []).append(row.difference or 0.0)
+    return max(gains, key=lambda setting: min(gains[setting]))
+
+
+def figure(row: StudyRow, target: str, holds: bool) -> Figure:
+    """Return a row as a figure."""
+    value, low, high = (v if v is not None else 0.0 for v in (row.difference, row.low, row.high))
+    return Figure(value, low, high, target, holds, row.before)
+
+
+def figures_of(rows: tuple[StudyRow, ...]) -> dict[str, Figure]:
+    """Pick the figures of the study's table."""
+    best = best_of(rows)
+    found: dict[str, Figure] = {}
+    settings = [row for row in rows if row.question == "settings" and row.difference is not None]
+    for row in settings:
+        value, low = row.difference or 0.0, row.low or 0.0
+        name = f"{row.suite} {row.metric}: {row.setting}"
+        gain = next((g for g in GAINS if g[0] == row.metric), None)
+        if row.setting == best and row.suite in SECURITY and gain:
+            words = f"best setting: gain >= {gain[1]:+.2f}, interval above {gain[2]:+.2f}"
+            found[name] = figure(row, words, value >= gain[1] and low > gain[2])
+        elif row.setting == best and row.suite == "world-python" and row.metric == "pass@1":
+            found[name] = figure(row, f"interval above {-LOSS:+.2f}", low > -LOSS)
+        elif row.metric in ("secure@1", "secure_pass@1", "pass@1"):
+            found[name] = figure(row, row.flag or "shown", True)
+    for row in rows:
+        name = f"{row.suite} {row.metric}: {row.setting} against {row.against}"
+        if row.question == "granularities" and row.metric == "secure@1":
+            found[name] = figure(row, f"tested, p = {row.holm:.2g} corrected", True)
+        if row.question == "transfer" and row.cases == POOLED and row.metric == "secure@1":
+            found[f"{name}, {row.cases}"] = figure(row, "interval above 0", (row.low or 0.0) > 0)
+    return found
+
+
+def progress(event: Event) -> None:
+    """Tell on stderr which cell is made."""
+    if event.stage == "study":
+        sys.stderr.write(f"{event.done}/{event.total} {event.note}\n")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one seed, LoRA, two kinds of pairs")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
+    given = parser.parse_args()
+    config = StudyConfig(methods=METHODS, granularities=GRANULARITIES, leave_one_out=True)
+    if given.quick:
+        config = StudyConfig(granularities=("function", "line"), seeds=(0,), samples=2, limit=60)
+    with tempfile.TemporaryDirectory() as scratch:
+        workspace = Workspace.create(given.keep or Path(scratch))
+        corpus = corpus_of(workspace)
+        study = study_tuning(workspace, "seedling", corpus, config, on_event=progress)
+    finish(
+        __file__, figures_of(study.rows), quick=given.quick, as_json=given.json,
+        results="study.json",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
