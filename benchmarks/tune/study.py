@@ -4,31 +4,37 @@
     python benchmarks/tune/study.py [--quick] [--json] [--keep FOLDER]
 
 One ``study tune`` on the example repository's fixes, cut as functions, blocks, lines and files;
-three seeds, the suites ``world-security-c``, ``world-security-python`` and ``world-python``. Every
-figure is a row of its table: paired over cases, means over seeds. The study is resumable: with
-``--keep`` a run that was stopped goes on where it was. No figure is a claim about real LLMs.
+three seeds, the suites ``world-security-c``, ``world-security-python`` and ``world-python``; later
+ordinary tuning is on plain Python functions of the same world. Every figure is a row of its table:
+paired over cases, means over seeds. The study is resumable: with ``--keep`` a run that was stopped
+goes on where it was. No figure is a claim about real LLMs.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from benchmarks.figures import Figure, finish
 from codetemper.api import treatments
 from codetemper.api.demo import plant_example
 from codetemper.api.study import StudyConfig, study_tuning
 from codetemper.core.accounts import StudyRow
-from codetemper.core.records import Event
+from codetemper.core.digests import digest_folder
+from codetemper.core.records import Event, FixPair
 from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import write_corpus
 from codetemper.data.mine import MineConfig
 from codetemper.evaluate.study_rows import POOLED
+from seedling.world.corpus import WORLDS, tasks
 
 SECURITY = ("world-security-c", "world-security-python")
-GRANULARITIES = ("function", "block", "line", "file")
+GRANULARITIES: Final = ("function", "block", "line", "file")
 METHODS = ("lora", "ia3", "prompt", "full")
 #: (metric, gain asked for, lower end asked for) of the best setting on each security suite.
 GAINS = (("secure@1", 0.30, 0.20), ("secure_pass@1", 0.20, 0.0))
@@ -40,6 +46,26 @@ def corpus_of(workspace: Workspace) -> str:
     """Mine the example repository in all granularities."""
     example = plant_example(workspace.home / "example.git")
     return treatments.mine(workspace, [example], MineConfig(granularities=GRANULARITIES)).card.id
+
+
+def ordinary_corpus(workspace: Workspace, count: int) -> str:
+    """Settle a corpus of plain functions without any fix: what a user might tune on later."""
+    rng = random.Random(7)  # noqa: S311
+    pairs = []
+    for number, task in enumerate(tasks(WORLDS["world-python"], "repository", count, rng)):
+        text = task.prompt + task.draw(rng).text
+        pairs.append(
+            FixPair(
+                id=f"{number:012x}", language="python", before=text, after=text,
+                body_start=len(task.prompt), name=task.family, path=f"{task.family}.py",
+                repository="world", commit=f"{number:040x}", date="2024-01-01",
+            )
+        )  # fmt: skip
+    with workspace.staged("corpora") as folder:
+        card = write_corpus(folder, pairs, verb="ordinary", sources=("world-python",))
+        home = workspace.settle(folder, "corpora", card.id)
+    workspace.ledger.append("mine", outputs={f"corpus:{card.id}": digest_folder(home)})
+    return card.id
 
 
 def best_of(rows: Iterable[StudyRow]) -> str:
@@ -78,8 +104,12 @@ def figures_of(rows: tuple[StudyRow, ...]) -> dict[str, Figure]:
             found[name] = figure(row, row.flag or "shown", True)
     for row in rows:
         name = f"{row.suite} {row.metric}: {row.setting} against {row.against}"
+        if row.question == "sizes" and row.metric == "secure@1":
+            found[name] = figure(row, "reported", True)
         if row.question == "granularities" and row.metric == "secure@1":
             found[name] = figure(row, f"tested, p = {row.holm:.2g} corrected", True)
+        if row.question == "lasting" and row.metric == "secure@1":
+            found[name] = figure(row, "reported", True)
         if row.question == "transfer" and row.cases == POOLED and row.metric == "secure@1":
             found[f"{name}, {row.cases}"] = figure(row, "interval above 0", (row.low or 0.0) > 0)
     return found
@@ -104,9 +134,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace.create(given.keep or Path(scratch))
         corpus = corpus_of(workspace)
-        study = study_tuning(workspace, "seedling", corpus, config, on_event=progress)
+        rows = study_tuning(workspace, "seedling", corpus, config, on_event=progress).rows
+        if not given.quick:
+            # Further questions, about the default setting alone; its cells are there already.
+            more = StudyConfig(
+                sizes=(0.125, 0.25, 0.5, 1.0),
+                leave_one_out=True,
+                then=ordinary_corpus(workspace, 480),
+            )
+            found = study_tuning(workspace, "seedling", corpus, more, on_event=progress).rows
+            rows += tuple(row for row in found if row.question != "settings")
     finish(
-        __file__, figures_of(study.rows), quick=given.quick, as_json=given.json,
+        __file__, figures_of(rows), quick=given.quick, as_json=given.json,
         results="study.json",
     )  # fmt: skip
 

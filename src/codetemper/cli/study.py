@@ -89,6 +89,7 @@ def tune(
     from codetemper.harden.tune import Config
 
     shared = resolve_config(Config, "tune", pairs=option or ()).model_dump(exclude_unset=True)
+
     lists = {"methods": methods, "granularities": granularities, "sizes": sizes, "seeds": seeds,
              "suites": suites}  # fmt: skip
     flags: dict[str, Any] = {
@@ -107,7 +108,7 @@ def tune(
         made = study.study_tuning(
             home, model, data, settings, options=judging, device=device, on_event=on_event
         )
-    document = {"study": made.card.id, "folder": str(made.folder)}
+    document: dict[str, Any] = {"study": made.card.id, "folder": str(made.folder)}
     document |= _plain(made.card.model_dump(mode="json", include={"model", "corpus", "enough"}))
     document["rows"] = [_plain(row.model_dump(mode="json")) for row in made.rows]
     screen.emit(document, as_json, lambda: show_study(made.rows, document))

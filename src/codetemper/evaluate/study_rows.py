@@ -157,7 +157,8 @@ class Table:
 
     def _transfer(self) -> list[StudyRow]:
         """Compare models that never saw a family with the base, and with the whole data, on it."""
-        rows, pooled = [], {}
+        rows: list[StudyRow] = []
+        pooled: dict[Setting, list[Setting]] = {}
         for setting in (s for s in self._cells if s.without):
             whole = Setting(setting.method, setting.granularity, setting.size)
             if not self._measured(setting):
@@ -299,7 +300,7 @@ class Table:
 
 def _holm(rows: Sequence[StudyRow]) -> list[StudyRow]:
     """Fill in the corrected p-values; a family is one question, suite, metric and set of cases."""
-    tests = {
+    tests: dict[tuple[str, ...], float] = {
         (r.suite, r.metric, _side(r), r.cases if r.cases == POOLED else "", str(number)): r.p
         for number, r in enumerate(rows)
         if r.p is not None
