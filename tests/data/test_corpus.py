@@ -15,7 +15,7 @@ from codetemper.core.digests import digest_folder
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Completion, Event, FixPair, Record, Verdict
 from codetemper.core.workspace import Workspace
-from codetemper.data.corpus import CARD, DATA, read_corpus, verify_corpus, write_corpus
+from codetemper.data.corpus import CARD, DATA, data_digest, read_corpus, verify_corpus, write_corpus
 
 
 def pair(number: int = 0, **changes: object) -> FixPair:
@@ -93,6 +93,24 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list
     rows = [pair(i, after=text, body_start=0) for i, text in enumerate(texts)]
     write_corpus(folder, rows)
     assert read_corpus(folder)[1] == rows
+
+
+def test_rows_come_from_a_stream_in_groups(tmp_path: Path) -> None:
+    rows = [pair(i) for i in range(2500)]
+    card = write_corpus(tmp_path, iter(rows), beside={"curation.json": b"{}"})
+    assert pq.ParquetFile(tmp_path / DATA).num_row_groups == 3
+    assert read_corpus(tmp_path)[1] == rows
+    assert (card.rows, card.data_digest) == (2500, data_digest(rows))
+    (tmp_path / "curation.json").write_bytes(b"[]")
+    with pytest.raises(IntegrityError, match="damaged"):
+        verify_corpus(tmp_path)
+
+
+def test_a_foreign_row_far_down_the_stream_leaves_nothing(tmp_path: Path) -> None:
+    rows = [*(pair(i) for i in range(1100)), Completion(case="a", text="b")]
+    with pytest.raises(UsageError, match="do not make a corpus"):
+        write_corpus(tmp_path, rows)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_rows_or_mixed_rows_are_refused(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_no_pairs_are_a_result() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"test_since": "soon", "split": "date"}, "no date"), ({"test_since": "2020-01-01"}, "not split by"),
+    [({"test_since": "soon", "split": "date"}, "no date"),
+     ({"test_since": "2020-01-01"}, "not split by"),
      ({"test_share": 0.6, "validation_share": 0.5}, "nothing would be left")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> None:

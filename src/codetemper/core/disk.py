@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from codetemper.core.errors import UsageError
 
@@ -50,13 +51,16 @@ def mendable(path: Path) -> Iterator[None]:
         raise
 
 
-def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file so that a reader, or a crash, meets the old bytes or all of the new ones.
+@contextmanager
+def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a file to be written so that a reader, or a crash, meets the old bytes or all new ones.
 
     Args:
         path: the file; its folder is made where it is missing.
-        data: all of its bytes.
         sync: wait until the bytes are on the disk. False for what may be lost, such as a cache.
+
+    Yields:
+        A binary stream; the file is in place when the block ends, untouched when it raises.
 
     Raises:
         UsageError: the disk is full or closed; the old file is untouched and nothing is left over.
@@ -66,7 +70,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         try:
             with beside.open("xb") as stream:
-                stream.write(data)
+                yield stream
                 stream.flush()
                 if sync:
                     os.fsync(stream.fileno())
@@ -76,6 +80,12 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
             raise
         if sync:
             sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file at once; see ``writing``."""
+    with writing(path, sync=sync) as stream:
+        stream.write(data)
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -25,13 +26,16 @@ from pydantic import ValidationError
 from codetemper.core import records
 from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import canonical_json, digest_file
-from codetemper.core.disk import write_atomic
+from codetemper.core.disk import write_atomic, writing
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Record
 from codetemper.core.workspace import content_id_of
 
 DATA = "data.parquet"
 CARD = "card.json"
+
+#: Rows that are in memory at a time while a corpus is written.
+_ROW_GROUP = 1000
 
 _PLAIN: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -41,34 +45,37 @@ _PLAIN: dict[Any, pa.DataType] = {
 }
 
 
-def data_digest(rows: Sequence[Record]) -> str:
+def data_digest(rows: Iterable[Record]) -> str:
     """Return the SHA-256 over the rows' canonical JSON, one line a row, in order."""
     sha = hashlib.sha256()
     for row in rows:
-        sha.update(canonical_json(row.model_dump(mode="json")) + b"\n")
+        sha.update(_line(row.model_dump(mode="json")))
     return sha.hexdigest()
 
 
 def write_corpus(
     folder: Path,
-    rows: Sequence[Record],
+    rows: Iterable[Record],
     *,
     verb: str = "mine",
     sources: Sequence[str] = (),
     counts: Mapping[str, Mapping[str, int]] | None = None,
     config: Mapping[str, Any] | None = None,
     seconds: float = 0.0,
+    beside: Mapping[str, bytes] | None = None,
 ) -> CorpusCard:
     """Write rows of one record class and their card into a folder.
 
     Args:
         folder: an existing folder, usually staged by the workspace.
-        rows: at least one record, all of the same class from ``core.records``.
+        rows: at least one record, all of the same class from ``core.records``; read once, and a
+            thousand at a time are in memory.
         verb: the treatment that gathered them; the first part of the corpus's id.
         sources: where the rows come from, without credentials.
         counts: counts by aspect, e.g. ``{"cwe": {"CWE-787": 3}, "dropped": {...}}``.
         config: resolved configuration, plain JSON data.
         seconds: wall seconds the gathering took.
+        beside: other files of the corpus by name, e.g. the account of its curation.
 
     Returns:
         The card, as written. The same rows from the same sources with the same configuration get
@@ -77,30 +84,15 @@ def write_corpus(
     Raises:
         UsageError: no rows, rows of several classes, or a class that ``core.records`` lacks.
     """
-    if not rows:
-        raise UsageError(
-            "the corpus is empty",
-            why="there is nothing to learn from in no rows",
-            mend="mine a longer history, lower min_score, or look at the reasons things dropped",
-        )
-    kind = type(rows[0])
-    if any(type(row) is not kind for row in rows) or _record_class(kind.__name__) is not kind:
-        raise UsageError(
-            "these rows do not make a corpus",
-            why="a corpus holds records of one class of codetemper.core.records",
-            mend="write one corpus for each class",
-        )
-    plain = [row.model_dump(mode="json") for row in rows]
-    table = pa.Table.from_pylist([_flat(kind, row) for row in plain], schema=_schema(kind))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_atomic(folder / DATA, sink.getvalue().to_pybytes())
+    kind, count, digest = _write_rows(folder / DATA, rows)
+    for name, data in (beside or {}).items():
+        write_atomic(folder / name, data)
     card = CorpusCard(
         id=verb,
-        rows=len(rows),
+        rows=count,
         record=kind.__name__,
-        data_digest=data_digest(rows),
-        files={DATA: digest_file(folder / DATA)},
+        data_digest=digest,
+        files={name: digest_file(folder / name) for name in sorted({DATA, *(beside or {})})},
         sources=tuple(sources),
         counts={aspect: dict(by) for aspect, by in (counts or {}).items()},
         # As it will be read back: JSON knows no tuples.
@@ -110,6 +102,44 @@ def write_corpus(
     card = card.model_copy(update={"id": content_id_of(card.model_dump(mode="json"), verb)})
     write_atomic(folder / CARD, card.model_dump_json(indent=2).encode() + b"\n")
     return card
+
+
+def _write_rows(path: Path, rows: Iterable[Record]) -> tuple[type[Record], int, str]:
+    """Write the data file; return the rows' class, their number and their digest."""
+    left = iter(rows)
+    batch = list(islice(left, _ROW_GROUP))
+    if not batch:
+        raise UsageError(
+            "the corpus is empty",
+            why="there is nothing to learn from in no rows",
+            mend="mine a longer history, lower min_score, or look at the reasons things dropped",
+        )
+    kind, count, sha = type(batch[0]), 0, hashlib.sha256()
+    _check_class(kind, batch)
+    schema = _schema(kind)
+    with writing(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        while batch:
+            plain = [row.model_dump(mode="json") for row in batch]
+            for row in plain:
+                sha.update(_line(row))
+            writer.write_table(pa.Table.from_pylist([_flat(kind, row) for row in plain], schema))
+            count += len(batch)
+            batch = list(islice(left, _ROW_GROUP))
+            _check_class(kind, batch)
+    return kind, count, sha.hexdigest()
+
+
+def _check_class(kind: type[Record], rows: Sequence[Record]) -> None:
+    if any(type(row) is not kind for row in rows) or _record_class(kind.__name__) is not kind:
+        raise UsageError(
+            "these rows do not make a corpus",
+            why="a corpus holds records of one class of codetemper.core.records",
+            mend="write one corpus for each class",
+        )
+
+
+def _line(plain: dict[str, Any]) -> bytes:
+    return canonical_json(plain) + b"\n"
 
 
 def read_card(folder: Path) -> CorpusCard:
