@@ -15,9 +15,9 @@ from codetemper.models.patch import save_patch, weights_digest
 from tests.tiny import tiny_model, tiny_tokenizer
 
 
-def tiny_loaded(kind: str = "llama") -> LoadedModel:
+def tiny_loaded(kind: str = "llama", **changes: Any) -> LoadedModel:
     """A tiny model as a backend would hand it out."""
-    module = tiny_model(kind)
+    module = tiny_model(kind, **changes)
     return LoadedModel(
         f"hf:tiny-{kind}", module, tiny_tokenizer(), weights_digest(module), torch.device("cpu")
     )
@@ -45,5 +45,14 @@ def make_patch(
     save_patch(
         folder, verb=verb, technique=verb, base=model.expression, base_digest=model.digest,
         config={"seed": seed}, seconds=0.5 + seed, seed=0, purpose=purpose,
+    )  # fmt: skip
+    return folder
+
+
+def as_patch(folder: Path, model: LoadedModel, verb: str = "tune", **changes: Any) -> Path:
+    """Complete a folder of tensors with a manifest for a model."""
+    save_patch(
+        folder, verb=verb, technique=verb, base=model.expression, base_digest=model.digest,
+        config=changes, seconds=0.5, seed=0,
     )  # fmt: skip
     return folder

@@ -26,6 +26,7 @@ from codetemper.backends.sampling import choose, uniforms
 from codetemper.backends.stopping import Reader, cut
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Completion, Event, OnEvent, Sampling, ignore_events
+from codetemper.models.virtual import virtual_tokens
 
 #: Finished rows are taken out once they are this share of the batch; taking out copies the cache.
 _LEAVE = 0.2
@@ -94,7 +95,10 @@ class Generation:
         self.device = next(module.parameters()).device
         self.layers = int(config.get_text_config(decoder=True).num_hidden_layers)
         self.keep = takes_logits_to_keep(module)
-        self.positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
+        # Virtual tokens of a patch take positions and columns of the cache, in front of the text.
+        self.virtual = virtual_tokens(module)
+        positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
+        self.positions = positions - self.virtual
         self.budgets = [self._budget(row) for row in self.ids]
         # Longest first: later prompts then fit under the columns that are there.
         self.waiting = sorted(range(len(prompts)), key=lambda k: (-len(self.ids[k]), k))
@@ -104,7 +108,7 @@ class Generation:
         if room < 1:
             raise UsageError(
                 f"a prompt of {len(ids)} tokens does not fit the model",
-                why=f"it has {self.positions} positions, and the completion needs some",
+                why=f"it has {self.positions} positions for text, and the completion needs some",
                 mend="shorten the prompt, or use a model with a longer context",
             )
         return min(room, self.sampling.max_new_tokens)
@@ -209,7 +213,7 @@ class Generation:
 
     def _forward(self, tokens: torch.Tensor, cache: Any, pads: torch.Tensor) -> torch.Tensor:
         """Return the logits after the last column, [rows, vocabulary]."""
-        start = cache.get_seq_length()
+        start = max(0, cache.get_seq_length() - self.virtual)
         columns = torch.arange(start + tokens.shape[1], device=self.device)
         kept = {"logits_to_keep": 1} if self.keep else {}
         output = self.module(

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.models.attach import OwnedPeftModel
@@ -36,7 +37,7 @@ def bitsandbytes(device: torch.device) -> Any:
         raise CannotKnowError(
             "qlora cannot run here",
             why=f"bitsandbytes cannot be loaded: {error}",
-            mend="pip install 'bitsandbytes>=0.46', or use -o method=lora",
+            mend="pip install 'bitsandbytes>=0.50', or use -o method=lora",
         ) from error
     try:
         weight = torch.linspace(-1, 1, 64 * 64, device=device).reshape(64, 64)
@@ -81,7 +82,7 @@ def quantise(wrapped: OwnedPeftModel, device: torch.device | None = None) -> int
         (parent, name, part)
         for parent in module.modules()
         for name, part in parent.named_children()
-        if type(part) is nn.Linear
+        if type(part) in (nn.Linear, Conv1D)
         and part is not module.get_output_embeddings()
         and not any(p.requires_grad for p in part.parameters())
     ]
@@ -97,20 +98,26 @@ def quantise(wrapped: OwnedPeftModel, device: torch.device | None = None) -> int
     return len(chosen)
 
 
-def _narrow(library: Any, linear: nn.Linear, device: torch.device) -> nn.Module:
-    on_gpu = device.type == "cuda"
+def _narrow(library: Any, linear: nn.Module, device: torch.device) -> nn.Module:
+    weight: torch.Tensor = linear.weight.data  # type: ignore[assignment]
+    if isinstance(linear, Conv1D):
+        weight = weight.T.contiguous()
+    columns, rows = weight.shape
     narrow = library.nn.Linear4bit(
-        linear.in_features,
-        linear.out_features,
+        rows,
+        columns,
         bias=linear.bias is not None,
-        compute_dtype=torch.bfloat16 if on_gpu else torch.float32,
+        compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
         compress_statistics=True,
         quant_type="nf4",
         device="meta",
     )
     narrow.weight = library.nn.Params4bit(
-        linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4"
+        weight, requires_grad=False, compress_statistics=True, quant_type="nf4"
     )
     if linear.bias is not None:
-        narrow.bias = nn.Parameter(linear.bias.data.clone(), requires_grad=False)
+        bias: torch.Tensor = linear.bias.data  # type: ignore[assignment]
+        narrow.bias = nn.Parameter(bias.clone(), requires_grad=False)
+    # Its layout for inference on some CPUs is taken on in evaluation and has no gradients after.
+    narrow.support_avx512bf16_for_cpu = False
     return narrow.to(device)  # type: ignore[no-any-return]

@@ -148,6 +148,7 @@ def fill(wrapped: OwnedPeftModel, name: str, folder: Path) -> None:
         IntegrityError: a tensor is missing, unknown or of another shape.
         UsageError: an IA3 patch that scales inputs where one attached before scales outputs.
     """
+    refuse_other_side(wrapped, name)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
     if wrapped.peft_config[name].is_prompt_learning:
         table = wrapped.prompt_encoder[name].embedding.weight
@@ -165,7 +166,6 @@ def fill(wrapped: OwnedPeftModel, name: str, folder: Path) -> None:
     lost = list(result.unexpected_keys) + sorted(expected & set(result.missing_keys))
     if lost:
         raise _misfit(folder, f"{len(lost)} tensors are missing or unknown, e.g. {lost[0]}")
-    refuse_other_side(wrapped, name)
 
 
 def refuse_other_side(wrapped: OwnedPeftModel, name: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which layers a method adapts, found by what they do (``anatomy``), never by a list of names.
 
-    ia3_targets(module)                      # keys, values and FFN outputs, whatever they are called
+    ia3_targets(module)                      # keys, values and FFN outputs of any architecture
     ia3_targets(module, ("q_proj", "down_proj"))
 
 IA3 (Liu et al. 2022, arXiv 2205.05638) scales keys, values and what the FFN's last layer reads.

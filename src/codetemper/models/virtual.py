@@ -88,7 +88,7 @@ class VirtualTokens:
         given = dict(zip(self._names, args, strict=False)) | kwargs
         tokens = given["input_ids"] if given.get("inputs_embeds") is None else None
         text = given["inputs_embeds"] if tokens is None else tokens
-        rows, columns = text.shape[:2]
+        rows = text.shape[0]
         cache = given.get("past_key_values")
         before = 0 if cache is None else int(cache.get_seq_length())
         mask = given.get("attention_mask")

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The methods of tuning: each learns, knows its base, saves, and leaves no trace."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import nn
+
+from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
+from codetemper.harden._methods import METHODS, as_base, parameters, save, trainable
+from codetemper.models.attach import attached
+from codetemper.models.loaded import LoadedModel
+from codetemper.models.patch import verify_patch, weights_digest
+from tests.models.adapters import as_patch, make_patch, tiny_loaded
+from tests.models.test_attach import state
+from tests.tiny import tiny_model
+
+TOKENS = torch.tensor([[5, 9, 11, 40, 7], [3, 4, 8, 9, 6]])
+PLAIN = [name for name in METHODS if name != "qlora"]
+#: Numbers trained on the tiny Llama: 3 layers of width 32, keys and values 16, inner width 56.
+SIZES = {"ia3": 3 * (16 + 16 + 56), "prompt": 5 * 32, "prefix": 5 * 3 * 2 * 16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    method: Any
+    rank: int = 4
+    alpha: int = 8
+    dropout: float = 0.0
+    target_modules: Any = "all-linear"
+    virtual_tokens: int = 5
+
+
+def logits(module: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return module(input_ids=TOKENS).logits
+
+
+def learn(module: nn.Module, rate: float, steps: int = 3) -> list[float]:
+    chosen = [p for p in module.parameters() if p.requires_grad]
+    optimiser = torch.optim.SGD(chosen, lr=rate)
+    losses = []
+    module.train()
+    for _ in range(steps):
+        loss = module(input_ids=TOKENS, labels=TOKENS).loss
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(loss.item())
+    module.eval()
+    return losses
+
+
+@pytest.mark.parametrize("method", PLAIN)
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox"])
+def test_a_method_learns_saves_and_leaves_no_trace(kind: str, method: Any, tmp_path: Path) -> None:
+    model = tiny_loaded(kind)
+    before = state(model.module)
+    base = logits(model.module)
+    with trainable(model, Settings(method)) as module:
+        losses = learn(module, 0.05 if method == "full" else 0.5)
+        with as_base(module):
+            assert torch.equal(logits(module), base)
+        tuned = logits(module)
+        if kind == "llama" and method in SIZES:
+            assert parameters(module) == SIZES[method]
+        save(module, tmp_path, base=model.expression)
+    assert losses[-1] < losses[0]
+    assert not torch.allclose(tuned, base, atol=1e-3)
+    assert state(model.module) == before
+    assert as_patch(tmp_path, model) == tmp_path
+    assert verify_patch(tmp_path).kind == METHODS[method].patch
+    with attached(model, tmp_path):
+        assert torch.equal(logits(model.module), tuned)
+    if method != "full":
+        skipped = 5 if method == "prompt" else 0
+        stranger = PeftModel.from_pretrained(tiny_model(kind), str(tmp_path)).eval()
+        assert torch.allclose(logits(stranger)[:, skipped:], tuned, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", PLAIN)
+def test_the_base_comes_back_after_an_exception(method: Any) -> None:
+    model = tiny_loaded()
+    before = state(model.module)
+    with pytest.raises(KeyboardInterrupt), trainable(model, Settings(method)) as module:  # noqa: PT012
+        learn(module, 0.5, steps=1)
+        raise KeyboardInterrupt
+    assert state(model.module) == before
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_virtual_tokens_start_from_words_by_the_seed(method: Any) -> None:
+    model = tiny_loaded()
+    starts = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        with trainable(model, Settings(method)) as module:
+            starts.append(next(p for p in module.parameters() if p.requires_grad).detach().clone())
+    assert torch.equal(starts[0], starts[1])
+    assert not torch.equal(starts[0], starts[2])
+    if method == "prompt":
+        words = model.module.get_input_embeddings().weight
+        assert all((row == words).all(1).any() for row in starts[0])
+
+
+def test_full_tuning_writes_what_changed_only(tmp_path: Path) -> None:
+    model = tiny_loaded()
+    with trainable(model, Settings("full")) as module:
+        with torch.no_grad():
+            module.model.norm.weight += 1
+        save(module, tmp_path, base="x")
+    assert as_patch(tmp_path, model)
+    assert verify_patch(tmp_path).parameters_changed == 32
+    with (
+        trainable(model, Settings("full")) as module,
+        pytest.raises(UsageError, match="nothing to save"),
+    ):
+        save(module, tmp_path, base="x")
+    with pytest.raises(UsageError, match="not being trained"):
+        save(model.module, tmp_path, base="x")
+
+
+def test_a_guard_is_active_frozen_and_absent_from_what_is_saved(tmp_path: Path) -> None:
+    model = tiny_loaded()
+    base = logits(model.module)
+    guard = make_patch(tmp_path / "guard", seed=3, verb="guard", purpose="train-only")
+    with trainable(model, Settings("lora"), guard) as module:
+        assert not torch.allclose(logits(module), base, atol=1e-3)
+        with as_base(module):
+            assert torch.equal(logits(module), base)
+        (tmp_path / "new").mkdir()
+        save(module, tmp_path / "new", base="x")
+    with attached(model, as_patch(tmp_path / "new", model)):
+        assert torch.equal(logits(model.module), base)
+    for method, why in (("full", "no frozen patches"), ("prefix", "cannot be stacked")):
+        with pytest.raises(UsageError, match=why):
+            trainable(model, Settings(method), guard).__enter__()
+
+
+def test_layers_are_chosen_by_name_or_refused() -> None:
+    model = tiny_loaded()
+    for method in ("lora", "ia3"):
+        with trainable(model, Settings(method, target_modules=("q_proj",))) as module:
+            names = [n for n, p in module.named_parameters() if p.requires_grad]
+            assert names
+            assert all("q_proj" in name for name in names)
+        with pytest.raises(UsageError, match="no layer named 'c_attn'"):
+            trainable(model, Settings(method, target_modules=("c_attn",))).__enter__()
+    with pytest.raises(UsageError, match="no adapter for the method 'dance'"):
+        trainable(model, Settings("dance")).__enter__()
+
+
+def test_writing_into_frozen_weights_is_found() -> None:
+    model = tiny_loaded()
+    with (
+        pytest.raises(IntegrityError, match="not what they were"),
+        trainable(model, Settings("ia3")),
+    ):
+        model.module.model.norm.weight.data[0] += 1
+
+
+def quantiser(narrow: Any) -> ModuleType:
+    """A stand-in for bitsandbytes: numbers of few digits, in the same classes."""
+
+    class Params4bit(nn.Parameter):
+        def __new__(cls, data: torch.Tensor, requires_grad: bool, **settings: Any) -> Any:
+            assert settings == {"compress_statistics": True, "quant_type": "nf4"}
+            return torch.Tensor._make_subclass(cls, narrow(data.clone()), requires_grad)
+
+    class Linear4bit(nn.Linear):
+        def __init__(self, *shape: Any, compute_dtype: Any, quant_type: str, **rest: Any) -> None:
+            assert (compute_dtype, quant_type) == (torch.float32, "nf4")
+            assert rest.pop("compress_statistics")
+            super().__init__(*shape, **rest)
+
+    library = ModuleType("bitsandbytes")
+    library.nn = SimpleNamespace(Params4bit=Params4bit, Linear4bit=Linear4bit)  # type: ignore[attr-defined]
+    library.functional = SimpleNamespace(  # type: ignore[attr-defined]
+        quantize_4bit=lambda weight, quant_type: (narrow(weight), None),
+        dequantize_4bit=lambda weight, state: weight,
+    )
+    return library
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_qlora_trains_on_a_base_in_few_digits_and_gives_the_full_one_back(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", quantiser(lambda data: (data * 8).round() / 8))
+    model = tiny_loaded(kind)
+    before, base = state(model.module), logits(model.module)
+    head = model.module.lm_head
+    with trainable(model, Settings("qlora")) as module:
+        narrow = [part for part in module.modules() if type(part).__name__ == "Linear4bit"]
+        assert len(narrow) == {"llama": 3 * 7, "gpt2": 3 * 4}[kind]
+        assert head in list(module.modules())
+        with as_base(module):
+            rough = logits(module)
+        assert 1e-3 < (rough - base).abs().max() < 2
+        losses = learn(module, 0.5)
+        save(module, tmp_path, base="x")
+    assert losses[-1] < losses[0]
+    assert state(model.module) == before
+    with attached(model, as_patch(tmp_path, model)):
+        assert not torch.equal(logits(model.module), base)
+
+
+def test_qlora_is_refused_where_bitsandbytes_does_not_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tiny_loaded()
+
+    def broken(data: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no kernel")
+
+    for library, why in (
+        (None, "cannot be loaded"),
+        (quantiser(broken), "no kernel"),
+        (quantiser(lambda data: data + 1), "wrong numbers"),
+    ):
+        monkeypatch.setitem(sys.modules, "bitsandbytes", library)
+        with pytest.raises(CannotKnowError, match="qlora cannot run here") as refused:
+            trainable(model, Settings("qlora")).__enter__()
+        assert why in refused.value.why
+        assert "method=lora" in refused.value.mend
+        assert weights_digest(model.module) == model.digest
+
+
+def test_a_model_in_few_digits_is_not_tuned_as_a_whole() -> None:
+    model = tiny_loaded()
+    weight = nn.Parameter(torch.zeros(2, dtype=torch.uint8), requires_grad=False)
+    model.module.register_parameter("quantised", weight)
+    changed: LoadedModel = replace(model, digest=weights_digest(model.module))
+    with pytest.raises(UsageError, match="cannot be trained as a whole"):
+        trainable(changed, Settings("full")).__enter__()
