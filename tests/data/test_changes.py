@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codetemper.data.changes import changed_lines, changed_spans, compare, line_runs, lines_of
+from codetemper.data.changes import (
+    changed_lines,
+    changed_spans,
+    compare,
+    line_runs,
+    line_starts,
+    lines_of,
+)
 from codetemper.data.languages import LANGUAGES, SourceLanguage
-from codetemper.data.tokens import tokens
+from codetemper.data.tokens import Tokens, tokens, tokens_of_lines
 
 SOURCE = st.lists(
     st.sampled_from(
@@ -30,6 +37,14 @@ def test_changed_lines_count_from_zero() -> None:
     assert changed_lines("a\nb\n", "a\n") == ((1,), ())
     assert changed_lines("", "a\n") == ((), (0,))
     assert changed_lines("a", "a\n") == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [("", (0,)), ("\n", (0, 1)), ("a", (0, 1)), ("a\nb\n", (0, 2, 4)), ("a\n\nb", (0, 2, 3, 4))],
+)
+def test_line_starts(text: str, starts: tuple[int, ...]) -> None:
+    assert line_starts(text) == starts
 
 
 def test_a_form_feed_ends_no_line() -> None:
@@ -117,22 +132,31 @@ def test_lines_and_spans_agree_and_what_is_outside_them_is_equal(
         x for i, x in enumerate(right) if i not in found.lines_after
     ]
     for hunk in found.hunks:
-        assert _kept(before, language, hunk.tokens_before, hunk.spans_before) == _kept(
-            after, language, hunk.tokens_after, hunk.spans_after
+        assert _kept(hunk.tokens_before, hunk.spans_before) == _kept(
+            hunk.tokens_after, hunk.spans_after
         )
 
 
-def _kept(
-    text: str, language: SourceLanguage, within: tuple[int, int], spans: tuple[tuple[int, int], ...]
-) -> list[str]:
+def _kept(found: Tokens, spans: tuple[tuple[int, int], ...]) -> list[str]:
     """The visible words of a hunk that did not change."""
-    all_of = tokens(text, language)
-    columns = zip(all_of.words, all_of.starts, all_of.ends, strict=True)
+    columns = zip(found.words, found.starts, found.ends, strict=True)
     return [
-        word
-        for word, start, end in list(columns)[slice(*within)]
-        if (start, end) not in spans and word.strip("\x01\x02")
+        word for word, start, end in columns if (start, end) not in spans and word.strip("\x01\x02")
     ]
+
+
+@given(SOURCE, st.sampled_from(LANGUAGES), st.data())
+def test_some_lines_give_the_tokens_they_give_in_the_whole(
+    text: str, language: SourceLanguage, data: st.DataObject
+) -> None:
+    lines = line_starts(text)
+    places = sorted(data.draw(st.lists(st.sampled_from(lines), min_size=4, max_size=4)))
+    ranges = [(places[0], places[1]), (places[2], places[3])]
+    whole = tokens(text, language)
+    for (begin, end), found in zip(ranges, tokens_of_lines(text, ranges, language), strict=True):
+        columns = zip(whole.words, whole.starts, whole.ends, strict=True)
+        expected = [row for row in columns if begin <= row[1] < end]
+        assert list(zip(found.words, found.starts, found.ends, strict=True)) == expected
 
 
 @given(st.text(max_size=60), st.sampled_from(LANGUAGES))

@@ -300,6 +300,8 @@ def test_go_functions_and_methods_by_their_receivers() -> None:
         ("a := `x // y`", "a := `x // z`", "go", False),
         ("a = `x ${b}` // 1", "a = `x ${b}`", "javascript", True),
         ("a = /[/*]/.test(b)", "a = /[/+]/.test(b)", "javascript", False),
+        ("a();\nb();\n/* c();\n*/", "a();\n/* b();\n   c(); */", "c", False),
+        ("f(a,\n  b\n);\ng(\n  c);", "f(\n  a,\n  b);\ng(c\n);", "c", True),
         ("int f() { return 1; } /* a */", "int f()\n{\n  return 1; // b\n}", "c", True),
         ('puts("/* a */");', 'puts("/* b */");', "c", False),
         ("a // b\n;", "a ; // b", "c", True),

@@ -7,14 +7,12 @@ they were and correspond. ``pieces.py`` makes training pieces of them.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
-
-from tree_sitter import Node
 
 from codetemper.data.changes import Comparison, Hunk, Span, line_starts
 from codetemper.data.languages import GRAMMARS, SourceLanguage, parse
-from codetemper.data.tokens import Tokens, tokens
+from codetemper.data.tokens import Tokens
 
 #: Methods are no code outside a class.
 _AROUND: dict[SourceLanguage, str] = {"java": "class A {", "javascript": "class A {"}
@@ -56,49 +54,60 @@ def _smallest(
     comparison: Comparison, hunk: Hunk, old: _Side, new: _Side
 ) -> tuple[Span, Span] | None:
     first, last = hunk.runs[0], hunk.runs[-1]
-    lefts = list(old.around(first[0], last[1]))
-    for right in new.around(first[2], last[3]):
+    reach = _reach(hunk.tokens_before, first[0], last[1], old.lines[hunk.lines_before[0]])
+    lefts = list(old.around(*reach))
+    reach = _reach(hunk.tokens_after, first[2], last[3], new.lines[hunk.lines_after[0]])
+    for right in new.around(*reach):
         for left in lefts:
-            if all(
-                _counterpart(comparison, old, new, left[side]) == right[side] for side in (0, 1)
+            if (
+                _counterpart(comparison, old, new, left[0]) == right[0]
+                and _counterpart(comparison, old, new, left[1] - 1) == right[1] - 1
             ):
                 return old.extent(left), new.extent(right)
     return None
 
 
-def _counterpart(comparison: Comparison, old: _Side, new: _Side, token: int) -> int | None:
-    """Return the token after the change that an unchanged token before it is."""
-    line = bisect_right(old.lines, old.tokens.starts[token]) - 1
+def _reach(found: Tokens, begin: int, end: int, line: int) -> Span:
+    """Return the characters of some tokens of a hunk; of none, a place where they would be."""
+    if begin < end:
+        return found.starts[begin], found.ends[end - 1]
+    place = found.ends[begin - 1] if begin else line
+    return place, place
+
+
+def _counterpart(comparison: Comparison, old: _Side, new: _Side, place: int) -> int | None:
+    """Return where a character before the change is after it, if its token is the same."""
+    line = bisect_right(old.lines, place) - 1
     moved = 0
     for hunk in comparison.hunks:
         if line < hunk.lines_before[0]:
             break
         if line < hunk.lines_before[1]:
-            return _in_runs(hunk, token)
+            return _in_hunk(hunk, place)
         moved = hunk.lines_after[1] - hunk.lines_before[1]
     # An equal line: the place in the line is the same.
-    place = new.lines[line + moved] + old.tokens.starts[token] - old.lines[line]
-    at = bisect_right(new.tokens.starts, place) - 1
-    return at if new.tokens.starts[at] == place else None
+    return new.lines[line + moved] + place - old.lines[line]
 
 
-def _in_runs(hunk: Hunk, token: int) -> int | None:
-    moved = hunk.tokens_after[0] - hunk.tokens_before[0]
+def _in_hunk(hunk: Hunk, place: int) -> int | None:
+    token = bisect_right(hunk.tokens_before.starts, place) - 1
+    moved = 0
     for begin, end, _, stop in hunk.runs:
         if token < begin:
             break
         if token < end:
             return None
         moved = stop - end
-    return token + moved
+    if token < 0:
+        return None
+    return hunk.tokens_after.starts[token + moved] + place - hunk.tokens_before.starts[token]
 
 
 class _Side:
-    """One version of a function: its tokens, lines and tree."""
+    """One version of a function: its lines and its tree."""
 
     def __init__(self, text: str, language: SourceLanguage) -> None:
         self.text = text
-        self.tokens: Tokens = tokens(text, language)
         self.lines = line_starts(text)
         self._shift = len(_AROUND.get(language, ""))
         self._ascii = text.isascii()
@@ -106,37 +115,21 @@ class _Side:
         self._root = parse(self._data + (b"}" if self._shift else b""), language).root_node
         self._blocks = GRAMMARS[language].blocks
 
-    def around(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the blocks that hold the tokens ``begin`` to ``end``, the smallest first.
+    def around(self, begin: int, end: int) -> Iterator[Span]:
+        """Yield the blocks that hold some characters between their braces, the smallest first."""
+        node = self._root.descendant_for_byte_range(self._byte(begin), self._byte(end))
+        while node is not None:
+            if node.type in self._blocks:
+                block = self._character(node.start_byte), self._character(node.end_byte)
+                edge = int(self.text.startswith("{", block[0]))
+                if 0 <= block[0] + edge <= begin and end <= block[1] - edge <= len(self.text):
+                    yield block
+            node = node.parent
 
-        Of an empty range the tokens on both sides are meant. Blocks are given by their first and
-        last token.
-        """
-        starts, ends = self.tokens.starts, self.tokens.ends
-        within = begin < end
-        if not within:
-            begin, end = begin - 1, end + 1
-        if begin < 0 or end > len(starts):
-            return
-        node = self._root.descendant_for_byte_range(
-            self._byte(starts[begin]), self._byte(ends[end - 1])
-        )
-        for block in _upwards(node):
-            if block.type in self._blocks:
-                first = bisect_left(starts, self._character(block.start_byte))
-                last = bisect_left(starts, self._character(block.end_byte)) - 1
-                if not 0 <= first < last + 1 <= len(starts):
-                    continue
-                # Braces hold what stands between them, and a place next to them.
-                edge = int(within and self.tokens.words[first] == "{")
-                if first + edge <= begin and end - 1 <= last - edge:
-                    yield first, last
-
-    def extent(self, block: tuple[int, int]) -> Span:
+    def extent(self, block: Span) -> Span:
         """Return the characters of a block; of one that begins a line, with its indentation."""
-        begin, end = self.tokens.starts[block[0]], self.tokens.ends[block[1]]
-        line = self.lines[bisect_right(self.lines, begin) - 1]
-        return (begin if self.text[line:begin].strip() else line), end
+        line = self.lines[bisect_right(self.lines, block[0]) - 1]
+        return (block[0] if self.text[line : block[0]].strip() else line), block[1]
 
     def _byte(self, character: int) -> int:
         inside = character if self._ascii else len(self.text[:character].encode("utf-8", "replace"))
@@ -146,9 +139,3 @@ class _Side:
         if self._ascii:
             return byte - self._shift
         return len(self._data[:byte].decode("utf-8", "replace")) - self._shift
-
-
-def _upwards(node: Node | None) -> Iterator[Node]:
-    while node is not None:
-        yield node
-        node = node.parent

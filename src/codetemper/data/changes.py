@@ -17,11 +17,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from rapidfuzz.distance import LCSseq
 
 from codetemper.data.languages import SourceLanguage
-from codetemper.data.tokens import Tokens, tokens
+from codetemper.data.tokens import Tokens, tokens_of_lines
 
 Span = tuple[int, int]
 #: A run that differs: begin and end before, begin and end after.
@@ -39,17 +40,17 @@ class Hunk:
     Attributes:
         lines_before: first line and line after the last, counted from 0; may be empty.
         lines_after: likewise.
-        tokens_before: first token and token after the last, in ``tokens`` of the whole text.
+        tokens_before: the tokens of those lines.
         tokens_after: likewise.
-        runs: the tokens that differ, as ranges of those.
+        runs: which of these differ.
         spans_before: characters of the tokens removed or changed, in order.
         spans_after: characters of the tokens added or changed, in order.
     """
 
     lines_before: Span
     lines_after: Span
-    tokens_before: Span
-    tokens_after: Span
+    tokens_before: Tokens
+    tokens_after: Tokens
     runs: tuple[Run, ...]
     spans_before: tuple[Span, ...]
     spans_after: tuple[Span, ...]
@@ -114,35 +115,31 @@ def compare(before: str, after: str, language: SourceLanguage) -> Comparison:
     runs = line_runs(before, after)
     if not runs:
         return Comparison(())
-    old, new = tokens(before, language), tokens(after, language)
-    starts = line_starts(before), line_starts(after)
+    lines_old, lines_new = line_starts(before), line_starts(after)
+    before_of = [(lines_old[run[0]], lines_old[run[1]]) for run in runs]
+    after_of = [(lines_new[run[2]], lines_new[run[3]]) for run in runs]
     hunks = []
-    for run in runs:
-        left = _tokens_of(old, starts[0], run[0], run[1])
-        right = _tokens_of(new, starts[1], run[2], run[3])
-        differing = tuple(
-            (left[0] + b1, left[0] + b2, right[0] + a1, right[0] + a2)
-            for b1, b2, a1, a2 in _runs(old.words[slice(*left)], new.words[slice(*right)])
-        )
-        spans_before = tuple(span for d in differing for span in _spans(old, d[0], d[1]))
-        spans_after = tuple(span for d in differing for span in _spans(new, d[2], d[3]))
-        hunks.append(Hunk(run[:2], run[2:], left, right, differing, spans_before, spans_after))
+    for run, old, new in zip(
+        runs,
+        tokens_of_lines(before, before_of, language),
+        tokens_of_lines(after, after_of, language),
+        strict=True,
+    ):
+        differing = tuple(_runs(old.words, new.words))
+        removed = tuple(span for d in differing for span in _spans(old, d[0], d[1]))
+        added = tuple(span for d in differing for span in _spans(new, d[2], d[3]))
+        hunks.append(Hunk(run[:2], run[2:], old, new, differing, removed, added))
     return Comparison(tuple(hunks))
 
 
-def line_starts(text: str) -> list[int]:
-    """Return the offset of each line's first character, and of the end behind a line feed."""
-    starts = [0]
-    while at := text.find("\n", starts[-1]) + 1:
-        starts.append(at)
-    return starts
-
-
-def _tokens_of(found: Tokens, starts: list[int], first: int, end: int) -> Span:
-    """Return the range of the tokens on lines ``first`` to ``end``; no token crosses lines."""
-    begin = bisect_left(found.starts, starts[first]) if first < len(starts) else len(found.starts)
-    stop = bisect_left(found.starts, starts[end]) if end < len(starts) else len(found.starts)
-    return begin, stop
+@lru_cache(maxsize=8)
+def line_starts(text: str) -> tuple[int, ...]:
+    """Return the offset of each line's first character, and the end of the last line."""
+    lengths = accumulate(map(len, text.split("\n")), initial=0)
+    starts = [length + feeds for feeds, length in enumerate(lengths)]
+    # Behind the last line there is no line feed.
+    starts[-1] = len(text)
+    return tuple(starts if text[-1:] != "\n" and text else starts[:-1])
 
 
 def _spans(found: Tokens, begin: int, end: int) -> list[Span]:

@@ -27,6 +27,7 @@ from codetemper.data._definitions import (
     read_python,
     text_of,
 )
+from codetemper.data.changes import compare
 from codetemper.data.languages import GRAMMARS, Grammar, SourceLanguage, parse
 from codetemper.data.tokens import tokens
 from codetemper.data.units import one_branch, readable, units
@@ -204,6 +205,10 @@ _PYTHON_COMMENT = re.compile(
 def cosmetic(before: str, after: str, language: SourceLanguage) -> bool:
     """Tell whether two texts differ in white space, comments or docstrings only."""
     if language != "python":
+        found = compare(before, after, language)
+        removed = sorted(before[start:end] for start, end in found.spans_before)
+        if removed != sorted(after[start:end] for start, end in found.spans_after):
+            return False
         return tokens(before, language).words == tokens(after, language).words
     return _essence(before) == _essence(after)
 

@@ -10,8 +10,10 @@ directives give tokens like any code. Keywords are not told from names.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 from codetemper.data.languages import SourceLanguage
 
@@ -30,6 +32,10 @@ class Tokens:
     words: tuple[str, ...]
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+
+    def part(self, begin: int, end: int) -> Tokens:
+        """Return the tokens from one number to before another."""
+        return Tokens(self.words[begin:end], self.starts[begin:end], self.ends[begin:end])
 
 
 #: Words of the tokens that Python's indentation gives.
@@ -59,37 +65,86 @@ _OPERATORS = (
 _PYTHON_OPERATORS = r"\*\*=|//=|>>=|<<=|\.\.\.|->|:=|\*\*|//|<<|>>|<=|>=|==|!=|<>|[-+*/%&|^@]=|\#\#"
 
 
+#: Strings that go over lines, and how the text looks where one is open.
+_LONG = {
+    "c": (),
+    "cpp": (_RAW_CPP, r"(?:u8|[uUL])?R\"[^()\\\s]{0,16}\(.*"),
+    "java": (_TEXT_BLOCK, r'""".*'),
+    "javascript": (_BACKTICK, "`.*"),
+    "go": (_RAW_GO, "`.*"),
+}
+
+
 @cache
 def _lexer(language: SourceLanguage) -> re.Pattern[str]:
     """Return a pattern that matches what is skipped and, as its first group, one token."""
-    comments = r"\#[^\n]*+" if language == "python" else _SLASH_COMMENTS
-    strings = {
-        "c": _QUOTED,
-        "cpp": f"{_RAW_CPP}|{_QUOTED}",
-        "python": _PYTHON_STRINGS,
-        "java": f"{_TEXT_BLOCK}|{_QUOTED}",
-        "javascript": f"{_BACKTICK}|{_QUOTED}|{_REGEX}",
-        "go": f"{_RAW_GO}|{_QUOTED}",
-    }[language]
-    operators = _PYTHON_OPERATORS if language == "python" else _OPERATORS
+    if language == "python":
+        comments, strings, operators = r"\#[^\n]*+", [_PYTHON_STRINGS], _PYTHON_OPERATORS
+    else:
+        comments, operators = _SLASH_COMMENTS, _OPERATORS
+        strings = [*_LONG[language][:1], _QUOTED, *([_REGEX] if language == "javascript" else [])]
     return re.compile(
-        rf"(?:\s++|\\\n|{comments})*+({strings}|{_NUMBER}|{_NAME}|{operators}|.|\Z)",
+        rf"(?:\s++|\\\n|{comments})*+({'|'.join(strings)}|{_NUMBER}|{_NAME}|{operators}|.|\Z)",
         re.DOTALL,
     )
 
 
-@lru_cache(maxsize=16)
+@cache
+def _open(language: SourceLanguage) -> re.Pattern[str]:
+    """Return a pattern that reads any text; its first group is a comment or string left open."""
+    long = _LONG[language]
+    unfinished = [r"/\*.*", r"//(?:[^\n\\]|\\.)*+\Z", r"\"(?:\\.|[^\"\\\n])*+\Z", *long[1:]]
+    closed = [r"//(?:[^\n\\]|\\.)*+(?=\n)", r"/\*.*?\*/", *long[:1]]
+    short = [_QUOTED, *([_REGEX] if language == "javascript" else [])]
+    return re.compile(
+        rf"(?:[^/\"'`R]++|(?<=\d)(?<!u8)'(?=\w)|{'|'.join(closed)}|({'|'.join(unfinished)})|{'|'.join(short)}|.)*+",
+        re.DOTALL,
+    )
+
+
 def tokens(text: str, language: SourceLanguage) -> Tokens:
     r"""Return the tokens of a text with ``\n`` line ends; any text is read, nothing is refused."""
-    spans = [match.span(1) for match in _lexer(language).finditer(text)]
-    while spans and spans[-1][0] == spans[-1][1]:
-        # What is skipped at the end of the text, and the end itself.
-        spans.pop()
-    words = [text[start:end] for start, end in spans]
+    return _tokens(text, 0, len(text), language)
+
+
+def tokens_of_lines(
+    text: str, ranges: Sequence[tuple[int, int]], language: SourceLanguage
+) -> list[Tokens]:
+    """Return the tokens of some lines of a text, as reading all of it would give them.
+
+    Args:
+        text: the text.
+        ranges: first character of the first line and character after the last line, in order.
+        language: what it is written in.
+    """
+    if language == "python":
+        # Its indentation depends on all that stands above.
+        whole = tokens(text, language)
+        places = [[bisect_left(whole.starts, at) for at in each] for each in ranges]
+        return [whole.part(*place) for place in places]
+    found = []
+    safe = 0
+    for begin, end in ranges:
+        read = _open(language).match(text, safe, begin)
+        open_at = read.start(1) if read else -1
+        safe = begin if open_at < 0 else open_at
+        lexed = _tokens(text, safe, end, language)
+        found.append(lexed.part(*(bisect_left(lexed.starts, at) for at in (begin, end))))
+    return found
+
+
+def _tokens(text: str, begin: int, end: int, language: SourceLanguage) -> Tokens:
+    spans: list[tuple[int, int]] = []
+    for match in _lexer(language).finditer(text, begin):
+        span = match.span(1)
+        if span[0] >= end:
+            break
+        spans.append(span)
+    words = [text[start:stop] for start, stop in spans]
     inner: frozenset[int] = frozenset()
     if any("\n" in word for word in words):
         spans, inner = _lines_apart(text, spans)
-        words = [text[start:end] for start, end in spans]
+        words = [text[start:stop] for start, stop in spans]
     found = Tokens(tuple(words), tuple(s for s, _ in spans), tuple(e for _, e in spans))
     return _indented(text, found, inner) if language == "python" else found
 

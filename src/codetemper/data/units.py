@@ -26,18 +26,24 @@ from functools import lru_cache
 _MARKS = re.compile(
     r"""//(?:[^\n\\]|\\.)*+
     |/\*(?:.*?\*/|(?P<endless>.*))
-    |(?:u8|[uUL])?R"(?P<fence>[^()\\\s"]{0,16})\(.*?\)(?P=fence)"
     |"(?:\\.|[^"\\\n])*+"
     |'(?:\\.|[^'\\\n])*+'
+    |R"(?P<fence>[^()\\\s"]{0,16})\(.*?\)(?P=fence)"
     |^[ \t]*+\#[ \t]*+(?:
         (?P<condition>if|el|endif)(?:[^\n\\/]|\\.|/\*.*?\*/|/)*+
         |(?:[^\n\\/]|\\.|/\*.*?\*/|/)*+)
-    |(?P<container>\b(?:namespace\b[^;{}()=\#]*+|extern\s*+"[^"\n]*+"\s*+)\{)
-    |\b(?:class|struct|union)\s++(?P<export>\w++(?:\s*+\([^()]*+\))?+)\s++
-        (?!final\b)\w++(?:\s++final)?+\s*+(?=[:{])
     |(?P<brace>[{}])""",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
+#: Before a brace: what need not close, and a macro between ``class`` and its name.
+_CONTAINER = re.compile(
+    r"""(?P<container>\bnamespace\b[^;{}()=#]*|\bextern\s*"[^"\n]*"\s*)\Z
+    |\b(?:class|struct|union)\s+(?P<export>\w+(?:\s*\([^()]*\))?)\s+
+        (?!final\b)\w+(?:\s+final)?\s*(?::[^;{}()]*)?\Z""",
+    re.VERBOSE,
+)
+#: How far before a brace that is looked for.
+_BEFORE = 300
 #: The heading of a function at the start of a line: words, parameters, a brace.
 _HEADING = re.compile(
     r"^(?!(?:case|do|else|for|if|return|switch|while)\b)[A-Za-z_]\w*[\s*]+[^;{}=#]*\)\s*\{",
@@ -144,11 +150,9 @@ def _scanned(text: str) -> _Scan:
     conditions: list[_Condition] = []
     for mark in _MARKS.finditer(text):
         kind, span = mark.lastgroup, mark.span()
-        if kind == "container":
-            opened.append((True, span))
-        elif kind == "brace":
+        if kind == "brace":
             if mark[0] == "{":
-                opened.append((False, span))
+                opened.append(_opening(text, mark.start(), opened, scan))
             elif opened:
                 opened.pop()
             else:
@@ -156,8 +160,6 @@ def _scanned(text: str) -> _Scan:
                 scan.ends.append(span)
         elif kind == "condition":
             opened = _condition(mark, opened, conditions, scan)
-        elif kind == "export":
-            scan.ends.append(mark.span("export"))
         elif kind == "endless":
             scan.open_comment = True
     for condition in conditions:
@@ -168,6 +170,22 @@ def _scanned(text: str) -> _Scan:
         else:
             scan.depth += 1
     return scan
+
+
+def _opening(
+    text: str, brace: int, opened: list[tuple[bool, Span]], scan: _Scan
+) -> tuple[bool, Span]:
+    """Return whether a brace opens a container, and what to blank if that stays open."""
+    if opened and not opened[-1][0]:
+        return False, (brace, brace + 1)
+    begin = max(0, brace - _BEFORE)
+    before = _CONTAINER.search(text[begin:brace])
+    if before is None:
+        return False, (brace, brace + 1)
+    if before["container"] is None:
+        scan.ends.append((begin + before.start("export"), begin + before.end("export")))
+        return False, (brace, brace + 1)
+    return True, (begin + before.start(), brace + 1)
 
 
 def _condition(
