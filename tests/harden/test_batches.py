@@ -14,24 +14,26 @@ from codetemper.harden._batches import Packer, fill, logits_at, packs
 from codetemper.harden._losses import LossWeights, Targets, sums
 from tests.tiny import DECODERS, VOCABULARY, tiny_model
 
-BOTH = LossWeights(changed=2.0, unlikelihood=1.0)
+BOTH = LossWeights(changed=2.0, unlikelihood=1.0, contrast=1.5)
 
 
-def side(seed: int, length: int, prompt: int) -> Side:
+def side(seed: int, length: int, prompt: int, *, parts: bool = True) -> Side:
     ids = torch.randint(3, VOCABULARY, (length,), generator=torch.manual_seed(seed)).tolist()
-    return Side(tuple(ids), tuple([0] * prompt + [1 + i % 2 for i in range(length - prompt)]))
+    roles = [0] * prompt + [1 + i % 2 for i in range(length - prompt)]
+    instead = [at if parts and at == prompt + 1 else -1 for at in range(length)]
+    return Side(tuple(ids), tuple(roles), tuple(instead))
 
 
 EXAMPLES = (
-    Example(side(1, 20, 4), side(2, 18, 5)),
-    Example(side(3, 9, 2), side(4, 8, 3)),
+    Example(side(1, 20, 4), side(2, 18, 5, parts=False)),
+    Example(side(3, 9, 2), side(4, 8, 3, parts=False)),
     Example(side(5, 30, 10)),
-    Example(None, side(6, 5, 1)),
+    Example(None, side(6, 5, 1, parts=False)),
 )
 
 
 def targets(batch: dict[str, torch.Tensor]) -> Targets:
-    return Targets(batch["labels"], batch["changed"], batch["fixed"])
+    return Targets(batch["labels"], batch["changed"], batch["fixed"], batch["instead"])
 
 
 def loss(module: nn.Module, pack: bool) -> torch.Tensor:
@@ -57,7 +59,7 @@ def test_packed_loss_equals_the_loss_of_rows_of_their_own(kind: str, attention: 
 
 def reference(module: nn.Module) -> list[float]:
     """Return the sums of the terms from each sequence's own full logits, with nothing selected."""
-    language = unlikely = 0.0
+    language = unlikely = apart = 0.0
     for example in EXAMPLES:
         for which, fixed in ((example.fixed, True), (example.vulnerable, False)):
             if which is None:
@@ -69,7 +71,10 @@ def reference(module: nn.Module) -> list[float]:
                     language -= which.roles[at] * score.item()
                 if not fixed and which.roles[at] == 2:
                     unlikely -= torch.log1p(-score.exp()).item()
-    return [language, unlikely, 0.0, 0.0]
+                if fixed and which.instead[at] >= 0:
+                    other = scores[at - 1, which.instead[at]]
+                    apart += 1.5 * torch.log1p((other - score).exp()).item()
+    return [language, unlikely, apart, 0.0]
 
 
 def test_the_head_computes_the_targets_only() -> None:
@@ -129,3 +134,9 @@ def test_the_vulnerable_side_is_read_where_a_term_needs_it() -> None:
     assert bool(plain["fixed"].all())
     assert not bool(both["fixed"].all())
     assert bool(both["changed"][~both["fixed"]].all())
+    assert both["counts"].tolist() == [both["fixed"].sum() + changed_fixed(both), 10.0, 3.0,
+                                       both["fixed"].sum() - changed_fixed(both)]  # fmt: skip
+
+
+def changed_fixed(batch: dict[str, torch.Tensor]) -> int:
+    return int((batch["changed"] & batch["fixed"]).sum())

@@ -33,6 +33,7 @@ TARGETS = Targets(
     torch.tensor([0, 2, 0, 2]),
     torch.tensor([False, True, True, True]),
     torch.tensor([True, True, False, True]),
+    torch.tensor([-1, 1, -1, 0]),
 )
 ALL = LossWeights(changed=3.0, unlikelihood=0.5, contrast=2.0, kl=4.0)
 
@@ -61,10 +62,9 @@ def test_unlikelihood_is_finite_where_the_model_is_certain() -> None:
     assert logits.grad.tolist()[0] == pytest.approx([1.0, -0.5, -0.5])
 
 
-def test_contrast_prefers_each_side_by_the_right_condition() -> None:
-    p, q = torch.tensor([0.375, 0.8]).log(), torch.tensor([0.25, 0.4]).log()
-    found = contrast(p, q, torch.tensor([True, False])).item()
-    by_hand = -math.log(0.375 / (0.375 + 0.25)) - math.log(0.4 / (0.4 + 0.8))
+def test_contrast_prefers_the_fixed_token_to_the_one_in_its_place() -> None:
+    found = contrast(P[[1, 3]], torch.tensor([2, 2]), torch.tensor([1, 0])).item()
+    by_hand = -math.log(0.375 / (0.375 + 0.5)) - math.log(0.6 / (0.6 + 0.2))
     assert found == pytest.approx(by_hand, rel=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_divergence_is_that_of_the_model_from_the_base() -> None:
 def test_terms_are_weighted_and_divided_by_their_own_tokens() -> None:
     found = sums(P, TARGETS, ALL, Q)
     language = -(math.log(0.5) + 3 * math.log(0.375) + 3 * math.log(0.6))
-    apart = [0.375 / (0.375 + 0.375), 0.4 / (0.4 + 0.8), 0.6 / (0.6 + 0.8)]
+    apart = [0.375 / (0.375 + 0.5), 0.6 / (0.6 + 0.2)]
     kl = 0.5 * math.log(2) + 0.25 * math.log(0.5)
     by_hand = [
         language,
@@ -86,7 +86,7 @@ def test_terms_are_weighted_and_divided_by_their_own_tokens() -> None:
         4 * kl,
     ]
     assert found.tolist() == pytest.approx(by_hand, rel=1e-6)
-    assert counts(TARGETS, ALL).tolist() == [7.0, 1.0, 3.0, 1.0]
+    assert counts(TARGETS, ALL).tolist() == [7.0, 1.0, 2.0, 1.0]
 
 
 def test_plain_language_modelling_reads_the_fixed_side_alone() -> None:
@@ -94,9 +94,9 @@ def test_plain_language_modelling_reads_the_fixed_side_alone() -> None:
     by_hand = -(math.log(0.5) + math.log(0.375) + math.log(0.6))
     assert plain.tolist() == pytest.approx([by_hand, 0, 0, 0])
     assert not LossWeights().both_sides
-    assert not LossWeights(unlikelihood=1).needs_base
+    assert not LossWeights(unlikelihood=1, contrast=1).needs_base
     assert LossWeights(kl=1).needs_base
-    assert not LossWeights(kl=1).both_sides
+    assert not LossWeights(contrast=1).both_sides
 
 
 @pytest.mark.parametrize(

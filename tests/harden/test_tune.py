@@ -14,45 +14,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from codetemper.core.errors import UsageError
-from codetemper.core.records import Event, FixPair
+from codetemper.core.records import Event
 from codetemper.data.examples import Layout, encode
-from codetemper.harden.tune import CARD, Config, TuneResult, tune
+from codetemper.data.mixing import General
+from codetemper.harden.tune import CARD, LIKE_THE_STUDY, Config, TuneResult, tune
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
+from tests.harden.material import FAST, PAIRS, loaded, pair, run
 from tests.tiny import tiny_model, tiny_tokenizer
-
-FAST = Config(rank=4, alpha=8, epochs=6, batch_size=4, learning_rate=1e-2, max_length=64)
-
-
-def pair(number: int, body: str | None = None) -> FixPair:
-    prompt = f"def add_{number}(a, b):\n"
-    return FixPair(
-        id=str(number),
-        language="python",
-        before=prompt,
-        after=prompt + (f"    return a + b + {number}\n" if body is None else body),
-        body_start=len(prompt),
-        name=f"add_{number}",
-        path="a.py",
-        repository="project",
-        commit="0" * 40,
-        date="2024-01-01T00:00:00+00:00",
-    )
-
-
-PAIRS = tuple(pair(number) for number in range(8))
-
-
-def loaded() -> LoadedModel:
-    module = tiny_model("llama")
-    return LoadedModel(
-        "hf:tiny", module, tiny_tokenizer(), weights_digest(module), torch.device("cpu")
-    )
-
-
-def run(model: LoadedModel, folder: Path, config: Config = FAST) -> TuneResult:
-    folder.mkdir()
-    return tune(model, PAIRS, config, folder)
 
 
 @dataclass
@@ -103,7 +72,7 @@ def test_it_learns_and_plain_peft_loads_what_it_wrote(tuned: Tuned) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["patch"]
     assert str(folder.parent) not in (folder / "adapter_config.json").read_text()
     stranger = PeftModel.from_pretrained(tiny_model("llama"), str(folder))
-    assert loss(stranger) < tuned.loss - 1.0
+    assert loss(stranger) < tuned.loss - 0.5
     adapter = sum(p.numel() for n, p in stranger.named_parameters() if "lora_" in n)
     assert result.parameters_changed == adapter
 
@@ -156,6 +125,16 @@ def test_nothing_to_learn_is_refused(tuned: Tuned, tmp_path: Path) -> None:
             tune(tuned.model, pairs, FAST, tmp_path)
 
 
+def test_other_granularities_and_splits_are_left_out(tuned: Tuned, tmp_path: Path) -> None:
+    block = FAST.model_copy(update={"granularity": "block"})
+    with pytest.raises(UsageError, match="by block none"):
+        tune(tuned.model, PAIRS, block, tmp_path)
+    held = [pair(number, split="validation") for number in range(3)]
+    (tmp_path / "patch").mkdir()
+    short = FAST.model_copy(update={"epochs": 1.0})
+    assert tune(tuned.model, [*PAIRS, *held], short, tmp_path / "patch").examples == 8
+
+
 def test_layers_the_model_lacks_are_refused(tuned: Tuned, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="c_attn"):
         run(tuned.model, tmp_path / "p", FAST.model_copy(update={"target_modules": ("c_attn",)}))
@@ -168,6 +147,72 @@ def test_a_diverged_run_is_refused_and_leaves_the_base_alone(tmp_path: Path) -> 
         run(model, tmp_path / "patch", wild)
     assert list((tmp_path / "patch").iterdir()) == []
     assert weights_digest(model.module) == model.digest
+
+
+@pytest.mark.parametrize("method", ["ia3", "prompt", "prefix", "full"])
+def test_every_method_learns_with_every_term_and_leaves_the_base(
+    method: str, tmp_path: Path
+) -> None:
+    model = loaded()
+    rate = 1e-3 if method == "full" else 3e-2
+    terms = {"changed_weight": 2.0, "unlikelihood": 0.5, "kl": 0.1}
+    changes = {"method": method, "learning_rate": rate, "virtual_tokens": 4, "epochs": 4.0}
+    result = run(model, tmp_path / "patch", FAST.model_copy(update=changes | terms))
+    assert result.losses[-1][1] < result.losses[0][1]
+    assert result.packed == (method in ("ia3", "full"))
+    assert weights_digest(model.module) == model.digest
+    assert list((tmp_path / "patch").iterdir())
+
+
+@pytest.mark.parametrize(("term", "much"), [("unlikelihood", 100.0), ("contrast", 2.0)])
+def test_what_the_fix_replaced_gets_less_likely(term: str, much: float, tmp_path: Path) -> None:
+    """After as many steps of plain tuning the vulnerable token is likelier than with the term."""
+    chance = {}
+    for weight in (0.0, much):
+        folder = tmp_path / str(weight)
+        changes = {"unlikelihood": 0.0, "contrast": 0.0, "epochs": 2.0, term: weight}
+        run(loaded(), folder, FAST.model_copy(update=changes))
+        module = PeftModel.from_pretrained(tiny_model("llama"), str(folder))
+        total = 0.0
+        for example in encode(PAIRS, tiny_tokenizer(), Layout(max_length=64)).items:
+            assert example.vulnerable is not None
+            ids, last = example.vulnerable.ids, len(example.vulnerable.ids) - 1
+            with torch.no_grad():
+                scores = module(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+            total += scores[last - 1, ids[last]].exp().item()
+        chance[weight] = total
+    assert chance[much] < 0.8 * chance[0.0]
+
+
+def test_general_data_is_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / "patch").mkdir()
+    general = [General("", f"text {number}") for number in range(20)]
+    config = FAST.model_copy(update={"mix_share": 0.5, "epochs": 1.0})
+    result = tune(loaded(), PAIRS, config, tmp_path / "patch", general=general)
+    assert (result.examples, result.mixed, result.steps) == (8, 8, 4)
+
+
+def test_like_the_study_trains_what_it_trained(tmp_path: Path) -> None:
+    study = Config.model_validate(LIKE_THE_STUDY)
+    assert (study.rank, study.alpha, study.dropout, study.epochs) == (8, 16, 0.05, 5.0)
+    held = [pair(number, split="validation") for number in range(2)]
+    (tmp_path / "llama").mkdir()
+    result = tune(loaded(), [*PAIRS, *held], study, tmp_path / "llama")
+    # At the end too, where there are fewer steps than lie between two evaluations.
+    assert result.steps == 10
+    assert [step for step, _ in result.validations] == [10]
+    names = load_file(tmp_path / "llama" / "adapter_model.safetensors")
+    assert {name.split(".")[-3] for name in names} == {"q_proj", "k_proj", "v_proj"}
+    with pytest.raises(UsageError, match="says nothing of gpt2"):
+        tune(loaded("gpt2"), [*PAIRS, *held], study, tmp_path)
+
+
+def test_what_early_stopping_needs_is_asked_for(tuned: Tuned, tmp_path: Path) -> None:
+    by_loss = FAST.model_copy(update={"early_stop": "loss"})
+    with pytest.raises(UsageError, match="nothing to validate on"):
+        tune(tuned.model, PAIRS, by_loss, tmp_path)
+    with pytest.raises(UsageError, match="no score to stop by"):
+        tune(tuned.model, PAIRS, FAST.model_copy(update={"early_stop": "score"}), tmp_path)
 
 
 def test_the_card_and_the_settings() -> None:

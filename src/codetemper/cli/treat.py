@@ -42,6 +42,12 @@ def mine(
     granularity: Annotated[
         list[str] | None, typer.Option(help="file, function, block or line; repeatable.")
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Suite whose cases no pair may hold; repeatable. Every shipped one by default."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="How many work at a time.")] = 1,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Read this many commits of each, newest first.")
@@ -54,23 +60,26 @@ def mine(
 ) -> None:
     """Mine fix pairs from git histories: code before and after a vulnerability fix.
 
-    Commit messages choose the fixes, or the lists where there are any. A killed run goes on where
-    it was when the command is given again.
+    Commit messages choose the fixes, or the lists where there are any. Copies and pairs that hold
+    an evaluation case are dropped; the rest is split into train, validation and test. A killed run
+    goes on where it was when the command is given again.
 
     \b
     codetemper mine ../libexpat
     codetemper mine ../curl ../libexpat --granularity function --granularity block --processes 2
     codetemper mine ../ImageMagick --list CVEfixes.db
     codetemper mine --patches ../debian/patches --granularity line
+    codetemper mine ../libexpat ../curl -o split=date --against humaneval:HumanEval.jsonl.gz
     codetemper mine ../libexpat -o since=2015-01-01 --limit 5000 --dry-run --json
     """
+    from codetemper.api import curation
     from codetemper.core.errors import UsageError
     from codetemper.core.settings import resolve_config
     from codetemper.data import mine as mining
 
     flags = {"limit": limit, "granularities": granularity or None}
     settings = resolve_config(
-        mining.MineConfig, "mine", file=config, pairs=option or (), flags=flags
+        curation.CorpusConfig, "mine", file=config, pairs=option or (), flags=flags
     )
     sources = mining.Sources(tuple(repository or ()), tuple(lists or ()), tuple(patches or ()))
     if not sources.repositories and not sources.patches:
@@ -82,27 +91,31 @@ def mine(
     with screen.progress() as on_event:
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:
-                result, corpus = (
-                    mining.mine(
-                        sources, settings, Path(scratch), processes=processes, on_event=on_event
-                    ),
-                    None,
-                )
+                result, curated, _ = curation.mined_pairs(
+                    sources, settings, Path(scratch), against=against or None,
+                    processes=processes, on_event=on_event,
+                )  # fmt: skip
+            corpus = None
         else:
             from codetemper.api import treatments
 
             mined = treatments.mine(
                 workspace(place, make=True), sources.repositories, settings, lists=sources.lists,
-                patches=sources.patches, processes=processes, on_event=on_event,
+                patches=sources.patches, against=against or None, processes=processes,
+                on_event=on_event,
             )  # fmt: skip
-            result, corpus = mined.result, mined.card.id
+            result, curated, corpus = mined.result, mined.curated, mined.card.id
+    counts = curated.counts
     document = {
         "corpus": corpus,
         "commits_seen": result.commits_seen,
         "commits_kept": result.commits_kept,
-        "pairs": {name: result.granularities.get(name, 0) for name in settings.granularities},
-        "by_cwe": result.by_cwe,
-        "dropped": result.dropped,
+        "pairs": {name: counts["granularity"].get(name, 0) for name in settings.granularities},
+        "by_cwe": counts["cwe"],
+        "splits": counts["split"],
+        "duplicates": counts["duplicates"],
+        "contaminated": counts["contaminated"],
+        "dropped": result.dropped | curated.dropped,
         "notes": result.notes,
         "seconds": round(result.seconds, 3),
     }
@@ -117,8 +130,13 @@ def _show_mined(document: dict[str, Any]) -> None:
     )
     rows = [(cwe, str(count)) for cwe, count in document["by_cwe"].items()]
     screen.table(("weakness", "pairs"), rows)
+    rows = [(split, str(count)) for split, count in document["splits"].items()]
+    screen.table(("split", "pairs"), rows)
     rows = [(reason, str(count)) for reason, count in document["dropped"].items()]
     screen.table(("dropped", "count"), rows)
+    rows = [(suite, str(count)) for suite, count in document["contaminated"].items()]
+    if rows:
+        screen.table(("suite with cases in the pairs", "pairs dropped"), rows)
     if document["corpus"]:
         screen.out.print(f"corpus {document['corpus']}")
         screen.suggest(f"codetemper tune seedling {document['corpus']}")
@@ -159,7 +177,7 @@ def tune(
     codetemper tune hf:./my-model --data mine-3fa9 --method ia3 -o epochs=2 --seed 1
     codetemper tune hf:./my-model mine-3fa9 --like-the-study -o granularity=block
     codetemper tune seedling mine-3fa9 -c tune.yaml --dry-run
-    accelerate launch --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
+    accelerate launch --multi_gpu --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
     """
     from codetemper.core.settings import resolve_config
     from codetemper.harden.tune import LIKE_THE_STUDY, Config

@@ -13,8 +13,7 @@ fix makes otherwise. The tokenizer is handed in; nothing here loads a model or t
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import zip_longest
@@ -22,17 +21,11 @@ from typing import Any, Literal
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
-from codetemper.data.changes import changed_spans
-from codetemper.data.languages import LANGUAGES, SourceLanguage
-from codetemper.data.tokens import tokens
-from codetemper.data.windows import (
-    Coverage,
-    Spans,
-    Window,
-    changed_tokens,
-    coverage,
-    windows,
-)
+from codetemper.data.sides import Text, sides
+from codetemper.data.windows import Coverage, Spans, Window, changed_tokens, coverage, windows
+
+#: In ``Side.instead``: nothing stands there on the other side, or the same.
+SAME = -1
 
 
 class Role(IntEnum):
@@ -50,10 +43,13 @@ class Side:
     Attributes:
         ids: token ids.
         roles: a ``Role`` for each.
+        instead: for each, where the other side first differs in a hunk, the token that it has
+            there; else ``SAME``. Empty on the vulnerable side.
     """
 
     ids: tuple[int, ...]
     roles: tuple[int, ...]
+    instead: tuple[int, ...] = ()
 
     def count(self, role: Role) -> int:
         """Return how many tokens have a role."""
@@ -114,15 +110,6 @@ class Layout:
     learn_prompts: bool = False
 
 
-@dataclass(frozen=True)
-class _Text:
-    """One side as the model reads it: text, where the body begins, what was changed."""
-
-    text: str
-    start: int
-    spans: Spans
-
-
 def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples:
     """Turn fix pairs into tokens with roles.
 
@@ -147,10 +134,11 @@ def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples
         if not pair.after[pair.body_start :].strip():
             skipped += 1
             continue
-        fixed, vulnerable = _sides(pair, layout.wrapper)
         ends = pair.granularity in ("function", "file") or layout.window == "head"
-        learnt, whole, seen = _windows(fixed, tokenizer, layout, ends)
-        unlearnt, _, _ = _windows(vulnerable, tokenizer, layout, ends)
+        fixed, vulnerable = (_tokens(tokenizer, s, ends) for s in sides(pair, layout.wrapper))
+        forks = dict(_forks(fixed, vulnerable))
+        learnt, whole, seen = _windows(fixed, layout, forks)
+        unlearnt, _, _ = _windows(vulnerable, layout, {})
         truncated += not whole
         skipped += not learnt
         fix += seen
@@ -173,103 +161,77 @@ def _check(tokenizer: Any, layout: Layout) -> None:
         )
 
 
-def _sides(pair: FixPair, wrapper: str) -> tuple[_Text, _Text]:
-    """Lay out both sides, with the tokens that stand where the other side has something more."""
-    language = pair.language if pair.language in LANGUAGES else "c"
-    before, after = pair.changed_spans_before, pair.changed_spans_after
-    if not before and not after:
-        before, after = changed_spans(pair.before, pair.after, language)
-    fixed = _Marks(pair.after, after, language)
-    vulnerable = _Marks(pair.before, before, language)
-    start = pair.body_start
-    if pair.before[:start] != pair.after[:start]:
-        start = _start(pair, fixed, vulnerable)
-    head, tail = wrapper.split("{prompt}")
-    return (
-        _wrapped(
-            head + pair.context,
-            pair.after,
-            pair.body_start,
-            tail,
-            sorted([*after, *fixed.instead_of(vulnerable)]),
-        ),
-        _wrapped(
-            head + pair.context,
-            pair.before,
-            start,
-            tail,
-            sorted([*before, *vulnerable.instead_of(fixed)]),
-        ),
-    )
+@dataclass(frozen=True)
+class _Tokens:
+    """One side in tokens, before it is cut.
 
-
-def _wrapped(head: str, text: str, start: int, tail: str, spans: Spans) -> _Text:
-    shift = [len(head) + (len(tail) if begin >= start else 0) for begin, _ in spans]
-    moved = [(begin + by, end + by) for (begin, end), by in zip(spans, shift, strict=True)]
-    return _Text(
-        head + text[:start] + tail + text[start:], len(head) + start + len(tail), tuple(moved)
-    )
-
-
-class _Marks:
-    """Where a text was changed, counted in tokens of it that were not.
-
-    What two sides of a pair share is the same tokens in the same order, so these counts name the
-    same place in both.
+    Attributes:
+        side: its text.
+        special: tokens in front that are not of the text.
+        ids: the text's tokens.
+        offsets: characters of each.
+        keep: how many of them are the prompt.
+        end: the end token, where one follows.
     """
 
-    def __init__(self, text: str, spans: Spans, language: SourceLanguage) -> None:
-        found = tokens(text, language)
-        columns = list(zip(found.starts, found.ends, strict=True))
-        changed = set(changed_tokens(columns, spans))
-        # Indentation is a token too, where it opens or closes a block of Python.
-        self.kept = [
-            (begin, end)
-            for index, (begin, end) in enumerate(columns)
-            if index not in changed and text[begin:end].strip()
-        ]
-        self._places = {self.before(begin) for begin, _ in spans}
-
-    def before(self, offset: int) -> int:
-        """Return how many unchanged tokens begin before an offset."""
-        return bisect_left(self.kept, (offset, 0))
-
-    def instead_of(self, other: _Marks) -> list[tuple[int, int]]:
-        """Return empty spans at what stands here where the other side has something more."""
-        places = sorted(other._places - self._places)
-        return [(self.kept[at][0], self.kept[at][0]) for at in places if at < len(self.kept)]
-
-
-def _start(pair: FixPair, after: _Marks, before: _Marks) -> int:
-    """Return where the body begins in ``before``, whose prompt was changed too."""
-    count = min(after.before(pair.body_start), len(before.kept))
-    at = before.kept[count - 1][1] if count else 0
-    prompt = pair.after[: pair.body_start]
-    space = prompt[len(prompt.rstrip()) :]
-    return at + len(space) if pair.before[at:].startswith(space) else at
+    side: Text
+    special: list[int]
+    ids: list[int]
+    offsets: Spans
+    keep: int
+    end: list[int]
 
 
 def _windows(
-    side: _Text, tokenizer: Any, layout: Layout, ends: bool
+    tokens: _Tokens, layout: Layout, forks: Mapping[int, int]
 ) -> tuple[list[Side], bool, Coverage]:
     """Return the windows of a side, whether it fits into one, and what they show of the fix."""
-    special, ids, offsets, keep = _tokens(tokenizer, side)
-    end = [tokenizer.eos_token_id] if ends and tokenizer.eos_token_id is not None else []
-    room = layout.max_length - len(special) - len(end)
+    text, spans, offsets, end = tokens.side.text, tokens.side.spans, tokens.offsets, tokens.end
+    room = layout.max_length - len(tokens.special) - len(end)
     if layout.window == "head":
-        found = windows(side.text, offsets[:room], side.spans, max_length=room)
+        found = windows(text, offsets[:room], spans, max_length=room)
     else:
-        found = windows(side.text, offsets, side.spans, max_length=room, keep=keep)
-    sides = []
+        found = windows(text, offsets, spans, max_length=room, keep=tokens.keep)
+    # Where the other side goes on, ending here is what the fix makes otherwise.
+    over = any(begin >= len(text) for begin, _ in spans)
+    made = []
     for window in found:
         chosen = window.tokens()
-        roles = [Role.PROMPT] * len(special)
-        roles += _roles(window, chosen, 0 if layout.learn_prompts else keep)
-        last = end if window.end == len(ids) else []
-        roles += [Role.UNCHANGED] * len(last)
-        sides.append(Side((*special, *(ids[i] for i in chosen), *last), tuple(roles)))
-    seen = coverage(offsets, side.spans, found, max_length=room)
-    return [side for side in sides if any(side.roles)], len(ids) <= room, seen
+        last = end if window.end == len(tokens.ids) else []
+        roles = [
+            *[Role.PROMPT] * len(tokens.special),
+            *_roles(window, chosen, 0 if layout.learn_prompts else tokens.keep),
+            *[Role.CHANGED if over else Role.UNCHANGED] * len(last),
+        ]
+        places = [*[SAME] * len(tokens.special), *chosen, *[len(tokens.ids)] * len(last)]
+        made.append(
+            Side(
+                (*tokens.special, *(tokens.ids[i] for i in chosen), *last),
+                tuple(roles),
+                tuple(forks.get(place, SAME) for place in places),
+            )
+        )
+    seen = coverage(offsets, spans, found, max_length=room)
+    return [side for side in made if any(side.roles)], len(tokens.ids) <= room, seen
+
+
+def _forks(fixed: _Tokens, vulnerable: _Tokens) -> Iterator[tuple[int, int]]:
+    """Yield, for each hunk, the token where the sides part and what the vulnerable one has there.
+
+    Token counts from the beginning of the text; the end token is the one after the last.
+    """
+    mine, theirs = [*fixed.ids, *fixed.end], [*vulnerable.ids, *vulnerable.end]
+    for here, there in fixed.side.forks:
+        at, other = _token_at(fixed.offsets, here), _token_at(vulnerable.offsets, there)
+        while at < len(mine) and other < len(theirs) and mine[at] == theirs[other]:
+            at, other = at + 1, other + 1
+        if at < len(mine) and other < len(theirs):
+            yield at, theirs[other]
+
+
+def _token_at(offsets: Spans, place: int) -> int:
+    """Return the token that holds a character; the number of tokens where none does."""
+    return next(iter(changed_tokens(offsets, [(place, place)])), len(offsets))
 
 
 def _roles(window: Window, chosen: Sequence[int], keep: int) -> list[Role]:
@@ -288,26 +250,24 @@ def _roles(window: Window, chosen: Sequence[int], keep: int) -> list[Role]:
     return roles
 
 
-def _tokens(tokenizer: Any, side: _Text) -> tuple[list[int], list[int], Spans, int]:
-    """Return special tokens in front, the text's tokens, their offsets, how many are the prompt."""
+def _tokens(tokenizer: Any, side: Text, ends: bool) -> _Tokens:
+    """Tokenise a side so that no token spans the border of prompt and body."""
     given = {"add_special_tokens": False, "return_offsets_mapping": True}
     prompt, body = side.text[: side.start], side.text[side.start :]
     plain, whole = tokenizer(prompt, **given), tokenizer(side.text, **given)
     count = len(plain["input_ids"])
     with_special = tokenizer(prompt)["input_ids"]
     first = next((n for n in range(3) if with_special[n : n + count] == plain["input_ids"]), 0)
-    special = list(with_special[:first])
     if whole["input_ids"][:count] == plain["input_ids"]:
         # Tokenizers that put a space before every text would put one before a body on its own.
-        return special, list(whole["input_ids"]), whole["offset_mapping"], count
-    rest = tokenizer(body, **given)
-    moved = [(begin + side.start, end + side.start) for begin, end in rest["offset_mapping"]]
-    return (
-        special,
-        [*plain["input_ids"], *rest["input_ids"]],
-        [*plain["offset_mapping"], *moved],
-        count,
-    )
+        ids, offsets = list(whole["input_ids"]), list(whole["offset_mapping"])
+    else:
+        rest = tokenizer(body, **given)
+        ids = [*plain["input_ids"], *rest["input_ids"]]
+        moved = [(begin + side.start, end + side.start) for begin, end in rest["offset_mapping"]]
+        offsets = [*plain["offset_mapping"], *moved]
+    end = [tokenizer.eos_token_id] if ends and tokenizer.eos_token_id is not None else []
+    return _Tokens(side, list(with_special[:first]), ids, offsets, count, end)
 
 
 def _until_last_change(side: Side) -> Side | None:

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from codetemper.data.examples import Example, Role, Side
+from codetemper.data.examples import SAME, Example, Role, Side
 from codetemper.harden._losses import LossWeights, Targets, counts
 
 #: Longest difference of logits, relative to their size, that counts as rounding.
@@ -49,8 +49,8 @@ class Packer:
 
         Returns:
             ``input_ids`` and ``position_ids`` [rows, width]; ``index`` [n], where in the flattened
-            rows each target is foretold; ``labels``, ``changed``, ``fixed`` [n], see ``Targets``;
-            ``counts`` [4], see ``_losses.counts``; ``tokens`` [], without padding.
+            rows each target is foretold; ``labels``, ``changed``, ``fixed``, ``instead`` [n],
+            see ``Targets``; ``counts`` [4], see ``_losses.counts``; ``tokens`` [], without padding.
         """
         sides = [(e.fixed, True) for e in examples if e.fixed is not None]
         if self._weights.both_sides:
@@ -59,7 +59,7 @@ class Packer:
         rows = fill([len(side.ids) for side, _ in sides], width if self._pack else 0)
         tokens = torch.full((max(1, len(rows)), width), self._pad)
         positions = torch.zeros_like(tokens)
-        found: list[tuple[int, int, bool, bool]] = []
+        found: list[tuple[int, int, bool, bool, int]] = []
         for number, row in enumerate(rows):
             at = 0
             for which in row:
@@ -69,12 +69,14 @@ class Packer:
                 positions[number, at : at + length] = torch.arange(length)
                 found += _targets(side, fixed, number * width + at)
                 at += length
-            positions[number, at:] = torch.arange(width - at)
-        index, labels, changed, fixed = zip(*found, strict=True) if found else ((), (), (), ())
+            # A sequence of its own, where rows are packed; seen by none in any case.
+            positions[number, at:] = torch.arange(width - at) + (0 if self._pack else at)
+        index, labels, changed, fixed, instead = zip(*found, strict=True) if found else [()] * 5
         targets = Targets(
             torch.tensor(labels, dtype=torch.long),
             torch.tensor(changed, dtype=torch.bool),
             torch.tensor(fixed, dtype=torch.bool),
+            torch.tensor(instead, dtype=torch.long),
         )
         return {
             "input_ids": tokens,
@@ -83,17 +85,19 @@ class Packer:
             "labels": targets.labels,
             "changed": targets.changed,
             "fixed": targets.fixed,
+            "instead": targets.instead,
             "counts": counts(targets, self._weights),
             "tokens": torch.tensor(sum(len(side.ids) for side, _ in sides)),
         }
 
 
-def _targets(side: Side, fixed: bool, begin: int) -> Iterator[tuple[int, int, bool, bool]]:
-    """Yield place, token, changed and fixed of each token that carries loss."""
+def _targets(side: Side, fixed: bool, begin: int) -> Iterator[tuple[int, int, bool, bool, int]]:
+    """Yield place, token, changed, fixed and instead of each token that carries loss."""
     for at in range(1, len(side.ids)):
         role = side.roles[at]
         if role == Role.CHANGED or (fixed and role == Role.UNCHANGED):
-            yield begin + at - 1, side.ids[at], role == Role.CHANGED, fixed
+            instead = side.instead[at] if side.instead else SAME
+            yield begin + at - 1, side.ids[at], role == Role.CHANGED, fixed, instead
 
 
 def fill(lengths: Sequence[int], width: int) -> list[list[int]]:

@@ -32,7 +32,7 @@ class LossWeights:
     Attributes:
         changed: weight of a changed token of the fixed side against 1 of an unchanged one.
         unlikelihood: weight of pushing down the vulnerable side's changed tokens.
-        contrast: weight of telling the two sides apart better than the base does.
+        contrast: weight of preferring the fixed side's token where the two sides part.
         kl: weight of staying at the base on the fixed side's unchanged tokens.
     """
 
@@ -44,12 +44,12 @@ class LossWeights:
     @property
     def both_sides(self) -> bool:
         """Whether the vulnerable side is read at all."""
-        return self.unlikelihood > 0 or self.contrast > 0
+        return self.unlikelihood > 0
 
     @property
     def needs_base(self) -> bool:
         """Whether the base's logits are compared with."""
-        return self.contrast > 0 or self.kl > 0
+        return self.kl > 0
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,14 @@ class Targets:
         labels: the token that stands there, [n] int64.
         changed: whether the fix changed it, [n] bool.
         fixed: whether it belongs to the fixed side of a pair, [n] bool.
+        instead: what the vulnerable side has where it parts from the fixed one, [n] int64; -1
+            everywhere else.
     """
 
     labels: torch.Tensor
     changed: torch.Tensor
     fixed: torch.Tensor
+    instead: torch.Tensor
 
 
 def log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -106,23 +109,30 @@ def unlikelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (logits.logsumexp(1) - others.logsumexp(1)).sum()
 
 
-def contrast(scores: torch.Tensor, base: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
-    r"""Return how badly model and base are told apart on the changed tokens, summed.
+def contrast(logits: torch.Tensor, labels: torch.Tensor, instead: torch.Tensor) -> torch.Tensor:
+    r"""Return how little the fixed token is preferred where the two sides part, summed.
 
-    .. math:: L_{CT} = -\sum_{t \in y^+} \log\frac{p}{p + q} - \sum_{t \in y^-} \log\frac{q}{p + q}
+    .. math:: L_{CT} = -\sum_{t \in F} \log\frac{p(y^+_t \mid y^+_{<t})}
+                                              {p(y^+_t \mid y^+_{<t}) + p(y^-_t \mid y^+_{<t})}
 
-    SVEN's contrastive term (2302.05319, section 4.2): of two conditions, the one that a program
-    belongs to must give it more probability than the other. SVEN trains a prefix for each; with
-    one adapter the other condition is the base itself, which is what writes vulnerable code
-    now. It equals :math:`-\log\sigma(\pm\log p/q)`, so a token that is told apart stops pulling.
+    The form of SVEN's contrastive term (2302.05319, section 4.2), which asks that of two conditions
+    the one a program belongs to gives it more probability than the other. SVEN trains a prefix for
+    each condition; with one patch the two candidates are the sides of the pair: :math:`F` holds
+    the first token of each hunk, whose context both share. Later tokens of the vulnerable side
+    stand after a choice that is no longer made; pushing them down hurts other code.
+
+    The sum over the vocabulary cancels, so it equals :math:`-\log\sigma(z^+_t - z^-_t)` in the
+    logits, and a token that is preferred by far stops pulling. It needs no pass over the
+    vulnerable side.
 
     Args:
-        scores: log-probabilities under the model, [n].
-        base: log-probabilities under the base, [n]; no gradient goes there.
-        fixed: whether a token is of the fixed side, [n] bool.
+        logits: at the places where the sides part, [n, vocabulary].
+        labels: the fixed side's tokens, [n].
+        instead: the vulnerable side's, [n].
     """
-    gain = scores - base.detach()
-    return functional.softplus(torch.where(fixed, -gain, gain)).sum()
+    logits = logits.float()
+    rows = torch.arange(len(labels), device=logits.device)
+    return functional.softplus(logits[rows, instead] - logits[rows, labels]).sum()
 
 
 def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
@@ -149,7 +159,7 @@ def counts(targets: Targets, weights: LossWeights) -> torch.Tensor:
         [
             _token_weights(targets, weights).sum(),
             (changed & ~fixed).sum(),
-            changed.sum(),
+            (targets.instead >= 0).sum(),
             (~changed & fixed).sum(),
         ]
     ).float()
@@ -176,9 +186,10 @@ def sums(
     if weights.unlikelihood > 0:
         bad = changed & ~fixed
         terms[1] = weights.unlikelihood * unlikelihood(logits[bad], targets.labels[bad])
-    if weights.contrast > 0 and base is not None:
-        reference = log_probabilities(base[changed], targets.labels[changed])
-        terms[2] = weights.contrast * contrast(scores[changed], reference, fixed[changed])
+    if weights.contrast > 0:
+        parts = targets.instead >= 0
+        found = contrast(logits[parts], targets.labels[parts], targets.instead[parts])
+        terms[2] = weights.contrast * found
     if weights.kl > 0 and base is not None:
         calm = ~changed & fixed
         terms[3] = weights.kl * divergence(logits[calm], base[calm])

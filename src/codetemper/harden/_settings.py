@@ -34,10 +34,10 @@ class Config(BaseModel):
 
     changed_weight: float = Field(default=1.0, gt=0)
     """How much a token that the fix changed counts, against 1 for one it left alone."""
-    unlikelihood: float = Field(default=0.5, ge=0)
-    """Weight of pushing down what the vulnerable side has in place of the fix; 0 leaves it out."""
-    contrast: float = Field(default=0.0, ge=0)
-    """Weight of telling fixed and vulnerable tokens apart better than the base does."""
+    unlikelihood: float = Field(default=0.0, ge=0)
+    """Weight of pushing down all that the vulnerable side has in place of the fix (SafeCoder's)."""
+    contrast: float = Field(default=1.0, ge=0)
+    """Weight of preferring the fixed side's token to the vulnerable one's where they part."""
     kl: float = Field(default=0.0, ge=0)
     """Weight of staying at the base's distribution where the fix changed nothing."""
 
@@ -94,7 +94,7 @@ LIKE_THE_STUDY: Final[dict[str, Any]] = {
     "alpha": 16,
     "dropout": 0.05,
     "target_modules": "study",
-    "unlikelihood": 0.0,
+    "contrast": 0.0,
     "wrapper": "### Instruction:\nPlease complete the code\n\n{prompt}",
     "learn_prompts": True,
     "window": "head",

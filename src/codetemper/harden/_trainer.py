@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ class PairTrainer(Trainer):  # type: ignore[misc]
             model=module,
             args=arguments,
             train_dataset=run.examples,
-            eval_dataset=run.held_out or None,
+            # Of no use where a score is evaluated, but asked for.
+            eval_dataset=run.held_out or run.examples,
             data_collator=Packer(run.weights, pack=run.pack),
             callbacks=callbacks,
         )
@@ -120,7 +121,7 @@ class PairTrainer(Trainer):  # type: ignore[misc]
             for part, mode in modes:
                 part.training = mode
         logits = logits_at(model, inputs)
-        targets = Targets(inputs["labels"], inputs["changed"], inputs["fixed"])
+        targets = Targets(**{part.name: inputs[part.name] for part in fields(Targets)})
         return sums(logits, targets, run.weights, base)
 
     def _get_num_items_in_batch(
