@@ -2,7 +2,9 @@
 """Static scan: a thousand files in batches against one process a file; our rules on real fixes.
 
 Every analyser is compared with itself: the same command, a process for every file, on a sample of
-the files, scaled up with a bootstrap interval over the sample. Files are real functions where they
+the files, scaled up with a bootstrap interval over the sample. A scan is that of all analysers of a
+language; wall time on two workers against one process after another, and processor time of both.
+Nothing is cached. Files are real functions where they
 are at hand (before and after fixes, SVEN), else the shipped pairs; each is made unique by a comment
 so that nothing is scanned once for all. Batch and sample alternate in one run.
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import statistics
 import tempfile
 import time
@@ -32,20 +35,23 @@ from codetemper.judges._static.programs import program
 
 SVEN = Path(__file__).resolve().parents[3] / "shared" / "data" / "sven"
 TARGET = "at least 20 times one process a file"
+PART = "known, a part of all analysers of the language"
 LIMITS = Limits(workers=2, file_s=600)
+#: Wall and processor seconds.
+Times = tuple[float, float]
 
 
 def figures(quick: bool) -> dict[str, Figure]:
     """Return the figures of this section; quick takes a tenth of the files."""
     found: dict[str, Figure] = {}
-    count, sample = (100, 4) if quick else (1000, 20)
-    whole: dict[Language, list[tuple[float, list[float]]]] = {}
+    count, sample = (100, 4) if quick else (1000, 30)
+    whole: dict[Language, list[tuple[Times, list[Times]]]] = {}
     for language, analyser in _pairs_of_tools():
         sides = _race(analyser, _files(language, count), sample)
-        found[f"static.{language}.{analyser.name}.times_faster"] = _figure([sides], count)
+        found |= _figures(f"static.{language}.{analyser.name}", [sides], count, PART)
         whole.setdefault(language, []).append(sides)
     for language, all_sides in whole.items():
-        found[f"static.{language}.all.times_faster"] = _figure(all_sides, count)
+        found |= _figures(f"static.{language}.all", all_sides, count, TARGET)
     found |= _again(count)
     if SVEN.is_dir():
         found |= _real_fixes(quick)
@@ -73,8 +79,8 @@ def _cases(language: Language) -> list[qualify.Case]:
     return qualify.pairs_of(suites.load(name).cases)
 
 
-def _race(analyser: Analyser, files: Sequence[Source], sample: int) -> tuple[float, list[float]]:
-    """Return wall seconds of all files in batches, and of a process for each of a sample."""
+def _race(analyser: Analyser, files: Sequence[Source], sample: int) -> tuple[Times, list[Times]]:
+    """Return the times of all files in batches, and of a process for each of a sample."""
     chosen = random.Random(0).sample(list(files), sample)  # noqa: S311
     alone = Limits(workers=1, file_s=600)
     seconds = [_timed([file], analyser, alone) for file in chosen[: sample // 2]]
@@ -83,26 +89,40 @@ def _race(analyser: Analyser, files: Sequence[Source], sample: int) -> tuple[flo
     return batched, seconds
 
 
-def _figure(sides: Sequence[tuple[float, list[float]]], count: int) -> Figure:
+def _figures(
+    name: str, sides: Sequence[tuple[Times, list[Times]]], count: int, target: str
+) -> dict[str, Figure]:
     """Return how many times faster batches are, all tools of ``sides`` together."""
-    draw = random.Random(1)  # noqa: S311
-    batched = sum(side for side, _ in sides)
-    single = sum(statistics.fmean(sample) for _, sample in sides) * count
-    drawn = sorted(
-        sum(statistics.fmean(draw.choices(sample, k=len(sample))) for _, sample in sides) * count
-        for _ in range(2000)
-    )
-    ratio = single / batched
-    return Figure(
-        value=ratio, low=drawn[50] / batched, high=drawn[1949] / batched, target=TARGET,
-        holds=ratio >= 20, peer=single, ratio=ratio,
-    )  # fmt: skip
+    found = {}
+    for clock, word in enumerate(("times_faster", "times_less_processor_time")):
+        draw = random.Random(1)  # noqa: S311
+        batched = sum(side[clock] for side, _ in sides)
+        samples = [[times[clock] for times in sample] for _, sample in sides]
+        single = sum(statistics.fmean(sample) for sample in samples) * count
+        drawn = sorted(
+            sum(statistics.fmean(draw.choices(sample, k=len(sample))) for sample in samples) * count
+            for _ in range(2000)
+        )
+        ratio = single / batched
+        asked = target == TARGET and clock == 0
+        found[f"{name}.{word}"] = Figure(
+            value=ratio, low=drawn[50] / batched, high=drawn[1949] / batched,
+            target=TARGET if asked else PART if target == PART else "known, not asked for",
+            holds=ratio >= 20 or not asked, peer=single, ratio=ratio,
+        )  # fmt: skip
+    return found
 
 
-def _timed(files: Sequence[Source], analyser: Analyser, limits: Limits) -> float:
-    start = time.perf_counter()
+def _timed(files: Sequence[Source], analyser: Analyser, limits: Limits) -> Times:
+    start, used = time.perf_counter(), _processor()
     batch.scan(files, [analyser], limits=limits)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, _processor() - used
+
+
+def _processor() -> float:
+    """Return the processor seconds of this process and of all it waited for."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in both)
 
 
 def _again(count: int) -> dict[str, Figure]:

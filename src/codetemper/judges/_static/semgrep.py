@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""semgrep with this project's own rules (``judges/rules``), offline; one process for a batch.
+"""semgrep with this project's own rules (``judges/rules``), offline; one process reads a batch.
 
 It ships no rules, and a name of its registry makes it wait for a network: only local files are
 named. Its libraries are pinned against ours, so it lives in an environment of its own.
@@ -42,7 +42,8 @@ def rules(language: Language) -> bytes:
 class _Semgrep:
     name = "semgrep"
     languages: tuple[Language, ...] = ("python", "c", "cpp")
-    divides = True
+    # Its own jobs share a heap: two of them take twice the processor time of two processes.
+    divides = False
 
     def __init__(self) -> None:
         self._program = Installed("semgrep", ask=(_FAST, "--version"))
@@ -63,7 +64,7 @@ class _Semgrep:
                    "--disable-version-check", "--json", "--quiet",
                    "--disable-nosem", "--no-git-ignore",
                    "--max-target-bytes=0", f"--timeout={_RULE_SECONDS}", "--timeout-threshold=0",
-                   f"--jobs={limits.workers}", *names]  # fmt: skip
+                   "--jobs=1", *names]  # fmt: skip
         try:
             done = run(command, folder, limits.deadline(len(names)))
         finally:
