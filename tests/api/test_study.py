@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from codetemper.api import evaluation, reporting, treatments
+from codetemper.api.account import read_manifest
 from codetemper.api.study import StudyConfig, plan_study, read_studies, study_tuning
 from codetemper.api.study_parts import memory, part_of
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
+from codetemper.data.corpus import read_corpus, write_corpus
 from tests.api.conftest import Bench
 
 SMALL = StudyConfig(
@@ -147,3 +149,40 @@ def test_memory_is_measured_for_the_scope_alone() -> None:
         held = bytearray(b"x") * 200_000_000
         del held
     assert large["bytes"] - small["bytes"] > 150_000_000
+
+
+def test_later_ordinary_tuning_goes_on_top_and_is_compared_with_itself_alone(
+    bench: Bench, tmp_path: Path
+) -> None:
+    card, rows = read_corpus(bench.workspace.resolve("corpora", bench.corpus.id))
+    plain = [row.model_copy(update={"before": row.after}) for row in rows[:6]]
+    ordinary = tmp_path / "ordinary"
+    ordinary.mkdir()
+    write_corpus(ordinary, plain, verb="ordinary", sources=card.sources)
+    asked = SMALL.model_copy(update={"sizes": (0.02,), "then": str(ordinary)})
+    made = study_tuning(bench.workspace, bench.base, bench.corpus.id, asked)
+    lasting = [row for row in made.rows if row.question == "lasting"]
+    assert {(row.setting, row.against) for row in lasting} == {
+        ("then ordinary", "base"),
+        ("lora function 0.02 then ordinary", "base"),
+        ("lora function 0.02 then ordinary", "then ordinary"),
+        ("lora function 0.02 then ordinary", "lora function 0.02"),
+    }
+    first = next(row.patches[0] for row in made.rows if row.question == "settings")
+    last = next(row.patches[0] for row in lasting if row.against == "then ordinary")
+    manifest = read_manifest(bench.workspace.patches / last)
+    assert manifest.base == f"{bench.base}+{first}"
+    assert manifest.config["unlikelihood"] == 0
+
+
+def test_leaving_out_plans_a_model_for_each_family_of_the_data_and_the_suites(bench: Bench) -> None:
+    asked = SMALL.model_copy(
+        update={"leave_one_out": True, "suites": ("world-security-python",), "limit": 12}
+    )
+    plan = plan_study(bench.workspace, bench.base, bench.corpus.id, asked)
+    left = [cell for cell in plan["plan"] if "without" in cell["setting"]]
+    whole = next(cell for cell in plan["plan"] if cell["setting"] == "lora function 0.04")
+    assert len(left) >= 3
+    assert all(cell["setting"].startswith("lora function 0.04 without CWE-") for cell in left)
+    assert all(cell["pairs"] <= whole["pairs"] for cell in left)
+    assert any(cell["pairs"] < whole["pairs"] for cell in left)

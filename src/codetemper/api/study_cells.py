@@ -74,6 +74,7 @@ class Cells:
                 why="a study compares patches of one plain base",
                 mend=f"codetemper study tune {parse(self.model).bare} ...",
             )
+        self._named = corpus
         self.card, self.pairs = pairs_of(workspace, corpus)
         self._parts: dict[tuple[float, str, int], tuple[list[FixPair], str]] = {}
         self.then = pairs_of(workspace, config.then) if config.then else None
@@ -218,11 +219,12 @@ class Cells:
         return manifest, noted
 
     def _corpus(self, setting: Setting, seed: int) -> str:
-        """Return the id of the corpus a cell learns from; a part of one is settled first."""
-        card = self.then[0] if setting.then and self.then else self.card
-        rows, digest = self.learned(setting, seed)
+        """Return the corpus a cell learns from; a part of the study's is settled first."""
+        if setting.then:
+            return str(self.config.then)
+        card, (rows, digest) = self.card, self.learned(setting, seed)
         if digest == card.data_digest:
-            return card.id
+            return self._named
         if not rows:
             raise UsageError(
                 "no pairs are left to learn from",
