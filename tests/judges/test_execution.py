@@ -74,7 +74,7 @@ def test_outcomes_and_failure_classes() -> None:
     assert [(f.rule, f.cwe, f.severity) for f in insecure.findings] == [
         ("exploit:text", "CWE-1", "error")
     ]
-    assert insecure.judge == "execution/4"
+    assert insecure.judge == "execution/5"
     assert insecure.seconds > 0
 
 

@@ -172,6 +172,7 @@ def test_a_program_that_sleeps_is_ended() -> None:
         ("LIMIT = 3\nassert f([1], 'a') == 1\nassert set(f(2)) == {3}", [([1], "a"), (2,)]),
         ("assert f(1) == 1\nfor x in range(3):\n    assert f(x)\nassert f(9)", [(1,)]),
         ("assert f(1) == 1\nassert f(2) and f(3)\nassert f(4)", [(1,)]),
+        ("assert f(1) == 1\nassert f([{2, 3}]) == 2", [(1,)]),
         ("assert f(f(1)) == 1\nassert f(4)", [(1,)]),
         ("x = 1\nassert f(x) == 1", None),
         ("def f(x):\n    return x\nassert f(1) == 1", None),

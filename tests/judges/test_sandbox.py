@@ -243,3 +243,27 @@ def test_a_forked_process_answers_no_call() -> None:
     ours.close()
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def test_only_the_candidates_end_reads_what_is_no_json() -> None:
+    calls = link.foreseen("f", [([1, (2,)],), ("a",)])
+    ours, theirs = socket.socketpair()
+    ours.sendall(calls.frame)
+    ours.shutdown(socket.SHUT_WR)
+    link.Link(theirs.fileno(), {"f": lambda value: [value, value.append(3)][0]}).serve()
+    first, second = ours.recv(1 << 16).split(b"]\x00")
+    assert first.endswith(b'["answer", [1, {"t": [2]}, 3], [[0, [1, {"t": [2]}, 3]]]')
+    assert b'["raise", "AttributeError"' in second
+    theirs.sendall(calls.frame)
+    with pytest.raises(link.LinkLostError):
+        link.Link(ours.fileno()).ask("name", "f", (), {})
+    ours.close()
+    theirs.close()
+
+
+def test_a_module_that_a_program_imports_is_there_for_those_that_follow() -> None:
+    look = "import sys\nx = 'sqlite3' in sys.modules\n"
+    with Worker("bwrap", "python") as sandbox:
+        said = [sandbox.ask(request(text), 5.0)["lines"][-1] for text in
+                (look, f"def f():\n    import sqlite3\n{look}", look)]  # fmt: skip
+    assert said == [["value", False], ["value", True], ["value", True]]

@@ -4,7 +4,9 @@
 Each check runs in a process and a folder of its own. The sandbox only returns plain data; it is
 compared here, with exact types, with an expectation that never enters the sandbox. So neither an
 object that equals everything, nor an early exit, nor a walk through the frames yields a pass.
-A completion that hard-codes the answers of the checks is not recognised.
+A completion that hard-codes the answers of the checks it was shown passes those, and nothing in its
+text gives it away; it fails the checks marked ``hidden``, which a case brings for that and a model
+never sees. Where a case has none, such a completion passes.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from codetemper.judges.options import Item, Items, JudgeCard, JudgeOptions, read
 
 CARD = JudgeCard(
     name="execution",
-    version="4",
+    version="5",
     summary="Runs Python in a sandbox; compares plain results, or has a referee run the tests.",
     languages=("python",),
     needs=("bwrap",),

@@ -5,7 +5,7 @@ All namespaces are fresh, the system is read-only, the only writable place is a 
 environment is empty, no capability survives into candidate code. Called by root, the sandbox keeps
 the initial user namespace and candidates run under a uid of their own, because the kernel does not
 enforce a process limit on uid 0 behind a user namespace; called by anybody else, it uses a user
-namespace. No seccomp filter is applied.
+namespace. The filter of system calls is made in ``seccomp``.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ def command(
     settled = ["--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
     # A fixed hash seed makes the order of sets, hence verdicts, the same in every run.
     settled += ["--setenv", "PYTHONHASHSEED", "0", "--chdir", "/", "--hostname", "sandbox"]
+    # Names of the C library are looked up once and not in every fork; see ``inside.server``.
+    settled += ["--setenv", "LD_BIND_NOW", "1"]
     base = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--as-pid-1"]
     filtered = [] if calls is None else ["--seccomp", str(calls)]
     # Candidates lose what is permitted with their uid, but would keep what can be inherited.

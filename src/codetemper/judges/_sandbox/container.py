@@ -87,7 +87,8 @@ def command(program: str, called: str, *, space_mb: int) -> list[str]:
     space = f"{bubble.SPACE}:rw,exec,nosuid,nodev,size={space_mb}m,mode=0711"
     setting = ["--user", "0:0", "--hostname", "sandbox", "--workdir", "/", "--tmpfs", space,
                "--volume", f"{bubble.INSIDE}:/judge/inside:ro", "--env", "LANG=C.UTF-8",
-               "--env", "PYTHONHASHSEED=0", "--entrypoint", "python3"]  # fmt: skip
+               "--env", "PYTHONHASHSEED=0", "--env", "LD_BIND_NOW=1",
+               "--entrypoint", "python3"]  # fmt: skip
     image = os.environ.get(_VARIABLE) or _IMAGE
     return [program, "run", "--rm", "--interactive", "--name", called, *limits, *setting, image]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import marshal
 import os
 import select
 import shutil
@@ -103,7 +104,7 @@ class Worker:
             if self._process is None or self._asks >= _MOST_ASKS:
                 self.close()
                 self._start()
-            data = json.dumps(self._without_tests(request)).encode("ascii")
+            data = marshal.dumps(self._without_tests(request))
             self._asks += 1
             most = request.get("memory_mb") if self._kind == "python" else None
             answer = self._exchange(data, time.monotonic() + backstop + GRACE_S, most)

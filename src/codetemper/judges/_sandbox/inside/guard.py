@@ -12,7 +12,6 @@ from __future__ import annotations
 import _posixsubprocess
 import _signal  # type: ignore[import-not-found]
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from typing import Any
@@ -55,19 +54,19 @@ _PROGRAMS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "su
 
 
 def arm(
-    write: Callable[[bytes, bytes], None], leave: Callable[[int], None], *, spawn: bool
-) -> None:
-    """Watch this process from now on.
+    write: Callable[[bytes, bytes], None], leave: Callable[[int], None]
+) -> Callable[[bool], None]:
+    """Prepare to watch this process, or those that it forks.
 
     Args:
         write: called with ``T`` and each kind of deed, once, before the deed is done.
         leave: ends the process at once; called where writing fails.
-        spawn: whether this process may start programs.
+
+    Returns:
+        The function that begins to watch; told whether the process may start programs.
     """
-    _hide_frames_from_handlers()
-    if not spawn:
-        _refuse_programs()
-    programs = frozenset() if spawn else _PROGRAMS
+    set_handler = _handlers_without_frames()
+    active, programs = False, _PROGRAMS
     get_frame, startswith = sys._getframe, str.startswith
     told: set[str] = set()
     standard, harness, givers, kind = _STANDARD, _HARNESS, _GIVERS, _classifier()
@@ -80,6 +79,8 @@ def arm(
         )
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
+        if not active:
+            return
         if event == "sys._getframe" and args and args[0].f_code is hook_code:
             return  # this hook's own look
         if event in programs:
@@ -107,8 +108,20 @@ def arm(
             leave(98)
         told.add(found)
 
+    def begin(spawn: bool) -> None:
+        nonlocal active, programs
+        _signal.signal = set_handler
+        if spawn:
+            programs = frozenset()
+        else:  # nothing audits this one way to start a program
+            _posixsubprocess.fork_exec = _refuse
+            if "subprocess" in sys.modules:
+                sys.modules["subprocess"]._fork_exec = _refuse  # type: ignore[attr-defined]
+        active = True
+
     hook_code = hook.__code__
     sys.addaudithook(hook)
+    return begin
 
 
 def _classifier() -> Callable[[str, tuple[Any, ...]], str | None]:
@@ -136,18 +149,12 @@ def _classifier() -> Callable[[str, tuple[Any, ...]], str | None]:
     return kind
 
 
-def _refuse_programs() -> None:
-    """Replace the one way to start a program that is not audited."""
-
-    def refuse(*_: Any) -> int:
-        raise PermissionError(1, "this program may not start others")
-
-    _posixsubprocess.fork_exec = refuse
-    subprocess._fork_exec = refuse  # type: ignore[attr-defined]
+def _refuse(*_: Any) -> int:
+    raise PermissionError(1, "this program may not start others")
 
 
-def _hide_frames_from_handlers() -> None:
-    """Keep signal handlers from being handed a frame, the one way to get one unaudited."""
+def _handlers_without_frames() -> Callable[[int, Any], Any]:
+    """Return what sets signal handlers that are handed no frame, the one unaudited way to one."""
     send = _set_handlers(_signal.signal).send
     send(None)  # type: ignore[arg-type]
 
@@ -163,7 +170,7 @@ def _hide_frames_from_handlers() -> None:
             raise found
         return found
 
-    _signal.signal = set_handler
+    return set_handler
 
 
 def _set_handlers(original: Callable[[int, Any], Any]) -> Generator[Any, tuple[int, Any], None]:

@@ -39,13 +39,14 @@ class Outcome(NamedTuple):
 
 def spawn(body: Callable[[], None], limits: process.Limits, uid: int | None) -> int:
     """Fork, take on limits and identity, and run ``body``, which should not return."""
+    held = process.bounds(limits)
     child = os.fork()
     if child == 0:
         try:
             for descriptor in process.PRIVATE:
                 os.close(descriptor)
             os.setsid()
-            process.become_candidate(limits, uid)
+            process.become_candidate(held, uid)
             body()
         finally:
             os._exit(97)

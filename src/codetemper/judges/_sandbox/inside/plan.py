@@ -131,7 +131,8 @@ def _within(node: ast.AST) -> Iterator[ast.Call]:
 
 
 def _literals(call: ast.Call) -> tuple[Any, ...]:
-    if call.keywords:
+    # The order of a set's elements depends on how it was made, so it does not cross the same twice.
+    if call.keywords or any(isinstance(node, ast.Set) for node in ast.walk(call)):
         raise _EndError
     try:
         return tuple(ast.literal_eval(argument) for argument in call.args)

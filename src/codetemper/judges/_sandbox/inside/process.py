@@ -8,15 +8,22 @@ starts outlives the run, and no candidate can signal this program.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import resource
 import select
 import signal
 import time
+from _signal import signal as _set_handler  # type: ignore[import-not-found]
 from collections.abc import Callable, Iterable
+from os import closerange, setgroups, setresgid, setresuid, setsid, umask
+from resource import setrlimit
 from typing import NamedTuple
 
 from . import clearing
+
+#: As numbers: the classes of ``signal`` would cost a forked process a copy of many pages.
+_DEFAULT, _PIPE = int(signal.SIG_DFL), int(signal.SIGPIPE)
 
 _MIB = 1 << 20
 #: A run that does not advance its processor time by this much for so long is asleep, not starved.
@@ -58,38 +65,42 @@ def alone() -> bool:
     return os.getpid() == 1
 
 
-def _limit(name: int, value: int) -> None:
-    try:
-        resource.setrlimit(name, (value, value))
-    except ValueError:  # a lower one holds already
-        hard = resource.getrlimit(name)[1]
-        resource.setrlimit(name, (min(value, hard), hard))
-
-
-def become_candidate(limits: Limits, uid: int | None) -> None:
-    """Give up rights and take on the limits, in the forked process."""
-    seconds = int(limits.total or limits.seconds) + 2
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, seconds)
-    _limit(resource.RLIMIT_FSIZE, limits.file_mb * _MIB)
-    _limit(resource.RLIMIT_NOFILE, 64)
-    _limit(resource.RLIMIT_STACK, 8 * _MIB)
+@functools.lru_cache(maxsize=64)
+def bounds(limits: Limits) -> tuple[tuple[int, int], ...]:
+    """Return limits as ``setrlimit`` takes them, lower ones that hold already observed."""
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: int(limits.total or limits.seconds) + 2,
+        resource.RLIMIT_FSIZE: limits.file_mb * _MIB,
+        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_STACK: 8 * _MIB,
+    }
     if limits.address_mb is not None:
-        _limit(resource.RLIMIT_AS, limits.address_mb * _MIB)
-    if os.getppid() == 1:  # in a namespace of our own; elsewhere the count is the caller's
-        _limit(resource.RLIMIT_NPROC, limits.processes)
-        _limit(resource.RLIMIT_MSGQUEUE, 0)
+        wanted[resource.RLIMIT_AS] = limits.address_mb * _MIB
+    if alone():  # in a namespace of our own; elsewhere the count is the caller's
+        wanted |= {resource.RLIMIT_NPROC: limits.processes, resource.RLIMIT_MSGQUEUE: 0}
+    found = []
+    for name, value in wanted.items():
+        hard = resource.getrlimit(name)[1]
+        found.append((name, value if hard == resource.RLIM_INFINITY else min(value, hard)))
+    return tuple(found)
+
+
+def become_candidate(held: tuple[tuple[int, int], ...], uid: int | None) -> None:
+    """Give up rights and take on the limits (see ``bounds``), in the forked process."""
+    for name, value in held:
+        setrlimit(name, (value, value))
     if uid is not None:
         drop(uid)
-    os.umask(0o022)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    umask(0o022)
+    _set_handler(_PIPE, _DEFAULT)
 
 
 def drop(uid: int) -> None:
     """Become an unprivileged user; what capabilities there were are gone."""
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    setgroups([])
+    setresgid(uid, uid, uid)
+    setresuid(uid, uid, uid)
 
 
 def start(body: Callable[[], None], keep: Iterable[int], limits: Limits, uid: int | None) -> int:
@@ -101,16 +112,17 @@ def start(body: Callable[[], None], keep: Iterable[int], limits: Limits, uid: in
         limits: what the child may use.
         uid: uid the child drops to, or None to keep the present one.
     """
+    # What can be done before the fork is: a forked process pays for every page it touches.
+    held = bounds(limits)
+    kept = sorted(keep)
+    gaps = list(zip([3, *(descriptor + 1 for descriptor in kept)], [*kept, 1 << 16], strict=True))
     child = os.fork()
     if child == 0:
         try:
-            low = 3
-            for descriptor in sorted(keep):
-                os.closerange(low, descriptor)
-                low = descriptor + 1
-            os.closerange(low, 1 << 16)
-            os.setsid()
-            become_candidate(limits, uid)
+            for low, high in gaps:
+                closerange(low, high)
+            setsid()
+            become_candidate(held, uid)
             body()
         finally:
             os._exit(97)
@@ -131,8 +143,8 @@ class Clock:
     def __init__(self, child: int, limits: Limits) -> None:
         self.child, self.seconds = child, limits.seconds
         self.total = limits.seconds if limits.total is None else limits.total
-        self.first = time.monotonic()
-        self.restart()
+        self.first = self.start = self.looked = self.moved = time.monotonic()
+        self.used = self.mark = 0.0
 
     def restart(self) -> None:
         """Begin the next step."""

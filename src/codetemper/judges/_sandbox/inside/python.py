@@ -9,16 +9,14 @@ business. Nothing is compared here: the expected value never enters the sandbox.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-import random
-import shutil
-import sys
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import guard, together
+from . import together
 from .board import Board, Write
 from .link import Link
 from .plain import encode
@@ -43,12 +41,14 @@ class Job(NamedTuple):
     """What one process has to do."""
 
     setup: types.CodeType
+    space: dict[str, Any]
+    """Names of the module that the candidate is."""
     program: str | types.CodeType
     """Its text, or what that compiles to."""
     helpers: types.CodeType
     """Imports and functions that the prompt gives, for tests in the same process."""
-    spawn: bool
-    """Whether the candidate may start programs."""
+    watch: Callable[[], None]
+    """Begins to watch what the candidate does (see ``guard``)."""
     checks: tuple[tuple[int, Check], ...]
     """Numbered from 0."""
     last: int
@@ -57,55 +57,63 @@ class Job(NamedTuple):
     """Where the program is loaded and the last check runs, then one for each other check."""
 
 
-def run(board: Board, job: Job) -> None:
-    """Load the program, go through the checks, and write what came of it; never returns."""
-    # Bound before the candidate runs, so that it cannot put its own in their place by name.
-    write, leave, fork, wait = board.writer(), os._exit, os.fork, os.waitpid
-    tell_error, enter_folder, question = _teller(write), enter, _question
-    writer, teller = board.writer, _teller
-    changed, within = together.PRISTINE.changed, any(c.parts for _, c in job.checks)
+def prepared(board: Board, job: Job) -> Callable[[], None]:
+    """Return what loads the program, goes through the checks, and writes what came of it.
 
-    stage = b"setup"
-    try:
-        os.chdir(job.folders[0])
-        random.seed(0)
-        module = types.ModuleType("candidate")
-        sys.modules["candidate"] = module
-        space = module.__dict__
-        exec(job.setup, space)  # noqa: S102 - running candidates is what the sandbox is for
-        stage = b"parse"
-        code = _compile(job.program, tell_error, leave)
-        write(b"P", b"")
-        together.forget_harness()
-        guard.arm(write, leave, spawn=job.spawn)
-        stage = b"load"
-        exec(code, space)  # noqa: S102
-        if within and changed():
-            write(b"T", b"builtins")
-        write(b"L", b"")
-        stage = b"check"
-        for number, check in job.checks:
-            if number < job.last:
-                child = fork()
-                if child:
-                    write(b"E", b"%d %d" % (number, wait(child, 0)[1]))
-                    continue
-                write = writer()
-                tell_error = teller(write)
-                enter_folder(job.folders[number + 1], job.folders[0])
-            write(b"C", b"%d" % number)
-            question(check, space, job.helpers, write)
-            if check.style == "together" and changed():
+    It is for a forked process and never returns. What it needs is bound here, so that the candidate
+    cannot put its own in its place by name, and before the fork, since each page that is touched
+    thereafter is copied.
+    """
+    setup, space, program, helpers, watch, checks, last, folders = job
+    writer, leave, wait, fork, change = board.writer, os._exit, os.waitpid, os.fork, os.chdir
+    teller, enter_folder, question = _teller, enter, _question
+    changed, within = together.PRISTINE.changed, any(check.parts for _, check in checks)
+    collect, freeze = gc.enable, gc.freeze
+
+    def run() -> None:
+        write, stage = writer(), b"setup"
+        tell_error = teller(write)
+        try:
+            freeze()  # or a collection would look at, hence copy, all that was made before the fork
+            collect()
+            change(folders[0])
+            exec(setup, space)  # noqa: S102 - running candidates is what the sandbox is for
+            stage = b"parse"
+            code = _compile(program, tell_error, leave)
+            write(b"P", b"")
+            watch()
+            stage = b"load"
+            exec(code, space)  # noqa: S102
+            if within and changed():
                 write(b"T", b"builtins")
-            leave(0)
-    except BaseException as error:
-        tell_error(b"X", stage, error)
-    leave(0)
+            write(b"L", b"")
+            stage = b"check"
+            for number, check in checks:
+                if number < last:
+                    child = fork()
+                    if child:
+                        write(b"E", b"%d %d" % (number, wait(child, 0)[1]))
+                        continue
+                    write = writer()
+                    tell_error = teller(write)
+                    enter_folder(folders[number + 1], folders[0])
+                write(b"C", b"%d" % number)
+                question(check, space, helpers, write)
+                if check.style == "together" and changed():
+                    write(b"T", b"builtins")
+                leave(0)
+        except BaseException as error:
+            tell_error(b"X", stage, error)
+        leave(0)
+
+    return run
 
 
 def enter(folder: str, load: str) -> None:
     """Make ``folder`` the current one, with what loading the program left in ``load``."""
     if os.listdir(load):
+        import shutil
+
         shutil.copytree(load, folder, dirs_exist_ok=True)
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
@@ -113,7 +121,7 @@ def enter(folder: str, load: str) -> None:
 
 def _question(check: Check, space: dict[str, Any], helpers: types.CodeType, write: Write) -> None:
     if check.style == "asserts":
-        Link(check.link, space, loose=True).serve()
+        Link(check.link, space).serve()
     elif check.style == "together":
         names = together.Names(space, helpers, write)
         for number, part in check.parts:

@@ -19,20 +19,21 @@ import os
 import random
 import resource
 import select
-import socket
 import sys
 import types
+from _socket import CMSG_SPACE, socket
 from typing import Any
 
 from . import process
-from .link import Link, LinkLostError, Named
+from .link import Foreseen, Link, LinkLostError, Named, foreseen
 from .plain import NotPlainError
-from .plan import Plan, plan
+from .plan import plan
 
 #: Modules that tests often import.
 _AHEAD = "collections copy datetime decimal fractions itertools json math random re string typing"
 _MEMORY = 1 << 30
 _KEPT = 4096
+_ONCE, _RIGHTS = 1 << 16, CMSG_SPACE(4)
 
 
 class Names(dict[str, Any]):
@@ -60,7 +61,7 @@ class Referee:
 
     def __init__(self) -> None:
         self.codes: dict[str, types.CodeType] = {}
-        self.plans: dict[str, Plan | None] = {}
+        self.foreseen: dict[str, Foreseen | None] = {}
 
     def code(self, text: str, name: str) -> types.CodeType:
         """Compile a part of a case once."""
@@ -68,26 +69,26 @@ class Referee:
         if found is None:
             if len(self.codes) >= _KEPT:
                 self.codes.clear()
-                self.plans.clear()
+                self.foreseen.clear()
             tree = ast.parse(text, name)
-            self.plans[text] = plan(tree)
+            self.foreseen[text] = _foreseen(tree)
             found = self.codes[text] = compile(tree, name, "exec", dont_inherit=True)
         return found
 
-    def judge(self, job: dict[str, Any], descriptor: int) -> dict[str, Any]:
+    def judge(self, given: str, tests: str, descriptor: int) -> dict[str, Any]:
         """Run one job and tell what came of it."""
         try:
-            parts = [self.code(job["given"], "prompt.py"), self.code(job["code"], "tests.py")]
+            parts = [self.code(given, "prompt.py"), self.code(tests, "tests.py")]
         except (SyntaxError, ValueError) as error:
             return {"broken": f"{type(error).__name__}: {error}"}
         random.seed(0)
         link = Link(descriptor)
         names = Names(link)
-        ahead = self.plans[job["code"]]
+        ahead = self.foreseen[tests]
         try:
-            if ahead is not None and not hasattr(builtins, ahead.entry):
-                names[ahead.entry] = Named(link, ahead.entry)
-                link.ask_ahead(ahead.entry, ahead.calls)
+            if ahead is not None:
+                names[ahead.name] = Named(link, ahead.name)
+                link.ask_ahead(ahead)
             for part in parts:
                 exec(part, names)  # noqa: S102 - the tests of a suite, in a sandbox
             if link.lost:
@@ -99,6 +100,13 @@ class Referee:
             return _verdict(error, link)
         finally:
             names.clear()
+
+
+def _foreseen(tests: ast.Module) -> Foreseen | None:
+    found = plan(tests)
+    if found is None or hasattr(builtins, found.entry):
+        return None
+    return foreseen(found.entry, found.calls)
 
 
 def _verdict(error: BaseException, link: Link) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def _verdict(error: BaseException, link: Link) -> dict[str, Any]:
     return {"failure": "wrong", "note": f"the tests stopped: {text}"}
 
 
-def serve(control: socket.socket, texts: int | None) -> None:
+def serve(control: socket, texts: int | None) -> None:
     """Take jobs until their source ends.
 
     Args:
@@ -137,18 +145,31 @@ def serve(control: socket.socket, texts: int | None) -> None:
         if texts in ready:
             _learn(texts, known)  # texts come before the jobs that need them
             continue
-        data, descriptors, _, _ = socket.recv_fds(control, 4, 1)
-        if not data or not descriptors:
+        data, rights, _, _ = control.recvmsg(_ONCE, _RIGHTS)
+        if not data or not rights:
             return
+        link = int.from_bytes(rights[0][2], sys.byteorder)
         try:
-            job = json.loads(_take(control.fileno(), int.from_bytes(data, "big")))
-            while texts is not None and not {job["given"], job["code"]} <= known.keys():
+            given, code = _unpacked(control.fileno(), data)
+            while texts is not None and not (given in known and code in known):
                 _learn(texts, known)
-            parts = {part: known.get(job[part], job[part]) for part in ("given", "code")}
-            answer = referee.judge(parts, descriptors[0])
+            answer = referee.judge(known.get(given, given), known.get(code, code), link)
         finally:
-            os.close(descriptors[0])
-        control.sendall(json.dumps({"id": job["id"], **answer}).encode("ascii") + b"\n")
+            os.close(link)
+        control.sendall(json.dumps(answer).encode("ascii") + b"\n")
+
+
+def packed(given: str, code: str) -> bytes:
+    """Return a job as it crosses: its length, what the prompt gives, a zero, the tests."""
+    data = f"{given}\0{code}".encode("utf-8", "surrogatepass")
+    return len(data).to_bytes(4, "big") + data
+
+
+def _unpacked(descriptor: int, data: bytes) -> list[str]:
+    """Read the rest of a job that begins with ``data``; return its parts."""
+    size = 4 + int.from_bytes(data[:4], "big")
+    whole = data + _take(descriptor, size - len(data))
+    return whole[4:].decode("utf-8", "surrogatepass").split("\0", 1)
 
 
 def _learn(texts: int, known: dict[str, str]) -> None:
@@ -180,7 +201,7 @@ def main() -> None:
     os.write(1, b"ready")
     for descriptor in (0, 1, 2):
         os.dup2(void, descriptor)
-    serve(socket.socket(fileno=settings["control"]), texts)
+    serve(socket(fileno=settings["control"]), texts)
 
 
 def prepare() -> None:

@@ -11,23 +11,37 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
+import importlib
 import json
 import os
-import secrets
+import random
 import select
 import signal
-import socket
+import sys
 import types
+from _signal import set_wakeup_fd  # type: ignore[import-not-found]
+from _signal import signal as _set_handler
+from _socket import SCM_RIGHTS, SHUT_WR, SOL_SOCKET, socket, socketpair
 from typing import Any
 
-from . import process, python, referee, together
+from . import guard, process, python, referee, together
 from .board import Board
+from .link import Link, foreseen
 
+#: Modules that programs may import. The first that does has it imported for all that follow: a
+#: fork takes longer the more there is to copy, and most programs import few.
+_AHEAD = (
+    "array ast base64 binascii bisect calendar cmath csv dataclasses datetime decimal difflib "
+    "fractions glob hashlib heapq hmac html html.parser inspect ipaddress pathlib pickle queue "
+    "secrets shlex shutil socket sqlite3 statistics string subprocess tempfile textwrap threading "
+    "time traceback typing unicodedata urllib.parse uuid xml.etree.ElementTree zlib"
+)
 _KEPT = 4096
 #: Programs up to this length, in characters, are compiled here: a warm process takes a third of the
 #: time that a fresh one does. Compiling runs nothing of them.
 _LONGEST = 1 << 15
 _PATIENCE_S = 2.0
+_MEMORY, _DEFAULT = int(signal.SIGUSR1), int(signal.SIG_DFL)
 
 
 class Interpreter:
@@ -41,16 +55,22 @@ class Interpreter:
 
     def __init__(self, space: str, uid: int | None, control: int | None) -> None:
         self.space, self.uid = space, uid
-        self.control = None if control is None else socket.socket(fileno=control)
+        self.control = None if control is None else socket(fileno=control)
         self.codes: dict[tuple[str, str], tuple[types.CodeType, ...]] = {}
+        self.absent = set(_AHEAD.split())
         self.board = Board()
         self.alarm, waking = os.pipe()
         os.set_blocking(waking, False)
         if process.alone():
             # The outside counts the memory of all processes, and signals where it is too much.
             signal.signal(signal.SIGUSR1, lambda *_: None)
-            signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-        together.know_harness(__package__ or "")
+            set_wakeup_fd(waking, warn_on_full_buffer=False)
+        self.watch = guard.arm(self.board.writer(), os._exit)
+        # Every run begins with this module and this state of ``random``, its fork's own copies.
+        self.names = sys.modules.setdefault("candidate", types.ModuleType("candidate")).__dict__
+        random.seed(0)
+        _rehearse(self.board)
+        together.forget_harness(__package__ or "")
         # The folder of every run has the same name, so this need not be set in each.
         os.environ.update(HOME=f"{space}/run.0", TMPDIR=f"{space}/run.0")
 
@@ -67,6 +87,7 @@ class Interpreter:
             # What is wrong with one that cannot be compiled, the candidate's process tells.
             with contextlib.suppress(*python.UNCOMPILABLE):
                 program = python.compiled(program)
+                self._import_ahead(program)
         return _Session(self, request, setup, helpers, parts, program).run()
 
     def folders(self, count: int) -> tuple[str, ...]:
@@ -78,6 +99,16 @@ class Interpreter:
             os.chmod(path, 0o777)  # noqa: S103 - the candidate has another uid; nobody else is here
             made.append(path)
         return tuple(made)
+
+    def _import_ahead(self, code: types.CodeType) -> None:
+        """Import here what a program imports, where it is one of ``_AHEAD``."""
+        for name in self.absent.intersection(code.co_names):
+            self.absent.remove(name)
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        for inner in code.co_consts:
+            if isinstance(inner, types.CodeType):
+                self._import_ahead(inner)
 
     def _parts(self, check: dict[str, Any]) -> tuple[tuple[int, types.CodeType], ...]:
         if check["style"] == "asserts":
@@ -97,6 +128,8 @@ class Interpreter:
             found = self.codes[key] = tuple(
                 compile(ast.Module(group, []), name, "exec", dont_inherit=True) for group in groups
             )
+            for code in found:
+                self._import_ahead(code)
         return found
 
 
@@ -118,72 +151,74 @@ class _Session:
         self.checks: list[dict[str, Any]] = request["checks"]
         self.reports: dict[int, dict[str, Any]] = {}
         self.waiting = [n for n, check in enumerate(self.checks) if check["style"] == "asserts"]
-        self.links: dict[int, socket.socket] = {}
-        self.asked: str | None = None
+        self.links: dict[int, socket] = {}
+        self.asked = False
         control = interpreter.control
         if control is None:
-            control = self._own_referee() if self.waiting else socket.socket()
+            control = self._own_referee() if self.waiting else socket()
         self.control = control
 
     def run(self) -> dict[str, Any]:
         """Run the program and tell what became of it."""
-        pairs = {number: socket.socketpair() for number in self.waiting}
+        pairs = {number: socketpair() for number in self.waiting}
         self.links = {number: pair[0] for number, pair in pairs.items()}
         checks = tuple(
             (n, python.Check(code, check["style"], pairs[n][1].fileno() if n in pairs else -1))
             for n, (check, code) in enumerate(zip(self.checks, self.parts, strict=True))
         )
         folders = self.owner.folders(max(1, len(checks)))
-        job = python.Job(self.setup, self.program, self.helpers, self.request["spawn"],
-                         checks, len(checks) - 1, folders)  # fmt: skip
+        spawn, begin = self.request["spawn"], self.owner.watch
+        job = python.Job(self.setup, self.owner.names, self.program, self.helpers,
+                         lambda: begin(spawn), checks, len(checks) - 1, folders)  # fmt: skip
         limits = process.Limits(self.request["seconds"], address_mb=self.request["memory_mb"],
                                 total=self.request["total"])  # fmt: skip
         board = self.owner.board
         board.wipe()
 
+        run, unset_wakeup, set_handler = python.prepared(board, job), set_wakeup_fd, _set_handler
+
         def body() -> None:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-            gc.enable()
-            python.run(board, job)
+            unset_wakeup(-1)
+            set_handler(_MEMORY, _DEFAULT)
+            run()
 
         keep = [theirs.fileno() for _, theirs in pairs.values()]
+        poller = select.poll()
+        poller.register(self.owner.alarm, select.POLLIN)
+        if self.waiting:
+            poller.register(self.control, select.POLLIN)
+        self._next_test()  # the referee prepares while the candidate starts
         child = process.start(body, keep, limits, self.owner.uid)
-        for _, theirs in pairs.values():
-            theirs.close()
         try:
-            self._next_test()
-            ended = self._watch(child, process.Clock(child, limits))
+            for _, theirs in pairs.values():
+                theirs.close()
+            ended = self._watch(poller, child, process.Clock(child, limits))
         finally:
             for link in self.links.values():
                 link.close()
             status, cpu = process.end_all(child)
             if not self._has_referee():
                 self.control.close()
-        spent = self.asked is not None and self._has_referee() and not self._settle()
+        spent = self.asked and self._has_referee() and not self._settle()
         lines = [line for record in board.read() if (line := _line(*record))]
         return {"ended": ended, "status": status, "lines": lines, "cpu": cpu,
                 "reports": self.reports, "counts": [len(code) for code in self.parts],
                 "spent": spent}  # fmt: skip
 
-    def _watch(self, child: int, clock: process.Clock) -> str:
+    def _watch(self, poller: select.poll, child: int, clock: process.Clock) -> str:
         """Wait until all is told or time is over."""
         handle = os.pidfd_open(child)
-        poller = select.poll()
         poller.register(handle, select.POLLIN)
-        poller.register(self.owner.alarm, select.POLLIN)
-        if self.waiting:
-            poller.register(self.control.fileno(), select.POLLIN)
-        steps = 0
+        control, steps = self.control.fileno(), 0
         try:
             while True:
                 ready = {source for source, _ in poller.poll(clock.wait() * 1000 + 1)}
-                if self.waiting and self.control.fileno() in ready:
+                if control in ready:
                     self._report()
-                    self._next_test()
-                    clock.restart()
                     if not self.waiting and self.checks[-1]["style"] == "asserts":
                         return "exit"
+                    self._next_test()
+                    clock.restart()
                 elif self.owner.alarm in ready:
                     if signal.SIGUSR1 in os.read(self.owner.alarm, 64):
                         return "memory"
@@ -200,9 +235,9 @@ class _Session:
 
     # The referee --------------------------------------------------------------------------------
 
-    def _own_referee(self) -> socket.socket:
+    def _own_referee(self) -> socket:
         """Fork a referee for this run, under another uid; it ends with the run."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = socketpair()
 
         def body() -> None:
             gc.enable()
@@ -218,17 +253,12 @@ class _Session:
         if not self.waiting:
             return
         number = self.waiting[0]
-        self.asked = secrets.token_hex(8)
-        job = {
-            "id": self.asked,
-            "given": self.request["given"],
-            "code": self.checks[number]["code"],
-        }
-        data = json.dumps(job).encode("ascii")
+        self.asked = True
+        data = referee.packed(self.request["given"], self.checks[number]["code"])
         link = self.links.pop(number)
-        head = len(data).to_bytes(4, "big")
-        socket.send_fds(self.control, [head], [link.fileno()])
-        self.control.sendall(data)
+        rights = (SOL_SOCKET, SCM_RIGHTS, link.fileno().to_bytes(4, sys.byteorder))
+        sent = self.control.sendmsg([data], [rights])
+        self.control.sendall(data[sent:])
         link.close()
 
     def _report(self) -> None:
@@ -240,7 +270,7 @@ class _Session:
                 raise OSError("the referee ended")
             data += block
         self.reports[self.waiting.pop(0)] = json.loads(data)
-        self.asked = None
+        self.asked = False
 
     def _has_referee(self) -> bool:
         """Tell whether the referee outlives the run."""
@@ -254,6 +284,18 @@ class _Session:
             return False
         self._report()
         return True
+
+
+def _rehearse(board: Board) -> None:
+    """Do here what every run does, so that forks inherit code the interpreter has specialised."""
+    ours, theirs = socketpair()
+    ours.sendall(foreseen("f", [([1], "a", 1.5, (2, {"b": None}))] * 20).frame)
+    ours.shutdown(SHUT_WR)
+    Link(theirs.fileno(), {"f": lambda *args: args}).serve()
+    for _ in range(20):
+        board.writer()(b"P", b"")
+    ours.close()
+    theirs.close()
 
 
 def _next_uid(uid: int | None) -> int | None:

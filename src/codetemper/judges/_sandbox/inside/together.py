@@ -25,7 +25,6 @@ from typing import Any
 _KEPT = (builtins, math, operator, json, random, copy, functools)
 _TEXTS = (str, bytes, int, float, bool, type(None), complex)
 _LOOKS = 200
-_HARNESS: list[str] = []
 
 
 class Pristine:
@@ -103,15 +102,7 @@ def _lies(value: Any, left: list[int]) -> bool:
         return False
 
 
-def know_harness(package: str) -> None:
-    """Note which modules are this program's, once all are loaded."""
-    _HARNESS[:] = [n for n in sys.modules if n == package or n.startswith(f"{package}.")]
-
-
-def forget_harness() -> None:
-    """Take this program's modules out of the candidate's reach by name.
-
-    Looking through all modules here would cost a copy of every page that one of their names is on.
-    """
-    for name in _HARNESS:
-        sys.modules.pop(name, None)
+def forget_harness(package: str) -> None:
+    """Take this program's modules out of the candidates' reach by name, once all are loaded."""
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
