@@ -7,11 +7,13 @@ import importlib
 import pkgutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_args
 
 import pytest
 import torch
 
 import codetemper.harden
+from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import FixPair
 from codetemper.harden import TechniqueCard
 
@@ -44,10 +46,20 @@ def test_card_and_config_are_complete(name: str) -> None:
     assert [key for key, field in config.model_fields.items() if not field.description] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_patch_changes_something_and_comes_off_bit_for_bit(name: str, tmp_path: Path) -> None:
+def _ways(name: str) -> list[tuple[str, str | None]]:
+    """A technique with each of its methods; one without methods once."""
+    field = _module(name).Config.model_fields.get("method")
+    methods = get_args(field.annotation) if field is not None else (None,)
+    return [(name, method) for method in methods]
+
+
+@pytest.mark.parametrize(("name", "method"), [way for name in NAMES for way in _ways(name)])
+def test_a_patch_changes_something_and_comes_off_bit_for_bit(
+    name: str, method: str | None, tmp_path: Path
+) -> None:
+    from codetemper.models.attach import attached
     from codetemper.models.loaded import LoadedModel
-    from codetemper.models.patch import weights_digest
+    from codetemper.models.patch import save_patch, verify_patch, weights_digest
     from tests.tiny import tiny_model, tiny_tokenizer
 
     module = _module(name)
@@ -55,15 +67,36 @@ def test_a_patch_changes_something_and_comes_off_bit_for_bit(name: str, tmp_path
     digest = weights_digest(base)
     loaded = LoadedModel("hf:tiny", base, tiny_tokenizer(), digest, torch.device("cpu"))
     ids = torch.tensor([[5, 6, 7]])
-    with torch.no_grad():
-        before = base(input_ids=ids).logits.clone()
-    getattr(module, name)(loaded, [PAIR] * 8, module.Config(), tmp_path)
-    assert weights_digest(base) == digest
-    with torch.no_grad():
-        assert torch.equal(base(input_ids=ids).logits, before)
-    from peft import PeftModel
 
-    with torch.no_grad():
-        assert not torch.equal(
-            PeftModel.from_pretrained(base, tmp_path)(input_ids=ids).logits, before
-        )
+    def logits(found: Any) -> torch.Tensor:
+        with torch.no_grad():
+            return found(input_ids=ids).logits
+
+    before = logits(base)
+    config = module.Config(**({} if method is None else {"method": method}))
+    refused: CannotKnowError | None = None
+    try:
+        getattr(module, name)(loaded, [PAIR] * 8, config, tmp_path)
+    except CannotKnowError as error:
+        refused = error
+    assert weights_digest(base) == digest
+    assert torch.equal(logits(base), before)
+    if refused is not None:
+        # A method may need what is not installed; then it says so and leaves nothing.
+        assert method == "qlora"
+        assert "bitsandbytes" in refused.why
+        assert list(tmp_path.iterdir()) == []
+        return
+    save_patch(
+        tmp_path, verb=name, technique=name, base="hf:tiny", base_digest=digest,
+        config=config.model_dump(mode="json"), seconds=1.0, seed=0,
+    )  # fmt: skip
+    with attached(loaded, tmp_path):
+        changed = logits(base)
+    assert not torch.equal(changed, before)
+    assert torch.equal(logits(base), before)
+    if verify_patch(tmp_path).kind == "adapter":
+        from peft import PeftModel
+
+        stranger = logits(PeftModel.from_pretrained(tiny_model("llama"), tmp_path).eval())
+        assert torch.allclose(stranger[:, -3:], changed, atol=1e-5)

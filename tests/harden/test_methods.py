@@ -17,6 +17,7 @@ from torch import nn
 
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
 from codetemper.harden._methods import METHODS, as_base, parameters, save, trainable
+from codetemper.harden._quantised import on_host
 from codetemper.models.attach import attached
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import verify_patch, weights_digest
@@ -214,6 +215,16 @@ def test_qlora_trains_on_a_base_in_few_digits_and_gives_the_full_one_back(
     assert state(model.module) == before
     with attached(model, as_patch(tmp_path, model)):
         assert not torch.equal(logits(model.module), base)
+
+
+def test_numbers_wait_on_the_host_and_come_back() -> None:
+    weight = torch.randn(7, 5)
+    other, kept = weight.data, weight.clone()
+    with pytest.raises(KeyboardInterrupt), on_host(weight):  # noqa: PT012
+        assert weight.untyped_storage().nbytes() == 0
+        raise KeyboardInterrupt
+    assert torch.equal(weight, kept)
+    assert torch.equal(other, kept)
 
 
 def test_qlora_is_refused_where_bitsandbytes_does_not_work(

@@ -27,7 +27,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from codetemper.core.errors import UsageError
-from codetemper.harden._quantised import quantise
+from codetemper.harden._quantised import quantised
 from codetemper.models.attach import (
     OwnedPeftModel,
     save_trained,
@@ -78,7 +78,7 @@ METHODS: dict[Method, MethodCard] = {
         "2305.14314",
         "adapter",
         5e-4,
-        "as lora; the base takes a quarter of bfloat16, its full weights wait on the host",
+        "as lora; the base takes a quarter of bfloat16, its numbers wait in host memory",
     ),
     "ia3": MethodCard(
         "a factor for each key, value and inner number of the feed-forward layers",
@@ -176,8 +176,10 @@ def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterat
             finally:
                 del _KEPT[id(model.module)]
     elif config.method == "qlora":
-        with training_adapter(model, peft_config(model, config), *frozen) as wrapped:
-            quantise(wrapped)
+        with (
+            training_adapter(model, peft_config(model, config), *frozen) as wrapped,
+            quantised(wrapped),
+        ):
             yield wrapped
     else:
         start = _start(model, config)

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear layers of a wrapped model held in 4 bits while an adapter is trained (QLoRA's base).
 
-    with training_adapter(model, config) as wrapped:
-        quantise(wrapped)
+    with training_adapter(model, config) as wrapped, quantised(wrapped):
         train(wrapped)
-    # here: the base as it was, bit for bit: it was never touched
+    # here: the base as it was, bit for bit
 
 Dettmers et al. 2023 (arXiv 2305.14314): NormalFloat with double quantisation, by bitsandbytes. The
-layers of the base are exchanged, not changed, so they wait where they are; load the model on the
-CPU, and they wait in host memory while the 4-bit form is trained on the GPU. Embeddings, norms and
-the output head keep their numbers. The patch belongs to the full base: its digest stays.
+layers of the base are exchanged one by one, not changed: on a GPU their numbers move to host memory
+and come back when the scope ends, so the model has to fit once, as it is loaded, and a quarter of
+bfloat16 is what it takes while it is trained. Embeddings, norms and the output head keep their
+numbers. The patch belongs to the full base: its digest stays.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -60,24 +62,23 @@ def bitsandbytes(device: torch.device) -> Any:
     return library
 
 
-def quantise(wrapped: OwnedPeftModel, device: torch.device | None = None) -> int:
-    """Exchange the linear layers under an adapter for 4-bit ones and move all to a device.
+@contextmanager
+def quantised(wrapped: OwnedPeftModel) -> Iterator[int]:
+    """Have 4-bit layers in place of the linear layers under an adapter, on the model's device.
 
     Args:
-        wrapped: what ``training_adapter`` handed out; its scope puts everything back.
-        device: where to train; the GPU where there is one, else the CPU.
+        wrapped: what ``training_adapter`` handed out; its scope takes the new layers out again.
 
-    Returns:
+    Yields:
         How many layers were exchanged.
 
     Raises:
         CannotKnowError: bitsandbytes does not work on the device.
         UsageError: there is no linear layer to exchange.
     """
-    if device is None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    library = bitsandbytes(device)
     module = wrapped.get_base_model()
+    device = module.get_input_embeddings().weight.device
+    library = bitsandbytes(device)
     chosen = [
         (parent, name, part)
         for parent in module.modules()
@@ -92,10 +93,28 @@ def quantise(wrapped: OwnedPeftModel, device: torch.device | None = None) -> int
             why="it has no linear layers of the common kind",
             mend="-o method=lora",
         )
-    for parent, name, part in chosen:
-        setattr(parent, name, _narrow(library, part, device))
-    wrapped.to(device)
-    return len(chosen)
+    with ExitStack() as parked:
+        for parent, name, part in chosen:
+            setattr(parent, name, _narrow(library, part, device))
+            if device.type == "cuda":
+                parked.enter_context(on_host(part.weight.data))
+        yield len(chosen)
+
+
+@contextmanager
+def on_host(tensor: torch.Tensor) -> Iterator[None]:
+    """Keep a tensor's numbers in host memory and free its own storage, for a scope.
+
+    Whoever holds the tensor, or another view of its storage, must not read it meanwhile.
+    """
+    storage = tensor.untyped_storage()
+    size, numbers = storage.nbytes(), tensor.cpu() if tensor.is_cuda else tensor.clone()
+    storage.resize_(0)
+    try:
+        yield
+    finally:
+        storage.resize_(size)
+        tensor.copy_(numbers)
 
 
 def _narrow(library: Any, linear: nn.Module, device: torch.device) -> nn.Module:

@@ -35,7 +35,6 @@ from codetemper.models.rows_folder import (
     INDEX,
     ROWS_INDEX,
     ROWS_WEIGHTS,
-    VALUES,
     RowsFolder,
     RowsPart,
     read_rows,
@@ -92,9 +91,9 @@ def _write(
     parts = []
     for name in sorted(chosen):
         change = chosen[name]
-        tensors[VALUES + name] = change.values.detach().cpu().contiguous()
+        tensors[name] = change.values.detach().cpu().contiguous()
         if change.axis is not None:
-            tensors[INDEX + name] = torch.tensor(list(change.index), dtype=torch.int64)
+            tensors[name + INDEX] = torch.tensor(list(change.index), dtype=torch.int64)
         parts.append(
             RowsPart(
                 weight=name,
@@ -137,13 +136,13 @@ def swapped(module: nn.Module, folder: Path) -> Iterator[None]:
                 data = _known(weights, part.weight).data
                 index = torch.zeros(0, dtype=torch.int64)
                 if part.axis is not None:
-                    index = tensors.get_tensor(INDEX + part.weight).to(data.device)
+                    index = tensors.get_tensor(part.weight + INDEX).to(data.device)
                 _refuse_misfit(folder, part, data)
                 old = _part(data, part.axis, index).clone()
                 if tensor_digest(old) != part.replaced:
                     raise _misfit(folder, f"{part.weight} does not hold what it replaces")
                 kept.append((data, part, index, old))
-                _set(data, part.axis, index, tensors.get_tensor(VALUES + part.weight))
+                _set(data, part.axis, index, tensors.get_tensor(part.weight))
         yield
     finally:
         for data, part, index, old in reversed(kept):

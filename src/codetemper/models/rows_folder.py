@@ -2,10 +2,11 @@
 """A ``rows`` patch as a folder: which rows or columns of which weights, and their new values.
 
     rows.json          what each part replaces and where
-    rows.safetensors   values/NAME, and index/NAME where a part is not the whole weight
+    rows.safetensors   NAME: new values; NAME@index: their places, where a part is not the whole
 
-``read_rows`` checks that the two fit together. Whether they fit a model is for ``rows`` to say,
-which puts them on; ``patch`` adds the manifest.
+So where all parts are whole weights, ``model.load_state_dict(load_file("rows.safetensors"),
+strict=False)`` is all a stranger needs. ``read_rows`` checks that the two files fit together;
+whether they fit a model is for ``rows`` to say, which puts them on; ``patch`` adds the manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from codetemper.core.records import Record
 
 ROWS_INDEX = "rows.json"
 ROWS_WEIGHTS = "rows.safetensors"
-VALUES, INDEX = "values/", "index/"
+#: Ending of the tensor with the places of a part that is not a whole weight.
+INDEX = "@index"
 
 
 class RowsPart(Record):
@@ -77,10 +79,10 @@ def read_rows(folder: Path) -> RowsFolder:
         with safe_open(path, framework="pt") as tensors:
             known = set(tensors.keys())
             for part in listed.parts:
-                known -= {VALUES + part.weight, INDEX + part.weight}
+                known -= {part.weight, part.weight + INDEX}
                 if part.axis is not None:
-                    _check_index(path, part, tensors.get_tensor(INDEX + part.weight).tolist())
-                if tuple(tensors.get_slice(VALUES + part.weight).get_shape()) != part.own_shape:
+                    _check_index(path, part, tensors.get_tensor(part.weight + INDEX).tolist())
+                if tuple(tensors.get_slice(part.weight).get_shape()) != part.own_shape:
                     raise _broken(path, f"the values of {part.weight} have another shape")
     except (SafetensorError, OSError) as error:
         raise _broken(path, str(error)) from error
