@@ -40,7 +40,9 @@ def test_the_main_job(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     checked_runs(asked(cli("eval", "seedling", *SUITES, *measure)), "seedling")
 
     mined = asked(cli("mine", plant_example(tmp_path / "example.git"), "--json"))
-    assert mined["pairs"]["function"] > 400
+    assert mined["pairs"]["function"] > 300
+    # The example and the suites of its world are made by one grammar; what they share goes.
+    assert mined["contaminated"]["world-security-c"] > 50
     assert mined["commits_kept"] <= mined["commits_seen"]
     tuned = asked(
         cli("tune", "seedling", mined["corpus"][:8], "--limit", 24, "-o", "epochs=1", "--json")

@@ -7,24 +7,24 @@ killed verb leaves no half-made folder; a killed ``tune`` goes on when the comma
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codetemper.api.curation import mined_pairs
 from codetemper.api.models import full_name, load_model, patch_finder
 from codetemper.api.tuning import checkpoints, first_process, suite_score
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.digests import canonical_json, digest_file, digest_folder
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
+from codetemper.data.curation import Curated
 from codetemper.data.mine import MineConfig, MineResult, Sources
-from codetemper.data.mine import mine as mine_pairs
 from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
 
@@ -36,10 +36,12 @@ class Mined:
     Attributes:
         card: the corpus card.
         result: counts of the mining run.
+        curated: what of the mined pairs went into the corpus, and why the others did not.
     """
 
     card: CorpusCard
     result: MineResult
+    curated: Curated
 
 
 def mine(
@@ -49,6 +51,7 @@ def mine(
     *,
     lists: Sequence[Path] = (),
     patches: Sequence[Path] = (),
+    against: Sequence[str] | None = None,
     processes: int = 1,
     on_event: OnEvent = ignore_events,
 ) -> Mined:
@@ -58,9 +61,10 @@ def mine(
         workspace: gets the corpus and a ledger entry; its cache holds what lets a killed call go
             on when it is given again.
         repositories: local git repositories.
-        config: what counts as a fix.
+        config: what counts as a fix, and what may stay in a corpus: ``CorpusConfig``.
         lists: lists of fixing commits; with any, they choose the commits.
         patches: folders of patch files.
+        against: suites whose cases no pair may hold; every shipped one where None.
         processes: how many work at a time.
         on_event: progress.
 
@@ -68,45 +72,41 @@ def mine(
         UsageError: a source is not what it was given as, or nothing was found to learn from.
         CannotKnowError: a mining process was killed.
     """
-    config = config or MineConfig()
     sources = Sources(tuple(repositories), tuple(lists), tuple(patches))
     cache = workspace.cache / "mine"
     with mendable(cache):
         cache.mkdir(parents=True, exist_ok=True)
-    result = mine_pairs(sources, config, cache, processes=processes, on_event=on_event)
-    if not result.pairs:
-        dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(result.dropped.items()))
+    result, curated, facts = mined_pairs(
+        sources, config, cache, against=against, processes=processes, on_event=on_event
+    )
+    if not len(curated.pairs):
+        counts = result.dropped | curated.dropped
+        dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
         raise UsageError(
             f"no fix pairs in {len(repositories)} repositories",
             why=f"{result.commits_seen} commits were read; dropped: {dropped or 'none'}",
             mend="name other repositories, or lower -o min_score=N",
         )
-    counts: dict[str, dict[str, int]] = {
-        "cwe": result.by_cwe,
-        "language": dict(Counter(str(pair.language) for pair in result.pairs)),
-        "dropped": result.dropped,
-        "notes": result.notes,
-        "granularity": result.granularities,
-        "licence": dict(Counter(pair.licence or "unknown" for pair in result.pairs)),
-    }
     with workspace.staged("corpora") as folder:
         card = write_corpus(
             folder,
-            result.pairs,
+            curated.pairs,
             verb="mine",
             sources=result.sources,
-            counts=counts,
-            config=config.model_dump(mode="json"),
+            counts=curated.counts
+            | {"dropped": result.dropped | curated.dropped, "notes": result.notes},
+            config=facts,
             seconds=result.seconds,
+            beside={"curation.json": canonical_json(curated.account())},
         )
         home = workspace.settle(folder, "corpora", card.id)
     workspace.ledger.append(
         "mine",
         inputs={f"repository:{i}": source for i, source in enumerate(result.sources)},
         outputs={f"corpus:{card.id}": digest_folder(home)},
-        note=f"{len(result.pairs)} pairs of {result.commits_kept} commits",
+        note=f"{card.rows} pairs of {result.commits_kept} commits",
     )
-    return Mined(card, result)
+    return Mined(card, result, curated)
 
 
 def tune(

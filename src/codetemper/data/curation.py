@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -101,7 +101,7 @@ class Curated:
         }  # fmt: skip
 
 
-class KeptPairs:
+class KeptPairs(Iterable[FixPair]):
     """The pairs of a source that stay, each with its split; iterates as often as asked."""
 
     def __init__(self, source: Sequence[FixPair], splits: Sequence[Split | None]) -> None:
