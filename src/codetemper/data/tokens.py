@@ -91,15 +91,20 @@ def _lexer(language: SourceLanguage) -> re.Pattern[str]:
 
 @cache
 def _open(language: SourceLanguage) -> re.Pattern[str]:
-    """Return a pattern that reads any text; its first group is a comment or string left open."""
+    """Return a pattern that reads any text; its group ``open`` is a comment or string left so."""
     long = _LONG[language]
     unfinished = [r"/\*.*", r"//(?:[^\n\\]|\\.)*+\Z", r"\"(?:\\.|[^\"\\\n])*+\Z", *long[1:]]
     closed = [r"//(?:[^\n\\]|\\.)*+(?=\n)", r"/\*.*?\*/", *long[:1]]
     short = [_QUOTED, *([_REGEX] if language == "javascript" else [])]
-    return re.compile(
-        rf"(?:[^/\"'`R]++|(?<=\d)(?<!u8)'(?=\w)|{'|'.join(closed)}|({'|'.join(unfinished)})|{'|'.join(short)}|.)*+",
-        re.DOTALL,
-    )
+    parts = [
+        r"[^/\"'`R]++",
+        r"(?<=\d)(?<!u8)'(?=\w)",
+        *closed,
+        f"(?P<open>{'|'.join(unfinished)})",
+        *short,
+        ".",
+    ]
+    return re.compile(f"(?:{'|'.join(parts)})*+", re.DOTALL)
 
 
 def tokens(text: str, language: SourceLanguage) -> Tokens:
@@ -126,7 +131,7 @@ def tokens_of_lines(
     safe = 0
     for begin, end in ranges:
         read = _open(language).match(text, safe, begin)
-        open_at = read.start(1) if read else -1
+        open_at = read.start("open") if read else -1
         safe = begin if open_at < 0 else open_at
         lexed = _tokens(text, safe, end, language)
         found.append(lexed.part(*(bisect_left(lexed.starts, at) for at in (begin, end))))
