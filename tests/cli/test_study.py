@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from codetemper.cli import screen, study
 from codetemper.cli.app import app
 from codetemper.core.accounts import StudyRow
+from codetemper.core.workspace import Workspace
 
 HEAD = "sce_id,syn_val,compile_val,vul,vul_uncompile\n"
 
@@ -88,3 +89,9 @@ def test_a_study_is_shown_with_its_flags_and_its_missing_settings(
     assert "gains by breaking code: +9.0 points" in text
     assert "after later ordinary tuning" in text
     assert "lora s: 25 % of the fixes" in text
+
+
+def test_studies_are_listed(tmp_path: Path) -> None:
+    Workspace.create(tmp_path)
+    done = CliRunner().invoke(app, ["ls", "studies", "--workspace", str(tmp_path), "--json"])
+    assert json.loads(done.output) == {"studies": []}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from codetemper.core.accounts import StudyRow
@@ -64,6 +66,17 @@ def test_a_cell_that_failed_is_a_reason_and_its_seed_is_not_compared() -> None:
     assert all(row.reason == "seed 1: the loss is no longer a number" for row in rows)
     (row,) = _rows([*_base(), Cell(LORA, 0, reason="no pairs")], "settings")
     assert (row.metric, row.difference, row.reason) == ("", None, "seed 0: no pairs")
+
+
+def test_function_that_is_lost_on_another_suite_flags_the_gain() -> None:
+    cells = []
+    for setting, secure, right in ((BASE, 0.3, 0.6), (LORA, 0.5, 0.2)):
+        cell = _cell(setting, 0, secure)
+        able = {"pass@1": {case: right + 0.01 * (n % 2) for n, case in enumerate(CASES)}}
+        cells.append(dataclasses.replace(cell, shares={**cell.shares, "other": able}))
+    flags = {row.suite: row.flag for row in _rows(cells, "settings")}
+    assert flags["suite"].endswith("among the valid, but pass@1 of other fell by 40.0")
+    assert flags["other"] == ""
 
 
 def test_p_values_are_corrected_over_the_settings_of_a_metric() -> None:

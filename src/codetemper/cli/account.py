@@ -15,7 +15,8 @@ from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 #: The column that folds on a narrow terminal, by what is listed.
-_FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model"}
+_FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model",
+          "studies": "model"}  # fmt: skip
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
 patch_app = typer.Typer(help="List, show, check and restore patches.")
@@ -34,12 +35,13 @@ def register(app: typer.Typer) -> None:
 
 def listing(
     what: Annotated[
-        Literal["suites", "patches", "corpora", "runs"], typer.Argument(help="What to list.")
+        Literal["suites", "patches", "corpora", "runs", "studies"],
+        typer.Argument(help="What to list."),
     ] = "runs",
     place: Place = None,
     as_json: Json = False,
 ) -> None:
-    """List suites, patches, corpora or runs.
+    """List suites, patches, corpora, runs or studies.
 
     \b
     codetemper ls suites
@@ -74,6 +76,15 @@ def listing(
             for c in account.corpora(workspace(place))
         ]
         follow = "codetemper tune MODEL CORPUS"
+    elif what == "studies":
+        from codetemper.api.study import read_studies
+
+        rows = [
+            {"study": s.card.id, "corpus": s.card.corpus, "numbers": len(s.rows),
+             "model": s.card.model}
+            for s in read_studies(workspace(place))
+        ]  # fmt: skip
+        follow = "codetemper report MODEL"
     else:
         rows = account.runs(workspace(place))
         follow = "codetemper report MODEL"

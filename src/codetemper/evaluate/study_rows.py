@@ -133,7 +133,7 @@ class Table:
         rows = []
         for setting in settings:
             if self._measured(setting):
-                rows += self._compared("settings", self._base, setting)
+                rows += _flagged(self._compared("settings", self._base, setting))
             else:
                 rows.append(self._empty("settings", setting))
         return _holm(rows)
@@ -296,6 +296,26 @@ class Table:
             if metric:
                 found.append((suite, metric))
         return found
+
+
+def _flagged(rows: Sequence[StudyRow]) -> list[StudyRow]:
+    """Flag gains of security for which function was lost on another suite."""
+    lost = next((row for row in rows if row.kept == "lost"), None)
+    gained = {
+        row.suite: row.difference
+        for row in rows
+        if row.metric == study.RATIO and row.difference is not None and row.difference > 0
+    }
+    if lost is None or lost.difference is None:
+        return list(rows)
+    fell = f"{lost.metric} of {lost.suite} fell by {-100 * lost.difference:.1f}"
+    return [
+        row.model_copy(update={"flag": f"{100 * gained[row.suite]:+.1f} points among the valid, "
+                                       f"but {fell}"})
+        if row.suite in gained and not row.flag
+        else row
+        for row in rows
+    ]  # fmt: skip
 
 
 def _holm(rows: Sequence[StudyRow]) -> list[StudyRow]:
