@@ -5,14 +5,17 @@
 
 Three training seeds, each with its own sampling seed, on the same cases. For each suite the
 per-case values are averaged over the seeds and compared by the paired bootstrap over cases; each
-seed's own difference is a figure too. The control is an adapter of the same shape tuned on the
-*vulnerable* side of the same pairs with the same steps: what moves security must be the fix.
+seed's own difference is a figure too. Three arms take the same steps over the same pairs: the
+default loss, plain language modelling on the fixed side (what the default has to beat, by
+``secure_pass@1``), and a control, plain language modelling on the *vulnerable* side: what moves
+security must be the fix.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +32,30 @@ from codetemper.evaluate.suites import budget
 from codetemper.harden.tune import Config
 
 SECURITY = ("world-security-c", "world-security-python")
-ABLE = "world-python"
 #: (suite, metric): (gain asked for, lower end asked for)
 TARGETS = {
-    ("world-security-c", "secure@1"): (0.20, 0.10),
-    ("world-security-python", "secure@1"): (0.20, 0.10),
-    ("world-python", "pass@1"): (None, -0.03),
+    ("world-security-c", "secure@1"): (0.30, 0.20),
+    ("world-security-python", "secure@1"): (0.30, 0.20),
+    ("world-security-c", "secure_pass@1"): (0.20, 0.0),
+    ("world-security-python", "secure_pass@1"): (0.20, 0.0),
+    ("world-python", "pass@1"): (None, -0.02),
 }
+#: The study's loss.
+PLAIN = {"contrast": 0.0}
+
+PerCase = dict[str, dict[str, float]]
 
 
 def per_case(
-    workspace: Workspace, model: str, suite: str, metric: str, seed: int, given: argparse.Namespace
-) -> dict[str, float]:
-    """Evaluate one model on one suite with one seed; return the metric by case."""
+    workspace: Workspace, model: str, suite: str, seed: int, given: argparse.Namespace
+) -> PerCase:
+    """Evaluate one model on one suite with one seed; return each metric by case."""
     sampling = Sampling(n=given.samples, seed=seed, max_new_tokens=budget(suite))
     with load_model(workspace, model) as handle:
         run = evaluation.evaluate(
             workspace, model, suite, sampling, limit=given.limit, loaded=handle
         )
-    return run.scorecard.per_case[metric]
+    return run.scorecard.per_case
 
 
 def difference(before: list[dict[str, float]], after: list[dict[str, float]]) -> Any:
@@ -59,17 +67,27 @@ def difference(before: list[dict[str, float]], after: list[dict[str, float]]) ->
 
 
 def measure(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dict[str, Figure]:
-    """Run all seeds and both arms."""
+    """Run all seeds and arms."""
     seeds = range(given.seeds)
-    patches = [
-        treatments.tune(workspace, "seedling", corpus, Config(seed=seed)).id for seed in seeds
-    ]
+    suites = dict.fromkeys(suite for suite, _ in TARGETS)
+
+    def evaluated(model: Callable[[int], str]) -> dict[str, list[PerCase]]:
+        return {
+            suite: [per_case(workspace, model(s), suite, s, given) for s in seeds]
+            for suite in suites
+        }
+
+    def tuned(**changes: Any) -> dict[str, list[PerCase]]:
+        patches = [
+            treatments.tune(workspace, "seedling", corpus, Config(seed=s, **changes)).id
+            for s in seeds
+        ]
+        return evaluated(lambda s: f"seedling+{patches[s]}")
+
+    base, default, plain = evaluated(lambda s: "seedling"), tuned(), tuned(**PLAIN)
     figures: dict[str, Figure] = {}
     for (suite, metric), (gain, floor) in TARGETS.items():
-        before = [per_case(workspace, "seedling", suite, metric, s, given) for s in seeds]
-        after = [
-            per_case(workspace, f"seedling+{patches[s]}", suite, metric, s, given) for s in seeds
-        ]
+        before, after = ([run[metric] for run in arm[suite]] for arm in (base, default))
         whole = difference(before, after)
         holds = whole.low > floor and (gain is None or whole.difference >= gain)
         words = f"interval above {floor:+.2f}" + (f", gain >= {gain:+.2f}" if gain else "")
@@ -81,16 +99,63 @@ def measure(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dic
             figures[f"{suite} {metric}: change, seed {s}"] = Figure(
                 one.difference, one.low, one.high, "shown", True, one.before
             )
-    return figures | control(workspace, corpus, given)
+        figures |= against_plain(suite, metric, [run[metric] for run in plain[suite]], after)
+    both = [[joined(arm, s, "secure_pass@1") for s in seeds] for arm in (plain, default)]
+    figures |= against_plain("both security suites", "secure_pass@1", *both, asked=True)
+    return figures | control(workspace, corpus, base, given)
 
 
-def control(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dict[str, Figure]:
+def joined(arm: dict[str, list[PerCase]], seed: int, metric: str) -> dict[str, float]:
+    """Return a metric by case over the security suites together."""
+    return {
+        f"{suite}/{case}": value
+        for suite in SECURITY
+        for case, value in arm[suite][seed][metric].items()
+    }
+
+
+def against_plain(
+    suite: str,
+    metric: str,
+    plain: list[dict[str, float]],
+    default: list[dict[str, float]],
+    *,
+    asked: bool = False,
+) -> dict[str, Figure]:
+    """Compare the default loss with plain language modelling, paired over cases."""
+    found = difference(plain, default)
+    return {
+        f"default loss against plain: {suite} {metric}": Figure(
+            found.difference,
+            found.low,
+            found.high,
+            "interval above 0" if asked else "shown",
+            not asked or found.low > 0,
+            found.before,
+        )
+    }
+
+
+def control(
+    workspace: Workspace,
+    corpus: str,
+    base: dict[str, list[PerCase]],
+    given: argparse.Namespace,
+) -> dict[str, Figure]:
     """Tune on the vulnerable side instead: the same functions, the same steps."""
     from codetemper.data.corpus import read_corpus, write_corpus
 
     card, pairs = read_corpus(workspace.resolve("corpora", corpus))
     swapped = [
-        pair.model_copy(update={"after": pair.before, "before": pair.after}) for pair in pairs
+        pair.model_copy(
+            update={
+                "after": pair.before,
+                "before": pair.after,
+                "changed_spans_after": pair.changed_spans_before,
+                "changed_spans_before": pair.changed_spans_after,
+            }
+        )
+        for pair in pairs
     ]
     with tempfile.TemporaryDirectory() as folder:
         write_corpus(
@@ -102,11 +167,11 @@ def control(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dic
             config=card.config,
             seconds=0.0,
         )
-        patch = treatments.tune(workspace, "seedling", folder, Config(seed=0)).id
+        patch = treatments.tune(workspace, "seedling", folder, Config(seed=0, **PLAIN)).id
     figures = {}
     for suite in SECURITY:
-        before = per_case(workspace, "seedling", suite, "secure@1", 0, given)
-        after = per_case(workspace, f"seedling+{patch}", suite, "secure@1", 0, given)
+        before = base[suite][0]["secure@1"]
+        after = per_case(workspace, f"seedling+{patch}", suite, 0, given)["secure@1"]
         found = difference([before], [after])
         figures[f"control, vulnerable side: {suite} secure@1: change"] = Figure(
             found.difference, found.low, found.high, "not above 0", found.low <= 0, found.before

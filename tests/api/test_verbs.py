@@ -76,9 +76,25 @@ def test_compare_pairs_cases_and_refuses_strangers(bench: Bench) -> None:
         evaluation.compare(bench.workspace, bench.base, "hf:elsewhere")
 
 
-def test_a_patch_is_not_tuned_upon(bench: Bench) -> None:
-    with pytest.raises(UsageError, match="already carries a patch"):
-        treatments.tune(bench.workspace, bench.patched, bench.corpus.id)
+def test_a_patch_is_tuned_upon_and_the_new_one_goes_on_top(bench: Bench) -> None:
+    from codetemper.harden.tune import Config
+
+    config = Config(rank=2, epochs=1, max_length=128, early_stop="score")
+    manifest = treatments.tune(
+        bench.workspace,
+        bench.patched,
+        bench.corpus.id,
+        config,
+        limit=8,
+        validate_on="world-shell",
+        validate_limit=2,
+    )
+    assert manifest.base == bench.patched
+    assert manifest.config["validate_on"] == "world-shell"
+    assert [step for step, _ in manifest.report["validations"]] == [1]
+    assert not list((bench.workspace.cache / "checkpoints").iterdir())
+    with models.load_model(bench.workspace, f"{bench.patched}+{manifest.id}") as handle:
+        assert [str(patch) for patch in handle.expression.patches] == [bench.patch.id, manifest.id]
 
 
 def test_judging_references_made_elsewhere(tmp_path: Path) -> None:

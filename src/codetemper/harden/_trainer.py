@@ -216,9 +216,15 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
                 note="" if last is None else f"loss {last:.3f}",
             )
         )
-        every = self._run.checkpoint_seconds
         # Right after the loss was logged: its running sum is not part of a checkpoint.
-        due = every is not None and time.monotonic() - self._saved >= every
-        if due and control.should_log and state.global_step < state.max_steps:
+        if control.should_log and state.global_step < state.max_steps and self._due(args):
             control.should_save = True
             self._saved = time.monotonic()
+
+    def _due(self, args: TrainingArguments) -> bool:
+        every = self._run.checkpoint_seconds
+        due = [every is not None and time.monotonic() - self._saved >= every]
+        if args.world_size > 1:
+            # Clocks differ, and all processes write a checkpoint together.
+            broadcast_object_list(due)
+        return due[0]

@@ -159,6 +159,12 @@ def tune(
             why="early_stop=score needs a suite to evaluate on",
             mend="name one with --validate-on SUITE, or use -o early_stop=loss",
         )
+    if config.gradient_checkpointing and not METHODS[config.method].checkpoints:
+        raise UsageError(
+            f"{config.method} tuning cannot compute activations twice",
+            why="what it trains is lost on the way to the second time",
+            mend="-o gradient_checkpointing=false, or another method",
+        )
     config = _with_layers(config, model)
     with _quiet(), _seeded(config):
         pack = METHODS[config.method].packs and packs(model.module)
