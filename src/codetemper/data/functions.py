@@ -30,13 +30,9 @@ from codetemper.data._definitions import (
 from codetemper.data.changes import compare
 from codetemper.data.languages import GRAMMARS, Grammar, SourceLanguage, parse
 from codetemper.data.tokens import tokens
-from codetemper.data.units import one_branch, readable, units
+from codetemper.data.units import LONGEST_KEPT, one_branch, readable, units
 
 __all__ = ["Extracted", "Function", "cosmetic", "functions"]
-
-
-#: Longer units, in characters, are read anew each time: most files have none.
-_LONGEST_KEPT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +63,14 @@ def functions(source: str, language: SourceLanguage) -> Extracted:
     found: list[Function] = []
     clean = True
     for unit in units(source):
-        read = _unit if len(unit) < _LONGEST_KEPT else _unit.__wrapped__
+        read = _unit if len(unit) < LONGEST_KEPT else _unit.__wrapped__
         within = read(unit, language)
         found += within.functions
         clean = clean and within.clean
     return Extracted(tuple(found), clean)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _unit(unit: str, language: SourceLanguage) -> Extracted:
     """Read a top-level unit of C or C++; those that files and versions share are read once."""
     first = readable(unit)

@@ -49,6 +49,8 @@ _HEADING = re.compile(
     r"^(?!(?:case|do|else|for|if|return|switch|while)\b)[A-Za-z_]\w*[\s*]+[^;{}=#]*\)\s*\{",
     re.MULTILINE,
 )
+#: Longer units, in characters, are read anew each time, so that what is remembered stays small.
+LONGEST_KEPT = 1 << 15
 _VISIBLE = re.compile(r"[^\n]")
 
 Span = tuple[int, int]
@@ -143,8 +145,16 @@ def _blanked(text: str, spans: list[Span]) -> str:
     return "".join([*parts, text[done:]])
 
 
-@lru_cache(maxsize=4096)
 def _scanned(text: str) -> _Scan:
+    return _kept(text) if len(text) < LONGEST_KEPT else _scan(text)
+
+
+@lru_cache(maxsize=4096)
+def _kept(text: str) -> _Scan:
+    return _scan(text)
+
+
+def _scan(text: str) -> _Scan:
     scan = _Scan()
     opened: list[tuple[bool, Span]] = []
     conditions: list[_Condition] = []
