@@ -89,6 +89,21 @@ def test_history_with_nothing_to_learn(cli: Cli, home: Path, tmp_path: Path) -> 
     whole(cli, home)
 
 
+def test_sources_of_mining_that_are_none(cli: Cli, home: Path, tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "Begin"], check=True)
+    listed = tmp_path / "list.csv"
+    listed.write_text("repository,commit\nhttps://example.org/a," + "f" * 40 + "\n")
+    told(cli("mine", "-w", home), 2, "nothing to mine")
+    told(cli("mine", tmp_path, "--list", listed, "-w", home), 2, "no fix pairs", "without a clone")
+    told(cli("mine", tmp_path, "--list", tmp_path / "no.csv", "-w", home), 2, "no such list")
+    told(cli("mine", "--patches", tmp_path, "-w", home), 2, "no patches")
+    told(cli("mine", tmp_path, "--granularity", "word", "-w", home), 2, "granularities")
+    told(cli("mine", tmp_path, "-o", "revision=nowhere", "-w", home), 2, "nowhere")
+    whole(cli, home)
+
+
 def test_empty_corpus_folder(cli: Cli, home: Path) -> None:
     told(cli("tune", "seedling", "mine-00", "-w", home), 2, "mine-00")
     whole(cli, home)

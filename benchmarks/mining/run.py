@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks of mining: speed beside PyDriller, memory on a long history, SVEN's pairs found again.
+
+    python benchmarks/mining/run.py [--quick] [--json] [--section NAME]... [--peers PYTHON]
+        [--history FOLDER] [--long-history FOLDER] [--repository OWNER/NAME=FOLDER]...
+
+Histories are git folders on this machine, named by path: nothing is fetched. ``--peers`` names the
+interpreter that has PyDriller. A full run writes each section's part of ``results.json`` as soon as
+it is known, with its own date, commit and load; other sections keep theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.figures import Figure, describe, write_table
+from benchmarks.mining import memory, speed, sven
+
+SECTIONS = ("speed", "memory", "sven")
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def keep(section: str, figures: dict[str, Figure], what: str) -> None:
+    """Write one section's part of the results, beside those of the others."""
+    document = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"sections": {}}
+    shown = {name: asdict(figure) for name, figure in figures.items()}
+    document["sections"][section] = {"figures": shown, "histories": what, **describe()}
+    document["sections"] = {s: document["sections"][s] for s in sorted(document["sections"])}
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+def measure(section: str, given: argparse.Namespace) -> tuple[dict[str, Figure], str]:
+    """Return one section's figures and what they were measured on; none where that is not given."""
+    if section == "speed" and given.history:
+        return speed.figures(given.history, given.peers, given.quick), _name(given.history)
+    if section == "memory" and given.long_history:
+        return memory.figures(given.long_history), _name(given.long_history)
+    if section == "sven" and given.repository and sven.DATA.is_dir():
+        folders = dict(one.split("=", 1) for one in given.repository)
+        found = sven.figures({name: Path(folder) for name, folder in folders.items()})
+        return found, ", ".join(sorted(folders))
+    return {}, ""
+
+
+def _name(folder: Path) -> str:
+    resolved = folder.resolve()
+    return f"{resolved.parent.name}/{resolved.name}"
+
+
+def main() -> None:
+    """Run the sections and report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes; results are not kept")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    parser.add_argument("--history", type=Path, help="git folder for the section speed")
+    parser.add_argument("--long-history", type=Path, help="git folder for the section memory")
+    parser.add_argument("--repository", action="append", help="OWNER/NAME=FOLDER, for sven")
+    parser.add_argument("--peers", help="interpreter with PyDriller")
+    given = parser.parse_args()
+    found: dict[str, Figure] = {}
+    for section in given.section or SECTIONS:
+        sys.stderr.write(f"-- {section}\n")
+        figures, what = measure(section, given)
+        if not figures:
+            sys.stderr.write(f"{section}: what it needs was not given\n")
+        elif not given.quick:
+            keep(section, figures, what)
+        found |= figures
+    if given.json:
+        shown = {name: asdict(figure) for name, figure in found.items()}
+        document = {"figures": shown, "quick": given.quick, **describe()}
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    else:
+        write_table(found)
+
+
+if __name__ == "__main__":
+    main()
