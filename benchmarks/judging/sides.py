@@ -124,6 +124,8 @@ def run(
     """
     meter = Meter()
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    # Compiled code is kept, as installed packages have it.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as stream:
         json.dump(list(jobs), stream)
         stream.flush()

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from codetemper.judges import JudgeOptions, judge_all
 from codetemper.judges._sandbox import (
     bubble,
     container,
+    require,
     require_sandbox,
     sandbox_available,
     seccomp,
@@ -53,6 +56,18 @@ def test_the_wall_clock_is_enforced_from_outside(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         assert sandbox.ask(request("x = 1"), 5.0)["lines"][-1] == ["value", 1]
         assert sandbox.starts == 2
+
+
+def test_the_program_within_is_compiled_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bubble.INSIDE, tmp_path / "inside", ignore=lambda *_: ["__pycache__"])
+    monkeypatch.setattr(bubble, "INSIDE", tmp_path / "inside")
+    for unwanted, made in ((True, False), (False, True)):
+        monkeypatch.setattr(sys, "dont_write_bytecode", unwanted)
+        require._compile_within.cache_clear()
+        require_sandbox("bwrap", lambda event: None)
+        assert (tmp_path / "inside" / "__pycache__").exists() == made
 
 
 def test_one_sandbox_serves_many_candidates() -> None:

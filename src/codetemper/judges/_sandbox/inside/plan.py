@@ -46,7 +46,7 @@ def plan(tree: ast.Module) -> Plan | None:
     if not row:
         return None
     found = _by_check(tree, row[0])
-    own = {name for part in tree.body for name in _bound(part)}
+    own = set() if found else {name for part in tree.body for name in _bound(part)}
     entry, parameter, row = found or ("", "", row)
     calls: list[tuple[Any, ...]] = []
     try:
@@ -131,10 +131,21 @@ def _within(node: ast.AST) -> Iterator[ast.Call]:
 
 
 def _literals(call: ast.Call) -> tuple[Any, ...]:
-    # The order of a set's elements depends on how it was made, so it does not cross the same twice.
-    if call.keywords or any(isinstance(node, ast.Set) for node in ast.walk(call)):
+    if call.keywords:
         raise _EndError
     try:
-        return tuple(ast.literal_eval(argument) for argument in call.args)
+        values = tuple(ast.literal_eval(argument) for argument in call.args)
+        if _in_order(values):
+            return values
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise _EndError from None
+        pass
+    raise _EndError
+
+
+def _in_order(value: Any) -> bool:
+    """Tell whether a literal holds no set, whose order would depend on how it was made."""
+    if isinstance(value, dict):
+        return all(map(_in_order, value)) and all(map(_in_order, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_in_order, value))
+    return not isinstance(value, set)
