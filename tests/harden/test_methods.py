@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -198,7 +197,8 @@ def quantiser(narrow: Any) -> ModuleType:
 def test_qlora_trains_on_a_base_in_few_digits_and_gives_the_full_one_back(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "bitsandbytes", quantiser(lambda data: (data * 8).round() / 8))
+    library = quantiser(lambda data: (data * 8).round() / 8)
+    monkeypatch.setattr("codetemper.harden._quantised.import_module", lambda name: library)
     model = tiny_loaded(kind)
     before, base = state(model.module), logits(model.module)
     head = model.module.lm_head
@@ -235,12 +235,15 @@ def test_qlora_is_refused_where_bitsandbytes_does_not_work(
     def broken(data: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("no kernel")
 
-    for library, why in (
-        (None, "cannot be loaded"),
-        (quantiser(broken), "no kernel"),
-        (quantiser(lambda data: data + 1), "wrong numbers"),
+    def missing(name: str) -> ModuleType:
+        raise ImportError(f"No module named '{name}'")
+
+    for load, why in (
+        (missing, "No module named 'bitsandbytes'"),
+        (lambda name: quantiser(broken), "no kernel"),
+        (lambda name: quantiser(lambda data: data + 1), "wrong numbers"),
     ):
-        monkeypatch.setitem(sys.modules, "bitsandbytes", library)
+        monkeypatch.setattr("codetemper.harden._quantised.import_module", load)
         with pytest.raises(CannotKnowError, match="qlora cannot run here") as refused:
             trainable(model, Settings("qlora")).__enter__()
         assert why in refused.value.why

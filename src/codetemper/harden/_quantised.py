@@ -14,9 +14,9 @@ numbers. The patch belongs to the full base: its digest stays.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def bitsandbytes(device: torch.device) -> Any:
         CannotKnowError: it is not installed, or has nothing for this device.
     """
     try:
-        library = importlib.import_module("bitsandbytes")
+        library = import_module("bitsandbytes")
     except ImportError as error:
         raise CannotKnowError(
             "qlora cannot run here",
