@@ -113,7 +113,8 @@ def _diagnostics(stderr: str, names: Sequence[str]) -> Iterator[tuple[str, list[
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    place = next((p["caret"] for p in row.get("locations", []) if "caret" in p), {})
+    carets = [found["caret"] for found in row.get("locations", []) if "caret" in found]
+    place: dict[str, Any] = carets[0] if carets else {}
     option = str(row.get("option", ""))
     own = (row.get("metadata") or {}).get("cwe")
     return {

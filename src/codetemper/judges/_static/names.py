@@ -161,7 +161,8 @@ class Library:
 
 
 def _union(parts: Iterable[Known]) -> Known:
-    names, macros = set(), set()
+    names: set[str] = set()
+    macros: set[str] = set()
     for part in parts:
         names |= part.names
         macros |= part.macros
