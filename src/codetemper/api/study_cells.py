@@ -20,6 +20,7 @@ import yaml
 
 from codetemper.api import evaluation, treatments
 from codetemper.api.account import read_manifest
+from codetemper.api.evidence import evidence_for
 from codetemper.api.models import full_name
 from codetemper.api.runs import Run, read_run
 from codetemper.api.study_parts import StudyConfig, memory, pairs_of, part_of
@@ -281,30 +282,26 @@ class Cells:
     def _run(self, expression: str, name: str, seed: int) -> Run | None:
         """Return a run that answered the same cases in the same way, under the same judges."""
         suite = self.suite(name, seed)
-        judges = {judge: signature(judge) for judge in sorted({c.judge for c in suite.cases})}
+        evidence = evidence_for(suite, self._options)
+        asked: dict[str, Any] = {
+            "suite_digest": suite.digest,
+            "sampling": self._sampling(name, seed).model_dump(mode="json"),
+            "judges": {judge: signature(judge) for judge in {case.judge for case in suite.cases}},
+            "analysers": {"names": list(evidence.analysers), "state": evidence.state},
+        }
+        if not parse(expression).patches:
+            asked["model_digest"] = self.handle.loaded.digest
         options = self._options.model_dump(mode="json", exclude={"workers", "cache"})
         for entry in reversed(self.workspace.ledger.entries()):
-            inputs = entry.inputs
-            if (entry.verb, inputs.get("model")) != ("eval", expression):
+            if (entry.verb, entry.inputs.get("model")) != ("eval", expression):
                 continue
-            base = self.handle.loaded.digest
-            if not parse(expression).patches and inputs["model_digest"] != base:
-                continue
-            if inputs["suite_digest"] != suite.digest:
-                continue
-            id = next(iter(entry.outputs)).removeprefix("run:")
-            folder = self.workspace.runs / id
+            folder = self.workspace.runs / next(iter(entry.outputs)).removeprefix("run:")
             if not folder.is_dir():
                 continue
             made = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-            run = read_run(folder)
             same = all(made["options"].get(key) == value for key, value in options.items())
-            if (
-                same
-                and made["judges"] == judges
-                and (run.scorecard.sampling == self._sampling(name, seed))
-            ):
-                return run
+            if same and all(made.get(key) == value for key, value in asked.items()):
+                return read_run(folder)
         return None
 
     def _sampling(self, name: str, seed: int) -> Sampling:
