@@ -211,7 +211,9 @@ def corpus() -> CorpusCard:
         id="mine-0a1b2c3d4e5f", rows=143, record="FixPair", data_digest=DIGEST,
         files={"data.parquet": DIGEST}, sources=("example-repository",), seconds=12.1,
         counts={"cwe": {"CWE-787": 41, "CWE-89": 30, "CWE-22": 28, "CWE-416": 23, "none": 21},
-                "language": {"c": 80, "python": 63}, "dropped": {"merge": 14, "no function": 9}},
+                "language": {"c": 80, "python": 63}, "dropped": {"merge": 14, "no function": 9},
+                "repository": {f"project-{n}": 90 - n for n in range(60)},
+                "split": {"test": 12, "train": 131}, "contaminated": {"secure-c": 4}},
         config={"languages": ["c", "python"], "max_lines": 60},
     )  # fmt: skip
 

@@ -157,6 +157,13 @@ def test_unknown_is_reported(report: ReportInput, page: str) -> None:
     assert f"before: {first.before.unknown} of {total} completions unknown" in words(page)
 
 
+def test_a_corpus_shows_what_it_holds_and_folds_long_lists(page: str) -> None:
+    assert "left out for suites" in page
+    assert re.search(r"project-0 .{0,40}90", page)
+    assert "project-45" not in page
+    assert "and 20 others" in page
+
+
 def test_one_model_alone() -> None:
     suite = material.suite_of("world-security-c", "c", 12, 2, two=False)
     page = render(material.report((suite,), decision=None, two=False))

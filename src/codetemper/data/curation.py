@@ -32,6 +32,9 @@ from codetemper.data.splits import Shares, Split, by_date, by_repository, mend
 #: Pairs between two reports of progress.
 _STEP = 200
 
+#: Aspects whose largest counts come first; the others have an order of their own.
+_BY_SIZE = frozenset({"evidence", "licence", "repository"})
+
 #: Kinds of evidence, by how the reasons for them begin.
 _EVIDENCE = (
     ("CVE id", ("CVE-",)),
@@ -266,7 +269,14 @@ def _counts(pairs: Iterator[FixPair]) -> dict[str, dict[str, int]]:
         aspects["evidence"].update(set(_kinds(pair)))
         aspects["repository"][pair.repository] += 1
         aspects["year"][pair.date[:4] or "unknown"] += 1
-    return {name: dict(sorted(counter.items())) for name, counter in aspects.items()}
+    return {
+        name: dict(
+            sorted(
+                counter.items(), key=(lambda one: (-one[1], one[0])) if name in _BY_SIZE else None
+            )
+        )
+        for name, counter in aspects.items()
+    }
 
 
 def _tenth(quality: float | None) -> str:

@@ -27,6 +27,8 @@ __all__ = ["ReportInput", "StudyResult", "SuiteResult", "render"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Ledger entries shown unfolded; older ones are folded away.
 RECENT = 40
+#: Entries of one aspect of a corpus that are shown, such as repositories.
+ASPECT_ENTRIES = 40
 
 
 def render(report: ReportInput) -> str:
@@ -56,6 +58,7 @@ def render(report: ReportInput) -> str:
         unsafe=views.unsafe_suites(report),
         studies=tuple(studies.study_view(study) for study in report.studies),
         recent=RECENT,
+        ASPECT_ENTRIES=ASPECT_ENTRIES,
         drill=data,
         # What the templates print as it is: our own files, and JSON without angle brackets.
         data=Markup(data.text),  # noqa: S704
@@ -86,6 +89,7 @@ def _environment() -> Environment:
         "record_name": wording.record_name,
         "moment": wording.moment,
         "by_weakness": views.weakness_counts,
+        "aspect": wording.aspect,
         "meaning": wording.metric_meaning,
         "thousands": wording.thousands,
         "size": wording.size,

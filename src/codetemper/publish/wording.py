@@ -177,6 +177,28 @@ def note_lines(note: str) -> tuple[str, ...]:
     return (answer, *(" ".join(filter(None, reason(part))) for part in parts))
 
 
+_ASPECTS = {
+    "cwe": "weaknesses",
+    "dropped": "left out",
+    "notes": "survived on the way",
+    "language": "languages",
+    "granularity": "pieces",
+    "licence": "licences",
+    "split": "splits",
+    "quality": "quality, 0 to 1",
+    "evidence": "chosen by",
+    "repository": "repositories",
+    "year": "years",
+    "duplicates": "copies left out",
+    "contaminated": "left out for suites",
+}
+
+
+def aspect(name: str) -> str:
+    """Name what a corpus is counted by."""
+    return _ASPECTS.get(name, name)
+
+
 def record_name(name: str, count: int) -> str:
     """Write the name of a record type as words, in the plural where that fits."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
