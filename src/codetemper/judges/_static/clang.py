@@ -46,7 +46,7 @@ _CWE = {
     "alpha.unix.cstring.NotNullTerminated": "CWE-125", "valist.Uninitialized": "CWE-457",
     "optin.taint": "CWE-78",
 }  # fmt: skip
-#: States that may be explored of one function. Nearly all programs end far below; where paths
+#: States that may be explored of one function of C. Nearly all programs end far below; where paths
 #: multiply without end, clang's own bound of 225,000 takes seconds and finds nothing more.
 _STATES = 20_000
 _LEAK = re.compile(r"leak", re.IGNORECASE)
@@ -70,7 +70,7 @@ class _Clang:
         return self._program.version
 
     def settings(self) -> str:
-        return digest_json([4, _CHECKERS, _WITHOUT, _STATES, _CWE])
+        return digest_json([5, _CHECKERS, _WITHOUT, _STATES, _CWE])
 
     @functools.cached_property
     def _known(self) -> tuple[str, ...]:
@@ -100,11 +100,12 @@ class _Clang:
         limits: Limits,
     ) -> unit.Reading:
         """Analyse files; return the findings in programs, and those with errors."""
+        bound = ("-analyzer-config", f"max-nodes={_STATES}")
         command = [self._program.path, "--analyze", "--analyzer-output", "text", "-w",
                    "-fno-crash-diagnostics", "-fno-integrated-cc1", "-ferror-limit=0",
                    "-fno-caret-diagnostics", "-fno-color-diagnostics",
                    "-std=gnu++17" if language == "cpp" else "-std=gnu11",
-                   *_each("", ("-analyzer-config", f"max-nodes={_STATES}")),
+                   *(_each("", bound) if language == "c" else ()),
                    *_each("-analyzer-checker=", self._known),
                    *_each("-analyzer-disable-checker=", _WITHOUT), *files]  # fmt: skip
         done = run(command, folder, limits.deadline(len(programs)))
