@@ -37,7 +37,7 @@ from codetemper.data.functions import Function, cosmetic
 from codetemper.data.history import Change, History
 from codetemper.data.languages import SourceLanguage, language_of
 from codetemper.data.pieces import Piece, pieces, whole_file
-from codetemper.data.readings import Reading, Readings
+from codetemper.data.readings import Reading, Readings, unshared
 
 _COSMETIC = "function: only white space or comments changed"
 
@@ -156,9 +156,7 @@ class Harvester:
         files = [f for f in map(self._read, chosen) if f is not None]
         if not files:
             return "commit: contents missing, binary or too large"
-        alignment = align(
-            [(f.before.extracted.functions, f.after.extracted.functions) for f in files]
-        )
+        alignment = align([unshared(f.before, f.after, f.language, self._now.notes) for f in files])
         modified: list[_Modified] = []
         unfit: Counter[str] = Counter()
         for pair in alignment.pairs:

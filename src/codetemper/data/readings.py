@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a history as text with functions, and the licences they stand under; both remembered.
+"""Files of a history as text, the functions that two versions do not share, and licences.
 
     readings = Readings(history)
-    readings.read(blob_id, "c", notes)      # Reading(text, extracted, is_utf8), or None
+    before, after = (readings.read(blob_id, "c", notes) for blob_id in blob_ids)
+    old, new = unshared(before, after, "c", notes)      # functions on each side
 
-The version before one commit is often the version after an older one, so parsed files are kept, up
-to a number of characters. What is cached never shows in the counts.
+The version before one commit is often the version after an older one, so files are kept, up to a
+number of characters. What is cached never shows in the counts. Of C and C++ only the top-level
+units that one side alone has are parsed: what both have, no commit modified.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from codetemper.data import licences
-from codetemper.data.functions import Extracted, functions
+from codetemper.data.functions import Function, functions
 from codetemper.data.history import History
 from codetemper.data.languages import SourceLanguage, read_source
+from codetemper.data.units import units
 
-#: Characters of source kept parsed. Functions repeat the text, so the memory is some four times
-#: this.
-_CACHED_CHARS = 12_000_000
+#: Characters of source kept. Units repeat the text, so the memory is some three times this.
+_CACHED_CHARS = 16_000_000
 _CACHED_READINGS = 4096
 _CACHED_LICENCES = 64
 
@@ -31,17 +33,46 @@ class Reading:
 
     Attributes:
         text: its text, with line feeds only.
-        extracted: its functions.
+        units: the text cut into parts that can be parsed by themselves.
         is_utf8: False where bytes had to be replaced.
     """
 
     text: str
-    extracted: Extracted
+    units: tuple[str, ...]
     is_utf8: bool
 
 
 #: An added or deleted file, on the side where it is not there.
-ABSENT = Reading("", Extracted((), True), True)
+ABSENT = Reading("", (), True)
+
+
+def unshared(
+    before: Reading, after: Reading, language: SourceLanguage, notes: Counter[str]
+) -> tuple[tuple[Function, ...], tuple[Function, ...]]:
+    """Return the functions of the units that one side alone has, in order.
+
+    Args:
+        before: the file before a commit.
+        after: the file after it.
+        language: what it is written in.
+        notes: counts the sides on which such a unit does not parse cleanly.
+    """
+    shared = Counter(before.units) & Counter(after.units)
+    sides = []
+    for reading in (before, after):
+        left, clean = shared.copy(), True
+        found: list[Function] = []
+        for unit in reading.units:
+            if left[unit] > 0:
+                left[unit] -= 1
+                continue
+            extracted = functions(unit, language)
+            found += extracted.functions
+            clean = clean and extracted.clean
+        if not clean:
+            notes["files with parse errors where they changed"] += 1
+        sides.append(tuple(found))
+    return sides[0], sides[1]
 
 
 class Readings:
@@ -74,8 +105,6 @@ class Readings:
             notes["files read"] += 1
             if not reading.is_utf8:
                 notes["files that are not UTF-8"] += 1
-            if not reading.extracted.clean:
-                notes["files with parse errors"] += 1
         return reading
 
     def _parsed(self, blob_id: str, language: SourceLanguage) -> Reading | None:
@@ -83,7 +112,8 @@ class Readings:
         source = read_source(data) if data is not None else None
         if source is None:
             return None
-        return Reading(source.text, functions(source.text, language), source.is_utf8)
+        parts = units(source.text) if language in ("c", "cpp") else [source.text]
+        return Reading(source.text, tuple(parts), source.is_utf8)
 
     def _keep(self, key: tuple[str, SourceLanguage], reading: Reading | None) -> None:
         self._readings[key] = reading

@@ -139,8 +139,10 @@ def _blanked(text: str, spans: list[Span]) -> str:
     for begin, end in sorted(spans):
         if end > done:
             begin = max(begin, done)
-            hidden = _VISIBLE.sub(lambda m: " " * len(m[0].encode()), text[begin:end])
-            parts += [text[done:begin], hidden]
+            hidden = text[begin:end]
+            wide = not hidden.isascii()
+            spaces = (lambda m: " " * len(m[0].encode())) if wide else " "
+            parts += [text[done:begin], _VISIBLE.sub(spaces, hidden)]
             done = end
     return "".join([*parts, text[done:]])
 
