@@ -159,13 +159,13 @@ def _sides(text: str) -> Iterator[tuple[str, str, str]]:
         left = [int(heading[1] or 1), int(heading[2] or 1)]
         sides: tuple[list[str], list[str]] = ([], [])
         while max(left) > 0:
-            line = next(lines, None)
-            if line is None:
+            shown = next(lines, None)
+            if shown is None:
                 break
-            if line.startswith("\\"):
+            if shown.startswith("\\"):
                 continue
             # Mail programs take the space off empty context lines.
-            sign, rest = line[:1] or " ", line[1:]
+            sign, rest = shown[:1] or " ", shown[1:]
             for side, other in ((0, "+"), (1, "-")):
                 if sign != other:
                     sides[side].append(rest + "\n")
