@@ -31,11 +31,13 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from benchmarks.figures import Figure, finish
+from codetemper.api import treatments
 from codetemper.api.demo import plant_example
 from codetemper.backends.hf_load import load_base
 from codetemper.core.records import FixPair
+from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import read_corpus
 from codetemper.data.examples import Example, Layout, Role, encode
-from codetemper.data.mine import MineConfig, mine
 from codetemper.harden.tune import Config, tune
 from codetemper.models.attach import training_adapter
 from codetemper.models.expression import parse
@@ -135,8 +137,11 @@ def measure(given: argparse.Namespace) -> dict[str, Figure]:
     """Alternate the trainers and compare them."""
     model = load_base(parse("seedling"), dtype="auto", device="cpu")
     with tempfile.TemporaryDirectory() as scratch:
-        found = mine([plant_example(Path(scratch, "example.git"))], MineConfig())
-    pairs = list(found.pairs)[: given.pairs]
+        workspace = Workspace.create(Path(scratch))
+        card = treatments.mine(workspace, [plant_example(workspace.home / "example.git")]).card
+        _, rows = read_corpus(workspace.resolve("corpora", card.id))
+    pairs = [row for row in rows if isinstance(row, FixPair) and row.granularity == "function"]
+    pairs = pairs[: given.pairs]
     # Steps at most 100 are logged one by one.
     config = Config(contrast=0.0, epochs=1.0, scheduler="constant_with_warmup", warmup_ratio=0.0)
     examples = encode(pairs, model.tokenizer, Layout(max_length=config.max_length))
