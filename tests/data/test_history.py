@@ -213,6 +213,12 @@ def test_a_missing_commit_ends_the_history_early(repository: Repository) -> None
     assert "0" not in subjects
 
 
+def test_a_branch_whose_commit_is_gone_is_not_an_empty_one(repository: Repository) -> None:
+    remove_object(repository, repository.commit("One", {"a.c": "1\n"}))
+    with History(repository.root) as history, pytest.raises(UsageError, match="cannot list"):
+        history.tip("HEAD")
+
+
 def test_nothing_is_fetched_from_a_partial_clone(repository: Repository, tmp_path: Path) -> None:
     repository.commit("One", {"a.c": "int a;\n"})
     repository.commit("Two", {"a.c": "int b;\n"})

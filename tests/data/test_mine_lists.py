@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from codetemper.core.errors import UsageError
+from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.journal import Journal
+from codetemper.core.records import Event
 from codetemper.data import mine as mining
 from codetemper.data.mine import MineConfig, MineResult, Sources, mine
 from tests.data.conftest import Repository
@@ -165,6 +166,23 @@ def test_a_killed_run_goes_on_with_nothing_lost_or_doubled(
     assert digests(resumed) == digests(mine(Sources((history,)), MineConfig(), fresh))
     assert len(resumed.pairs) == 59
     assert resumed.commits_seen == 60
+
+
+def test_a_killed_worker_is_said_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "_BATCH", 4)
+    history = long_history(tmp_path / "long.git", 60)
+    sources = Sources((history,))
+
+    def kill(event: Event) -> None:
+        for pid in _children(os.getpid()):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(CannotKnowError, match="a mining process ended"):
+        mine(sources, MineConfig(), tmp_path, processes=2, on_event=kill)
+    assert len(mine(sources, MineConfig(), tmp_path).pairs) == 59
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:

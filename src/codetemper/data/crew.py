@@ -12,6 +12,7 @@ its parent does, however that ended. Scripts that ask for more than one process 
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,22 +85,31 @@ class _Worker:
         self._process.start()
         theirs.close()
 
+    def send(self, candidates: tuple[Candidate, ...]) -> None:
+        try:
+            self.pipe.send(candidates)
+        except OSError as error:
+            raise self._gone() from error
+
     def receive(self) -> Harvest:
         try:
             harvest = self.pipe.recv()
-        except EOFError as error:
-            self._process.join()
-            raise CannotKnowError(
-                "a mining process ended before its work was done",
-                why=f"its exit status is {self._process.exitcode}",
-                mend="give the command again: it goes on where it was; with fewer --processes "
-                "where memory is short",
-            ) from error
+        except (EOFError, OSError) as error:
+            raise self._gone() from error
         if isinstance(harvest, Exception):
             raise harvest
         if not isinstance(harvest, Harvest):
             raise TypeError(f"a worker sent {type(harvest).__name__}")
         return harvest
+
+    def _gone(self) -> CannotKnowError:
+        self._process.join()
+        return CannotKnowError(
+            "a mining process ended before its work was done",
+            why=f"its exit status is {self._process.exitcode}",
+            mend="give the command again: it goes on where it was; with fewer --processes where "
+            "memory is short",
+        )
 
     def end(self) -> None:
         self.pipe.close()
@@ -108,11 +118,13 @@ class _Worker:
 
 
 def _work(pipe: Connection, repository: Path, config: MineConfig) -> None:
+    # Ctrl-C reaches every process of a terminal; the parent is the one that answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Harvester(repository, config) as harvester:
         while True:
             try:
                 candidates = pipe.recv()
-            except (EOFError, KeyboardInterrupt):
+            except EOFError:
                 return
             try:
                 pipe.send(harvester.harvest(candidates))
@@ -135,7 +147,7 @@ def _together(crew: list[_Worker], batches: Iterator[Batch]) -> Iterator[tuple[B
             if batch is not None:
                 waiting.append(batch)
                 worker = free.pop()
-                worker.pipe.send(batch.candidates)
+                worker.send(batch.candidates)
                 at_work[worker.pipe] = (worker, batch)
         for pipe in wait(list(at_work)) if at_work else ():
             worker, batch = at_work.pop(pipe)  # type: ignore[call-overload]

@@ -130,14 +130,18 @@ class History:
         """Return the hash of the commit a revision names; empty for an unborn branch.
 
         Raises:
-            UsageError: the repository does not know the revision.
+            UsageError: the repository does not know the revision, or lacks its commit.
         """
         found = self._git.run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"
         )
         if found.returncode == 0:
             return found.stdout.decode("ascii").strip()
-        if revision == "HEAD":
+        # A branch without a commit has no hash; one whose commit is gone has.
+        if (
+            revision == "HEAD"
+            and self._git.run("rev-parse", "--verify", "--quiet", "HEAD").returncode
+        ):
             return ""
         raise _unknown_revision(revision, found.stderr)
 
