@@ -69,3 +69,30 @@ def test_reverts_are_told() -> None:
     message = 'Revert "Fix buffer overflow"\n\nThis reverts commit 0123456789abcdef.'
     assert label(message).revert
     assert not label("Fix buffer overflow").revert
+
+
+def test_what_only_the_body_says_counts_half() -> None:
+    said = label("mqtt: convert the send buffer\n\nNo more double free then.")
+    assert said.score == 3
+    assert label("mqtt: no double free\n\nThe send buffer is converted.").score == 6
+
+
+def test_a_message_about_several_weaknesses_names_none() -> None:
+    several = label("fix memory leak, use after free, null pointer dereference")
+    assert several.cwe is None
+    assert "several" in several.evidence
+    assert label("integer overflow leads to a heap buffer overflow").cwe == "CWE-190"
+    assert label("use after free, a denial of service").cwe == "CWE-416"
+
+
+def test_a_stack_overflow_is_no_overflow_of_a_buffer() -> None:
+    assert label("limit nesting: stack overflow in the parser").cwe == "CWE-674"
+    assert label("stack-based buffer overflow in the parser").cwe == "CWE-787"
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Exploit the new encoding in ziplists", "lib: avoid MSan false positives\n\nuninitialized"],
+)
+def test_words_that_speak_of_something_else(message: str) -> None:
+    assert label(message).score < 4

@@ -58,7 +58,10 @@ _VOCABULARY: tuple[tuple[str, int, str | None], ...] = (
     (r"out[- ]of[- ]bounds? write|\boob write|write (?:past|beyond)", 6, "CWE-787"),
     (r"(?:integer|arithmetic|signed|size_t|multiplication) (?:over|under)flow", 5, "CWE-190"),
     (r"integer wrap", 5, "CWE-190"),
-    (r"(?:heap|stack|buffer)[- ](?:based[- ])?(?:buffer[- ])?over(?:flow|run)", 6, "CWE-787"),
+    (r"(?:heap|buffer)[- ](?:based[- ])?(?:buffer[- ])?over(?:flow|run)", 6, "CWE-787"),
+    (r"stack[- ](?:based[- ])?buffer[- ]over(?:flow|run)", 6, "CWE-787"),
+    # Sanitizers call it so when calls nest too deeply; a buffer on the stack has its own name.
+    (r"stack[- ](?:overflow|exhaustion)|(?:infinite|unbounded) recursion", 5, "CWE-674"),
     (r"off[- ]by[- ]one", 3, "CWE-193"),
     (r"out[- ]of[- ]bounds?|\boob\b|bounds? check", 4, "CWE-119"),
     (r"memory corruption", 5, "CWE-119"),
@@ -72,11 +75,11 @@ _VOCABULARY: tuple[tuple[str, int, str | None], ...] = (
     (r"\btoctou\b|time[- ]of[- ]check", 5, "CWE-367"),
     (r"open redirect", 5, "CWE-601"),
     (r"catastrophic backtracking|\bredos\b", 5, "CWE-1333"),
-    (r"infinite (?:loop|recursion)|unbounded recursion", 3, "CWE-835"),
+    (r"infinite loop", 3, "CWE-835"),
     (r"privilege escalation|auth(?:entication|orization) bypass", 6, None),
     (r"denial[- ]of[- ]service|\bdos\b attack", 4, "CWE-400"),
     (r"vulnerab\w*", 4, None),
-    (r"\bexploit\w*", 4, None),
+    (r"\bexploit(?:able|ability|ation|ed)\b", 4, None),
     (r"security\b(?! level| context| label| descriptor)", 3, None),
     (r"\b(?:malicious|hostile|attacker|untrusted|crafted)\b", 3, None),
     (r"\b(?:asan|ubsan|msan|addresssanitizer|valgrind)\b", 2, None),
@@ -85,10 +88,23 @@ _VOCABULARY: tuple[tuple[str, int, str | None], ...] = (
     (r"saniti[sz]e\b|\bescape\w*\b", 2, None),
     (r"\bcrash\w*|segfault|\bsegv\b", 1, None),
     # What speaks against a fix of the code itself.
+    (r"\bfalse[- ]positives?\b", -4, None),
     (r"\btypos?\b|\bspelling\b|\bwhitespace\b|\bindentation\b", -3, None),
     (r"\bbump\b|\bchange ?log\b|\brelease notes?\b|\bcopyright\b", -3, None),
     (r"^(?:docs?|documentation|tests?|ci|build|style|chore|refactor)\b ?[(:]", -4, None),
 )
+#: What may be said beside a weakness without being another: what it leads to, or its wider name.
+_SAME_STORY: dict[str, frozenset[str]] = {
+    "CWE-190": frozenset({"CWE-787", "CWE-125", "CWE-119"}),
+    "CWE-193": frozenset({"CWE-787", "CWE-125", "CWE-119"}),
+    "CWE-787": frozenset({"CWE-119"}),
+    "CWE-125": frozenset({"CWE-119"}),
+    "CWE-416": frozenset({"CWE-415", "CWE-119"}),
+    "CWE-415": frozenset({"CWE-416", "CWE-119"}),
+    "CWE-843": frozenset({"CWE-787", "CWE-125", "CWE-119"}),
+}
+#: Any weakness may end in this one.
+_CONSEQUENCE = "CWE-400"
 _RULES = tuple((re.compile(p, re.IGNORECASE), points, cwe) for p, points, cwe in _VOCABULARY)
 
 #: One pass that tells whether any positive rule can match; most commits stop here.
@@ -134,7 +150,9 @@ def label(message: str) -> Label:
         message: subject and body.
 
     Returns:
-        The label. A CWE id written in the message outranks vocabulary as the weakness.
+        The label. A CWE id written in the message outranks vocabulary as the weakness. Words in
+        the body that the subject lacks give half the points, and a message that names several
+        weaknesses, none of which leads to the others, gives none.
     """
     if not _ANY.search(message):
         return _NOTHING
@@ -154,15 +172,21 @@ def label(message: str) -> Label:
     if found := TRACKER.search(message):
         score += _TRACKER_SCORE
         reasons.append(f"{' '.join(found[0].split())} (+{_TRACKER_SCORE})")
+    subject = message.lstrip().partition("\n")[0]
+    said: dict[str, str] = {}
     for rule, points, weakness in _RULES:
-        found = rule.search(message)
+        found = rule.search(subject) or rule.search(message)
         if not found:
             continue
         words = " ".join(found[0].lower().split())
-        score += points
-        reasons.append(f'"{words}" ({points:+d})')
-        if weakness and not cwe:
-            cwe, evidence = weakness, f'message says "{words}"'
+        # What only the body says may be about something else: it counts half.
+        counted = points if points < 0 or rule.search(subject) else -(-points // 2)
+        score += counted
+        reasons.append(f'"{words}" ({counted:+d})')
+        if weakness:
+            said.setdefault(weakness, words)
+    if said and not cwe:
+        cwe, evidence = _weakness(said)
     return Label(
         score,
         tuple(reasons),
@@ -172,3 +196,16 @@ def label(message: str) -> Label:
         advisory[0] if advisory else None,
         bool(REVERT.search(message)),
     )
+
+
+def _weakness(said: dict[str, str]) -> tuple[str | None, str]:
+    """Return the one weakness that a message is about, with the evidence; None for several.
+
+    Args:
+        said: words by weakness, in the order of the vocabulary.
+    """
+    for one, words in said.items():
+        others = said.keys() - {one, _CONSEQUENCE} - _SAME_STORY.get(one, frozenset())
+        if not others:
+            return one, f'message says "{words}"'
+    return None, "message names several weaknesses: " + ", ".join(f'"{w}"' for w in said.values())
