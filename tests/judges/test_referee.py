@@ -173,6 +173,7 @@ def test_a_program_that_sleeps_is_ended() -> None:
         ("assert f(1) == 1\nfor x in range(3):\n    assert f(x)\nassert f(9)", [(1,)]),
         ("assert f(1) == 1\nassert f(2) and f(3)\nassert f(4)", [(1,)]),
         ("assert f(1) == 1\nassert f([{2, 3}]) == 2", [(1,)]),
+        ("assert f(1) == 1, 'one'\nassert f(2), f'{f(3)}'\nassert f(4)", [(1,), (2,)]),
         ("assert f(f(1)) == 1\nassert f(4)", [(1,)]),
         ("x = 1\nassert f(x) == 1", None),
         ("def f(x):\n    return x\nassert f(1) == 1", None),
@@ -200,3 +201,10 @@ def test_calls_made_ahead_change_no_verdict() -> None:
     assert [(v.function, v.failure) for v in judged] == [
         ("pass", None), ("fail", "wrong"), ("fail", "wrong")
     ]  # fmt: skip
+
+
+def test_a_message_that_calls_the_program_says_that_the_answer_is_wrong() -> None:
+    code = "assert add(1, 1) == 2, str(add(3, 3))\nassert add(2, 2) == 4\n"
+    right, wrong = verdicts(case(asserts(code)), "    return a + b\n", "    return a - b\n")
+    assert right.function == "pass"
+    assert (wrong.failure, wrong.findings[0].message) == ("wrong", "AssertionError: 0")

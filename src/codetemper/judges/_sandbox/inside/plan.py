@@ -109,6 +109,8 @@ def _calls(part: ast.stmt) -> Iterator[ast.Call]:
     if not isinstance(part, ast.Assert):
         raise _EndError
     yield from _within(part.test)
+    if part.msg is not None and any(isinstance(node, ast.Call) for node in ast.walk(part.msg)):
+        raise _EndError  # an assertion that fails makes the calls of its message next
 
 
 def _within(node: ast.AST) -> Iterator[ast.Call]:
