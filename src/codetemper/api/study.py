@@ -134,7 +134,7 @@ def plan_study(
         "corpus": cells.card.id,
         "cells": len(shown),
         "tuned": sum(cell["patch"] not in ("to do", "failed") for cell in shown),
-        "evaluations": sum(1 for _ in _cells(cells)) * len(config.suites),
+        "evaluations": sum(len(cells.asked(setting)) for setting, _ in _cells(cells)),
         "config": config.model_dump(mode="json", exclude={"schema_version"}),
         "plan": shown,
     }

@@ -88,16 +88,29 @@ class Cells:
     @cached_property
     def families(self) -> dict[str, dict[str, list[str]]]:
         """Case ids by family of weaknesses, by suite; families that the data has pairs of."""
-        taught = {qualify.family(pair.cwe) for pair in self.pairs if pair.cwe}
+        taught = {
+            qualify.family(pair.cwe)
+            for pair in self.pairs
+            if pair.cwe and pair.split == "train" and pair.granularity in self.config.granularities
+        }
         found: dict[str, dict[str, list[str]]] = {}
         for name in self.config.suites:
             for seed in self.config.seeds:
                 for case in self.suite(name, seed).cases:
                     family = qualify.family(case.cwe) if case.cwe else ""
                     if family in taught:
-                        ids = found.setdefault(name, {}).setdefault(family, [])
-                        ids += [] if case.id in ids else [case.id]
-        return found
+                        found.setdefault(name, {}).setdefault(family, []).append(case.id)
+        return {
+            name: {family: list(dict.fromkeys(ids)) for family, ids in by_family.items()}
+            for name, by_family in found.items()
+        }
+
+    def asked(self, setting: Setting) -> list[str]:
+        """Return the suites of a setting: of one without a family, those that have its cases."""
+        names = dict.fromkeys(self.config.suites)
+        return [
+            n for n in names if not setting.without or setting.without in self.families.get(n, {})
+        ]
 
     def suite(self, name: str, seed: int) -> suites.Suite:
         """Return a suite as a seed sees it."""
@@ -253,9 +266,7 @@ class Cells:
 
         shares: dict[str, Mapping[str, Mapping[str, float]]] = {}
         missing = []
-        for name in self.config.suites:
-            if setting.without and setting.without not in self.families.get(name, {}):
-                continue
+        for name in self.asked(setting):
             run = self._run(expression, name, seed)
             if run is None:
                 missing.append(name)
