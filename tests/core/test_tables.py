@@ -66,3 +66,11 @@ def test_other_rows_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "v.parquet", VERDICTS)
     with pytest.raises(ValueError, match="prompt"):
         list(read_table(tmp_path / "v.parquet", Case))
+
+
+def test_a_broken_off_table_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    with pytest.raises(KeyError), TableWriter(path, Verdict) as table:
+        table.add(VERDICTS)
+        raise KeyError
+    assert not path.exists()

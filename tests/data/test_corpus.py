@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from codetemper.core.digests import digest_folder
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Completion, Event, FixPair, Record, Verdict
+from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
-from codetemper.data.corpus import CARD, DATA, data_digest, read_corpus, verify_corpus, write_corpus
+from codetemper.data.corpus import CARD, DATA, read_corpus, verify_corpus, write_corpus
 
 
 def pair(number: int = 0, **changes: object) -> FixPair:
@@ -100,7 +101,7 @@ def test_rows_come_from_a_stream_in_groups(tmp_path: Path) -> None:
     card = write_corpus(tmp_path, iter(rows), beside={"curation.json": b"{}"})
     assert pq.ParquetFile(tmp_path / DATA).num_row_groups == 3
     assert read_corpus(tmp_path)[1] == rows
-    assert (card.rows, card.data_digest) == (2500, data_digest(rows))
+    assert (card.rows, card.data_digest) == (2500, rows_digest(rows))
     (tmp_path / "curation.json").write_bytes(b"[]")
     with pytest.raises(IntegrityError, match="damaged"):
         verify_corpus(tmp_path)

@@ -79,7 +79,7 @@ class RunWriter:
 
     def __exit__(self, kind: object, *_: object) -> None:
         for table in self._tables.values():
-            table.__exit__()
+            table.__exit__(kind)
         if kind is None:
             write_atomic(self._folder / "findings.sarif", self._log.text())
 

@@ -32,8 +32,9 @@ from codetemper.core.errors import UsageError
 from codetemper.core.journal import Journal
 from codetemper.core.records import FixPair, OnEvent, Sampling
 from codetemper.core.settings import resolve_config
+from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
-from codetemper.data.corpus import data_digest, write_corpus
+from codetemper.data.corpus import write_corpus
 from codetemper.evaluate import suites
 from codetemper.evaluate.study_rows import Cell, Setting
 from codetemper.judges import JudgeOptions, qualify, signature
@@ -175,7 +176,7 @@ class Cells:
         key = (setting.size, setting.without, seed)
         if key not in self._parts:
             pairs = part_of(self.pairs, setting.size, setting.without, seed)
-            self._parts[key] = pairs, data_digest(pairs)
+            self._parts[key] = pairs, rows_digest(pairs)
         return self._parts[key]
 
     def taught(self, setting: Setting, seed: int) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
@@ -37,7 +37,7 @@ _PLAIN: dict[Any, pa.DataType] = {
 
 
 class TableWriter:
-    """A Parquet file in the making; what was not closed is no table.
+    """A Parquet file in the making; where the block raises, no file is left.
 
     Args:
         path: the file.
@@ -64,7 +64,7 @@ class TableWriter:
         plain = [row.model_dump(mode="json") for row in rows]
         for row in plain:
             counted = {name: row[name] for name in row.keys() - self._aside}
-            self._sha.update(canonical_json(counted) + b"\n")
+            self._sha.update(_line(counted))
             row.update((name, json.dumps(row[name])) for name in self._json & row.keys())
         with mendable(self._path):
             self._file.write_table(pa.Table.from_pylist(plain, self._schema))
@@ -78,9 +78,23 @@ class TableWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         with mendable(self._path):
             self._file.close()
+            if kind is not None:
+                self._path.unlink(missing_ok=True)
+
+
+def rows_digest(rows: Iterable[Record]) -> str:
+    """Return the digest that a table of these rows has, nothing aside."""
+    sha = hashlib.sha256()
+    for row in rows:
+        sha.update(_line(row.model_dump(mode="json")))
+    return sha.hexdigest()
+
+
+def _line(plain: dict[str, Any]) -> bytes:
+    return canonical_json(plain) + b"\n"
 
 
 def read_table(path: Path, kind: type[_Row], *, block: int = 4096) -> Iterator[list[_Row]]:

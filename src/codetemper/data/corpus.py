@@ -11,46 +11,29 @@ the workspace.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import types
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from codetemper.core import records
 from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import canonical_json, digest_file
-from codetemper.core.disk import write_atomic, writing
+from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Record
+from codetemper.core.tables import TableWriter, read_table, rows_digest
 from codetemper.core.workspace import content_id_of
 
 DATA = "data.parquet"
 CARD = "card.json"
 
 #: Rows that are in memory at a time while a corpus is written.
-_ROW_GROUP = 1000
-
-_PLAIN: dict[Any, pa.DataType] = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-}
-
-
-def data_digest(rows: Iterable[Record]) -> str:
-    """Return the SHA-256 over the rows' canonical JSON, one line a row, in order."""
-    sha = hashlib.sha256()
-    for row in rows:
-        sha.update(_line(row.model_dump(mode="json")))
-    return sha.hexdigest()
+_BLOCK = 1000
 
 
 def write_corpus(
@@ -107,26 +90,21 @@ def write_corpus(
 def _write_rows(path: Path, rows: Iterable[Record]) -> tuple[type[Record], int, str]:
     """Write the data file; return the rows' class, their number and their digest."""
     left = iter(rows)
-    batch = list(islice(left, _ROW_GROUP))
+    batch = list(islice(left, _BLOCK))
     if not batch:
         raise UsageError(
             "the corpus is empty",
             why="there is nothing to learn from in no rows",
             mend="mine a longer history, lower min_score, or look at the reasons things dropped",
         )
-    kind, count, sha = type(batch[0]), 0, hashlib.sha256()
+    kind = type(batch[0])
     _check_class(kind, batch)
-    schema = _schema(kind)
-    with writing(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+    with TableWriter(path, kind) as table:
         while batch:
-            plain = [row.model_dump(mode="json") for row in batch]
-            for row in plain:
-                sha.update(_line(row))
-            writer.write_table(pa.Table.from_pylist([_flat(kind, row) for row in plain], schema))
-            count += len(batch)
-            batch = list(islice(left, _ROW_GROUP))
+            table.add(batch)
+            batch = list(islice(left, _BLOCK))
             _check_class(kind, batch)
-    return kind, count, sha.hexdigest()
+    return kind, table.rows, table.digest
 
 
 def _check_class(kind: type[Record], rows: Sequence[Record]) -> None:
@@ -136,10 +114,6 @@ def _check_class(kind: type[Record], rows: Sequence[Record]) -> None:
             why="a corpus holds records of one class of codetemper.core.records",
             mend="write one corpus for each class",
         )
-
-
-def _line(plain: dict[str, Any]) -> bytes:
-    return canonical_json(plain) + b"\n"
 
 
 def read_card(folder: Path) -> CorpusCard:
@@ -202,11 +176,10 @@ def read_corpus(folder: Path) -> tuple[CorpusCard, list[Record]]:
             mend="upgrade codetemper",
         )
     try:
-        plain = pq.read_table(folder / DATA).to_pylist()
-        rows: list[Record] = [kind.model_validate(_nested(kind, row)) for row in plain]
+        rows = [row for block in read_table(folder / DATA, kind) for row in block]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _broken(folder / DATA, f"it cannot be read: {str(error)[:200]}") from error
-    if len(rows) != card.rows or data_digest(rows) != card.data_digest:
+    if len(rows) != card.rows or rows_digest(rows) != card.data_digest:
         raise _broken(folder / DATA, "the digest of its rows is not the one in the card")
     if not rows:
         raise UsageError(
@@ -230,45 +203,3 @@ def _record_class(name: str) -> type[Record] | None:
     if isinstance(found, type) and issubclass(found, Record) and found is not Record:
         return found
     return None
-
-
-def _column(annotation: Any) -> pa.DataType | None:
-    """Return the column type of a field, or None where only JSON text can hold it."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return pa.string() if all(isinstance(value, str) for value in inner) else None
-    if origin in (Union, types.UnionType):
-        some = [one for one in inner if one is not types.NoneType]
-        return _column(some[0]) if len(some) == 1 else None
-    if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
-        item = _column(inner[0])
-        return pa.list_(item) if item is not None else None
-    return _PLAIN.get(annotation)
-
-
-def _schema(kind: type[Record]) -> pa.Schema:
-    columns = []
-    for name, info in kind.model_fields.items():
-        column = _column(info.annotation)
-        if column is None:
-            columns.append(pa.field(name, pa.string(), metadata={"form": "json"}))
-        else:
-            columns.append(pa.field(name, column))
-    return pa.schema(columns, metadata={"record": kind.__name__})
-
-
-def _flat(kind: type[Record], row: dict[str, Any]) -> dict[str, Any]:
-    return {name: json.dumps(value) if name in _as_json(kind) else value
-            for name, value in row.items()}  # fmt: skip
-
-
-def _nested(kind: type[Record], row: dict[str, Any]) -> dict[str, Any]:
-    return {name: json.loads(value) if name in _as_json(kind) else value
-            for name, value in row.items()}  # fmt: skip
-
-
-def _as_json(kind: type[Record]) -> frozenset[str]:
-    """Return the fields that are kept as JSON text."""
-    return frozenset(
-        name for name, info in kind.model_fields.items() if _column(info.annotation) is None
-    )
