@@ -206,7 +206,7 @@ class Table:
             if not self._measured(setting):
                 rows.append(self._empty("lasting", setting))
             for against in before:
-                rows += self._compared("lasting", against, setting)
+                rows += self._compared("lasting", against, setting, MAIN)
         return _holm(rows)
 
     def _compared(
