@@ -148,8 +148,8 @@ def measure(given: argparse.Namespace) -> dict[str, Figure]:
     tokens = sum(len(item.fixed.ids) for item in examples.items if item.fixed is not None)
     sides: dict[str, Callable[[], Sequence[float]]] = {
         "ours": lambda: ours(model, pairs, config),
-        "ours, default loss": lambda: ours(
-            model, pairs, config.model_copy(update={"contrast": Config().contrast})
+        "ours, with contrast": lambda: ours(
+            model, pairs, config.model_copy(update={"contrast": 1.0})
         ),
         "trl": lambda: theirs(model, examples.items, config, checkpointing=True),
         "trl without checkpointing": lambda: theirs(
@@ -168,7 +168,7 @@ def figures_of(runs: dict[str, list[Timed]], tokens: int) -> dict[str, Figure]:
     figures = {}
     for kind in ("wall", "cpu"):
         rates = {name: [tokens / getattr(run, kind) for run in made] for name, made in runs.items()}
-        for name in ("ours", "ours, default loss"):
+        for name in ("ours", "ours, with contrast"):
             for peer in ("trl", "trl without checkpointing"):
                 mine, other = statistics.median(rates[name]), statistics.median(rates[peer])
                 asked = peer == "trl"

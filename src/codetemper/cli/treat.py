@@ -170,7 +170,7 @@ def tune(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Tune a patch on mined pairs: towards the fix, away from what it replaced.
+    """Tune a patch on the fixed side of mined pairs, or on both sides.
 
     \b
     codetemper tune seedling mine-3fa9

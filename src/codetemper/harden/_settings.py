@@ -36,7 +36,7 @@ class Config(BaseModel):
     """How much a token that the fix changed counts, against 1 for one it left alone."""
     unlikelihood: float = Field(default=0.0, ge=0)
     """Weight of pushing down all that the vulnerable side has in place of the fix (SafeCoder's)."""
-    contrast: float = Field(default=1.0, ge=0)
+    contrast: float = Field(default=0.0, ge=0)
     """Weight of preferring the fixed side's token to the vulnerable one's where they part."""
     kl: float = Field(default=0.0, ge=0)
     """Weight of staying at the base's distribution where the fix changed nothing."""
@@ -94,7 +94,6 @@ LIKE_THE_STUDY: Final[dict[str, Any]] = {
     "alpha": 16,
     "dropout": 0.05,
     "target_modules": "study",
-    "contrast": 0.0,
     "wrapper": "### Instruction:\nPlease complete the code\n\n{prompt}",
     "learn_prompts": True,
     "window": "head",

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tune``: teach a model the fixed side of real vulnerability fixes against the vulnerable one.
+"""``tune``: teach a model the fixed side of real vulnerability fixes, as a patch.
 
     result = tune(model, pairs, Config(epochs=3), folder)     # folder becomes a patch's tensors
 
-The model reads ``after[:body_start]`` (comment, signature) and is trained on the body, the tokens
-that the fix changed before all others; the same tokens of the vulnerable side are pushed down (see
-``_losses``). Batches are packed and the head is computed where there is loss (``_batches``); the
-loop is transformers' ``Trainer`` (``_trainer``); what is trained, and the exact return of the base,
-are ``_methods``'s. This file writes no manifest and knows no workspace, and it does not judge:
-whether the patch helps is for the evaluation to say; a validation score is handed in.
+The model reads ``after[:body_start]`` (comment, signature) and is trained on the body; settings
+add terms that weight what the fix changed or set it against the vulnerable side, none of which is
+on by default (``_losses``). Batches are packed and the head is computed where there is loss
+(``_batches``); the loop is transformers' ``Trainer`` (``_trainer``); what is trained, and the exact
+return of the base, are ``_methods``'s. This file writes no manifest and knows no workspace, and it
+does not judge: whether the patch helps is for the evaluation to say; a validation score is handed
+in.
 """
 
 from __future__ import annotations
@@ -49,18 +50,18 @@ __all__ = ["CARD", "LIKE_THE_STUDY", "Config", "TuneResult", "tune"]
 
 CARD = TechniqueCard(
     name="tune",
-    summary="Trains a patch on mined vulnerability fixes: towards the fixed side of each pair, "
-    "away from what the vulnerable side has in its place.",
+    summary="Trains a patch on the fixed side of mined vulnerability fixes, and where settings say "
+    "so against the vulnerable one.",
     paper="2408.09078",
     paper_title="Li et al. 2024, fine-tuning on vulnerability-fixing commits",
-    differs="The vulnerable side's changed tokens are unlearnt (SafeCoder, 2402.09497; SVEN, "
-    "2302.05319); the study learns the fixed text alone, its instruction wrapper included. Windows "
-    "lie around the changes (the study keeps the first 1,024 tokens). All linear layers get "
-    "adapters (the study's: attention only). LIKE_THE_STUDY holds its settings.",
+    differs="The loss is on the body and the end token (the study's is on all text, its wrapper "
+    "included); terms of SafeCoder (2402.09497) and SVEN (2302.05319) can be added. Windows lie "
+    "around the changes (the study keeps the first 1,024 tokens). All linear layers get adapters "
+    "(the study's: attention only). LIKE_THE_STUDY holds its settings.",
     needs=("weights", "gradients"),
     data="FixPair",
     patch="adapter",
-    cost="One pass of forward and backward over both sides of the pairs per epoch; gradients and "
+    cost="One pass of forward and backward over the pairs per epoch; gradients and "
     "optimiser state for what is trained only (LoRA of rank 16: about 1 % of a 7B model's "
     "parameters; full: all of them).",
 )
