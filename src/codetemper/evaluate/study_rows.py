@@ -299,23 +299,15 @@ class Table:
 
 
 def _flagged(rows: Sequence[StudyRow]) -> list[StudyRow]:
-    """Flag gains of security for which function was lost on another suite."""
-    lost = next((row for row in rows if row.kept == "lost"), None)
-    gained = {
-        row.suite: row.difference
-        for row in rows
-        if row.metric == study.RATIO and row.difference is not None and row.difference > 0
-    }
-    if lost is None or lost.difference is None:
+    """Flag gains of security where a suite of function alone shows that function was lost."""
+    ratios = {row.suite: row.difference or 0.0 for row in rows if row.metric == study.RATIO}
+    lost = next((row for row in rows if row.kept == "lost" and row.suite not in ratios), None)
+    if lost is None:
         return list(rows)
-    fell = f"{lost.metric} of {lost.suite} fell by {-100 * lost.difference:.1f}"
-    return [
-        row.model_copy(update={"flag": f"{100 * gained[row.suite]:+.1f} points among the valid, "
-                                       f"but {fell}"})
-        if row.suite in gained and not row.flag
-        else row
-        for row in rows
-    ]  # fmt: skip
+    fell = f"{lost.metric} of {lost.suite} fell by {-100 * (lost.difference or 0.0):.1f}"
+    flags = {suite: f"{100 * gain:+.1f} points among the valid, but {fell}"
+             for suite, gain in ratios.items() if gain > 0}  # fmt: skip
+    return [row.model_copy(update={"flag": row.flag or flags.get(row.suite, "")}) for row in rows]
 
 
 def _holm(rows: Sequence[StudyRow]) -> list[StudyRow]:
