@@ -79,6 +79,17 @@ def test_function_that_is_lost_on_another_suite_flags_the_gain() -> None:
     assert flags["other"] == ""
 
 
+def test_function_that_is_lost_on_one_security_suite_flags_no_other() -> None:
+    cells = []
+    for setting, secure, able in ((BASE, 0.3, 0.6), (LORA, 0.5, 0.2)):
+        good, bad = (_cell(setting, 0, secure, right) for right in (0.6, able))
+        shares = {"suite": good.shares["suite"], "broken": bad.shares["suite"]}
+        cells.append(dataclasses.replace(good, shares=shares))
+    flags = {row.suite: row.flag for row in _rows(cells, "settings")}
+    assert flags["suite"] == ""
+    assert flags["broken"].endswith("but pass@1 fell by 40.0")
+
+
 def test_p_values_are_corrected_over_the_settings_of_a_metric() -> None:
     cells = [*_base(1), _cell(LORA, 0, 0.4), _cell(LINE, 0, 0.5)]
     rows = [row for row in _rows(cells, "settings") if row.metric == "secure@1"]
