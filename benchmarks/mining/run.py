@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks of mining: speed beside PyDriller, memory on a long history, SVEN's pairs found again.
+"""Benchmarks of mining: speed, memory, SVEN's pairs, what real histories give, a check by hand.
 
     python benchmarks/mining/run.py [--quick] [--json] [--section NAME]... [--peers PYTHON]
         [--history FOLDER] [--long-history FOLDER] [--repository OWNER/NAME=FOLDER]...
@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.figures import Figure, describe, write_table
-from benchmarks.mining import memory, speed, sven
+from benchmarks.mining import histories, memory, speed, sven
 
-SECTIONS = ("speed", "memory", "sven")
+SECTIONS = ("speed", "memory", "sven", "histories", "handcheck")
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -39,10 +39,14 @@ def measure(section: str, given: argparse.Namespace) -> tuple[dict[str, Figure],
         return speed.figures(given.history, given.peers, given.quick), _name(given.history)
     if section == "memory" and given.long_history:
         return memory.figures(given.long_history), _name(given.long_history)
-    if section == "sven" and given.repository and sven.DATA.is_dir():
-        folders = dict(one.split("=", 1) for one in given.repository)
-        found = sven.figures({name: Path(folder) for name, folder in folders.items()})
-        return found, ", ".join(sorted(folders))
+    if section == "handcheck":
+        return histories.checked(), histories.CHECKED.name
+    named = dict(one.split("=", 1) for one in given.repository or ())
+    folders = {name: Path(folder) for name, folder in named.items()}
+    if section == "sven" and folders and sven.DATA.is_dir():
+        return sven.figures(folders), ", ".join(sorted(folders))
+    if section == "histories" and folders:
+        return histories.figures(folders), ", ".join(sorted(folders))
     return {}, ""
 
 
@@ -59,7 +63,9 @@ def main() -> None:
     parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
     parser.add_argument("--history", type=Path, help="git folder for the section speed")
     parser.add_argument("--long-history", type=Path, help="git folder for the section memory")
-    parser.add_argument("--repository", action="append", help="OWNER/NAME=FOLDER, for sven")
+    parser.add_argument(
+        "--repository", action="append", help="OWNER/NAME=FOLDER, for sven and histories"
+    )
     parser.add_argument("--peers", help="interpreter with PyDriller")
     given = parser.parse_args()
     found: dict[str, Figure] = {}

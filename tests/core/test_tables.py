@@ -70,7 +70,12 @@ def test_other_rows_are_refused(tmp_path: Path) -> None:
 
 def test_a_broken_off_table_is_none(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
-    with pytest.raises(KeyError), TableWriter(path, Verdict) as table:
-        table.add(VERDICTS)
-        raise KeyError
+
+    def break_off() -> None:
+        with TableWriter(path, Verdict) as table:
+            table.add(VERDICTS)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
     assert not path.exists()
