@@ -6,9 +6,9 @@
 Three training seeds, each with its own sampling seed, on the same cases. For each suite the
 per-case values are averaged over the seeds and compared by the paired bootstrap over cases; each
 seed's own difference is a figure too. Three arms take the same steps over the same pairs: the
-default loss, plain language modelling on the fixed side (what the default has to beat, by
-``secure_pass@1``), and a control, plain language modelling on the *vulnerable* side: what moves
-security must be the fix.
+default, which is plain language modelling on the fixed side; the same with SVEN's contrast, which
+would have to beat it by ``secure_pass@1`` to become the default; and a control, plain language
+modelling on the *vulnerable* side: what moves security must be the fix.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ TARGETS = {
     ("world-security-python", "secure_pass@1"): (0.20, 0.0),
     ("world-python", "pass@1"): (None, -0.02),
 }
-#: The study's loss.
-PLAIN = {"contrast": 0.0}
+#: The loss that is held against the plain one.
+CONTRAST = {"contrast": 0.3}
 
 PerCase = dict[str, dict[str, float]]
 
@@ -84,10 +84,10 @@ def measure(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dic
         ]
         return evaluated(lambda s: f"seedling+{patches[s]}")
 
-    base, default, plain = evaluated(lambda s: "seedling"), tuned(), tuned(**PLAIN)
+    base, plain, contrast = evaluated(lambda s: "seedling"), tuned(), tuned(**CONTRAST)
     figures: dict[str, Figure] = {}
     for (suite, metric), (gain, floor) in TARGETS.items():
-        before, after = ([run[metric] for run in arm[suite]] for arm in (base, default))
+        before, after = ([run[metric] for run in arm[suite]] for arm in (base, plain))
         whole = difference(before, after)
         holds = whole.low > floor and (gain is None or whole.difference >= gain)
         words = f"interval above {floor:+.2f}" + (f", gain >= {gain:+.2f}" if gain else "")
@@ -99,8 +99,8 @@ def measure(workspace: Workspace, corpus: str, given: argparse.Namespace) -> dic
             figures[f"{suite} {metric}: change, seed {s}"] = Figure(
                 one.difference, one.low, one.high, "shown", True, one.before
             )
-        figures |= against_plain(suite, metric, [run[metric] for run in plain[suite]], after)
-    both = [[joined(arm, s, "secure_pass@1") for s in seeds] for arm in (plain, default)]
+        figures |= against_plain(suite, metric, after, [run[metric] for run in contrast[suite]])
+    both = [[joined(arm, s, "secure_pass@1") for s in seeds] for arm in (plain, contrast)]
     figures |= against_plain("both security suites", "secure_pass@1", *both, asked=True)
     return figures | control(workspace, corpus, base, given)
 
@@ -118,14 +118,14 @@ def against_plain(
     suite: str,
     metric: str,
     plain: list[dict[str, float]],
-    default: list[dict[str, float]],
+    contrast: list[dict[str, float]],
     *,
     asked: bool = False,
 ) -> dict[str, Figure]:
-    """Compare the default loss with plain language modelling, paired over cases."""
-    found = difference(plain, default)
+    """Compare the loss with contrast with plain language modelling, paired over cases."""
+    found = difference(plain, contrast)
     return {
-        f"default loss against plain: {suite} {metric}": Figure(
+        f"contrast against plain: {suite} {metric}": Figure(
             found.difference,
             found.low,
             found.high,
@@ -167,7 +167,7 @@ def control(
             config=card.config,
             seconds=0.0,
         )
-        patch = treatments.tune(workspace, "seedling", folder, Config(seed=0, **PLAIN)).id
+        patch = treatments.tune(workspace, "seedling", folder, Config(seed=0)).id
     figures = {}
     for suite in SECURITY:
         before = base[suite][0]["secure@1"]

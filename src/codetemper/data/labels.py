@@ -175,7 +175,7 @@ def label(message: str) -> Label:
     subject = message.lstrip().partition("\n")[0]
     said: dict[str, str] = {}
     for rule, points, weakness in _RULES:
-        found = rule.search(subject) or rule.search(message)
+        found = rule.search(message)
         if not found:
             continue
         words = " ".join(found[0].lower().split())

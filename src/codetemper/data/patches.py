@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from unidiff import PatchSet, UnidiffParseError
+
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
 from codetemper.data.alignment import align
@@ -43,8 +45,6 @@ from codetemper.data.sources import Listed
 
 _ENDINGS = (".patch", ".diff")
 _MESSAGE = re.compile(r"^From ([0-9a-f]{40,64}) \w{3} \w{3} ", re.MULTILINE)
-_FILE = re.compile(r"^--- (?P<old>[^\t\n]+)[^\n]*\n\+\+\+ (?P<new>[^\t\n]+)[^\n]*\n", re.MULTILINE)
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@ ?(.*)$")
 _BEGIN = re.compile(r"^(?:---\s*$|diff --git |Index: |--- \S)", re.MULTILINE)
 _NAMED = re.compile(r"([\w:.~]+)\s*\(")
 
@@ -130,55 +130,40 @@ def _candidate(text: str, name: str) -> Candidate:
 
 
 def _hunks(text: str, config: MineConfig, harvest: Harvest) -> Iterator[_Hunk]:
-    """Yield the hunks of source files of the product."""
-    headings = list(_FILE.finditer(text))
-    for n, heading in enumerate(headings):
-        old, new = heading["old"].strip(), heading["new"].strip()
-        if "/dev/null" in (old, new):
+    """Yield the hunks of source files of the product.
+
+    Raises:
+        UnidiffParseError: a hunk is not as long as its heading says.
+    """
+    begin = _BEGIN.search(text)
+    for file in PatchSet(text[begin.start() :] if begin else text):
+        if file.is_added_file or file.is_removed_file:
             harvest.dropped["file: only added or deleted"] += 1
             continue
-        path = re.sub(r"^[^/]+/", "", new)
+        path = re.sub(r"^[^/]+/", "", file.target_file)
         language = language_of(path)
         if language is None or language not in config.languages:
             continue
         if not config.keep_tests and not is_product(path):
             harvest.dropped["file: test, vendored or generated path"] += 1
             continue
-        end = headings[n + 1].start() if n + 1 < len(headings) else len(text)
-        for name, before, after in _sides(text[heading.end() : end]):
-            yield _Hunk(path, language, name or path, before, after)
-
-
-def _sides(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (function named, before, after) of each hunk, by the counts in its heading."""
-    lines = iter(text.split("\n"))
-    for line in lines:
-        heading = _HUNK.match(line)
-        if not heading:
-            continue
-        left = [int(heading[1] or 1), int(heading[2] or 1)]
-        sides: tuple[list[str], list[str]] = ([], [])
-        while max(left) > 0:
-            shown = next(lines, None)
-            if shown is None:
-                break
-            if shown.startswith("\\"):
-                continue
-            # Mail programs take the space off empty context lines.
-            sign, rest = shown[:1] or " ", shown[1:]
-            for side, other in ((0, "+"), (1, "-")):
-                if sign != other:
-                    sides[side].append(rest + "\n")
-                    left[side] -= 1
-        named = _NAMED.search(heading[3])
-        yield named[1] if named else "", "".join(sides[0]), "".join(sides[1])
+        for hunk in file:
+            named = _NAMED.search(hunk.section_header)
+            before, after = (
+                "".join(line.value for line in lines)
+                for lines in (hunk.source_lines(), hunk.target_lines())
+            )
+            yield _Hunk(path, language, named[1] if named else path, before, after)
 
 
 def _pairs(
     one: Candidate, text: str, repository: str, config: MineConfig, harvest: Harvest
 ) -> list[FixPair] | str:
     """Return the pairs of one patch, or why it has none."""
-    hunks = list(_hunks(text, config, harvest))
+    try:
+        hunks = list(_hunks(text, config, harvest))
+    except UnidiffParseError:
+        return "commit: patch that is torn"
     if not hunks:
         return "commit: no source file changed"
     if len({hunk.path for hunk in hunks}) > config.max_files_per_commit:
