@@ -30,7 +30,7 @@ class Bench:
         return f"{self.base}+{self.patch.id}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Bench:
     """Mine, tune two steps, evaluate base and patched model on three shell cases."""
     from codetemper.harden.tune import Config

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from codetemper.cli import screen, study
+from codetemper.cli import study
 from codetemper.cli.app import app
 from codetemper.core.accounts import StudyRow
 from codetemper.core.workspace import Workspace
@@ -53,9 +53,7 @@ def test_verdicts_are_one_document(verdicts: Path) -> None:
 def test_verdicts_as_a_table_put_both_counts_side_by_side(
     verdicts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screen.out, "file", None)
-        study.verdicts(verdicts, 3)
+    study.verdicts(verdicts, 3)
     text = capsys.readouterr().out
     assert "66.7 % to 75.0 % of valid" in text
     assert "counted over all, 66.7 % to 50.0 %" in text
@@ -79,9 +77,7 @@ def test_a_study_is_shown_with_its_flags_and_its_missing_settings(
         _row("", setting="full line 1", suite="", difference=None, reason="seed 1: [diverged]"),
         _row("secure@1", question="lasting", against="then ordinary"),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screen.out, "file", None)
-        study.show_study(rows, {"study": "study-1", "model": "m", "enough": {"lora s": 0.25}})
+    study.show_study(rows, {"study": "study-1", "model": "m", "enough": {"lora s": 0.25}})
     text = capsys.readouterr().out
     assert "60.0 +10.0 [+5.0, +15.0]" in text
     assert "lost" in text

@@ -89,7 +89,8 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     options = [f"-o{key}={value}" for key, value in settings.items()]
     subprocess.run([sys.executable, "-m", "codetemper", "init", str(tmp_path / "two")], check=True,
                    capture_output=True)  # fmt: skip
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1",
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2",
+              "--num_machines=1",
               "--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *launch, "-m", "codetemper", "tune", f"hf:{model}", "--data", str(corpus),

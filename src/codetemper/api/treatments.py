@@ -25,6 +25,7 @@ from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus, write_corpus
 from codetemper.data.curation import Curated
 from codetemper.data.mine import MineConfig, MineResult, Sources
+from codetemper.data.mixing import read_general
 from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
 
@@ -144,7 +145,6 @@ def tune(
         IntegrityError: the corpus does not match its card.
     """
     # Imported when needed: this is what pulls torch in.
-    from codetemper.data.mixing import read_general
     from codetemper.harden import tune as technique
     from codetemper.models.patch import save_patch
 
@@ -154,11 +154,7 @@ def tune(
     card, pairs = _fix_pairs(workspace, corpus)
     config = config or technique.Config()
     general = read_general(Path(config.mix)) if config.mix else []
-    facts = config.model_dump(mode="json") | {"limit": limit}
-    if config.mix:
-        facts |= {"mix": Path(config.mix).name, "mix_digest": digest_file(Path(config.mix))}
-    if config.early_stop == "score":
-        facts |= {"validate_on": validate_on, "validate_limit": validate_limit}
+    facts = _facts(config, limit, validate_on, validate_limit)
     bare = str(expression.bare)
     opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
     with opened as handle, workspace.staged("patches") as staged:
@@ -168,11 +164,8 @@ def tune(
             "corpus": card.id,
             "corpus_digest": card.data_digest,
         }
-        score = None
-        if validate_on is not None:
-            score = suite_score(
-                handle, validate_on, limit=validate_limit, seed=config.seed, options=options
-            )
+        asked = {"limit": validate_limit, "seed": config.seed, "options": options}
+        score = suite_score(handle, validate_on, **asked) if validate_on else None
         with checkpoints(workspace, inputs | {"config": facts}) as kept:
             result = technique.tune(
                 handle.loaded,
@@ -208,6 +201,18 @@ def tune(
         note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
     )
     return manifest
+
+
+def _facts(
+    config: Any, limit: int | None, validate_on: str | None, validate_limit: int | None
+) -> dict[str, Any]:
+    """Return all that a patch depends on beside model and corpus, for its manifest."""
+    facts: dict[str, Any] = config.model_dump(mode="json") | {"limit": limit}
+    if config.mix:
+        facts |= {"mix": Path(config.mix).name, "mix_digest": digest_file(Path(config.mix))}
+    if config.early_stop == "score":
+        facts |= {"validate_on": validate_on, "validate_limit": validate_limit}
+    return facts
 
 
 def _fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
