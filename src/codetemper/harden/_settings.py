@@ -58,7 +58,7 @@ class Config(BaseModel):
 
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate of AdamW; None takes the method's own. Higher moves and forgets more."""
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float = Field(default=6.0, gt=0)
     """Passes over the pairs."""
     batch_size: int = Field(default=8, ge=1)
     """Pairs per step and process."""

@@ -34,7 +34,7 @@ _START_S = 60.0
 _MOST_ASKS = 5_000
 _LARGEST_ANSWER = 64 << 20
 #: How often the memory of a run that takes its time is looked at.
-_LOOK_S = 0.05
+_LOOK_S = 0.02
 #: Texts of tests that a referee keeps.
 _MOST_TEXTS = 4096
 
