@@ -163,7 +163,7 @@ def attack():
     taken = 0
     while block := os.read(reading, 65536):
         taken += len(block)
-        if taken > 2 * @MEMORY@:
+        if taken > 6 * @MEMORY@:  # all of them may take twelve times as much
             return f'took {taken} MiB'
 """),
     Attack("memory_shared_by_processes", """\
