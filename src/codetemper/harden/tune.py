@@ -153,7 +153,8 @@ def tune(
             validate on, or a loss that is no longer a number.
     """
     begun = time.monotonic()
-    learnt, held_out, mixed = _examples(model, pairs, config, general)
+    with _quiet():
+        learnt, held_out, mixed = _examples(model, pairs, config, general)
     if config.early_stop == "score" and score is None:
         raise UsageError(
             "there is no score to stop by",
