@@ -153,8 +153,7 @@ def tune(
             validate on, or a loss that is no longer a number.
     """
     begun = time.monotonic()
-    with _quiet():
-        learnt, held_out, mixed = _examples(model, pairs, config, general)
+    learnt, held_out, mixed = _examples(model, pairs, config, general)
     if config.early_stop == "score" and score is None:
         raise UsageError(
             "there is no score to stop by",
@@ -218,6 +217,21 @@ def weights_of(config: Config) -> LossWeights:
     return LossWeights(config.changed_weight, config.unlikelihood, config.contrast, config.kl)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence notes that the trainer's libraries write for their own users."""
+    level = transformers_logging.get_verbosity()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        transformers_logging.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(level)
+
+
+@_quiet()
 def _examples(
     model: LoadedModel, pairs: Sequence[FixPair], config: Config, general: Sequence[General]
 ) -> tuple[Examples, Examples, list[Example]]:
@@ -333,20 +347,6 @@ def _seeded(config: Config) -> Iterator[None]:
             torch.set_num_threads(threads)
             random.setstate(python)
             np.random.set_state(legacy)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence notes that the trainer's libraries write for their own users."""
-    level = transformers_logging.get_verbosity()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        transformers_logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        finally:
-            transformers_logging.set_verbosity(level)
 
 
 def _peak_rate(config: Config) -> float:
