@@ -39,7 +39,7 @@ class DemoConfig(Record):
     """Cases per suite; all where None."""
     seed: int = 0
     """Seed of sampling and training."""
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float = Field(default=6.0, gt=0)
     """Passes over the fix pairs while tuning."""
 
 
