@@ -86,7 +86,7 @@ def figures(history: Path, peers: str | None, quick: bool) -> dict[str, Figure]:
         )
         if peers:
             found |= _against(clone, peers, scratch, *((1, 200) if quick else (2, 1500)))
-        found |= _together(clone, scratch, *((1, 200) if quick else (1, 1500)))
+        found |= _together(clone, scratch, *((1, 200) if quick else (2, 5000)))
     return found
 
 

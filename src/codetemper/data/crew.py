@@ -139,9 +139,10 @@ def _together(crew: list[_Worker], batches: Iterator[Batch]) -> Iterator[tuple[B
     done: dict[str, Harvest] = {}
     at_work: dict[Connection, tuple[_Worker, Batch]] = {}
     free = list(crew)
+    room = _AHEAD * len(crew)
     more = True
     while more or waiting:
-        while more and free and len(waiting) < _AHEAD * len(crew):
+        while more and free and len(waiting) < room:
             batch = next(batches, None)
             more = batch is not None
             if batch is not None:
@@ -149,10 +150,13 @@ def _together(crew: list[_Worker], batches: Iterator[Batch]) -> Iterator[tuple[B
                 worker = free.pop()
                 worker.send(batch.candidates)
                 at_work[worker.pipe] = (worker, batch)
-        for pipe in wait(list(at_work)) if at_work else ():
+        known = bool(waiting) and waiting[0].key in done
+        # What came back meanwhile is fetched before a result is handed on, so that nobody idles
+        # while the caller works on it.
+        for pipe in wait(list(at_work), timeout=0 if known else None) if at_work else ():
             worker, batch = at_work.pop(pipe)  # type: ignore[call-overload]
             done[batch.key] = worker.receive()
             free.append(worker)
-        while waiting and waiting[0].key in done:
+        if known and not (more and free and len(waiting) < room):
             first = waiting.popleft()
             yield first, done.pop(first.key)
