@@ -14,7 +14,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pytest
 
 from codetemper.core.records import Case, Completion, Verdict
 from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges._sandbox import usage
 from codetemper.judges._sandbox.worker import Worker
 from tests.judges.attacks.escapes import ESCAPES, TIME, Attack
 from tests.judges.attacks.intrusions import INTRUSIONS
@@ -31,6 +32,9 @@ ALL = (*ESCAPES, *INTRUSIONS)
 OPTIONS = JudgeOptions(workers=1, timeout_s=1.0, memory_mb=256)
 #: The probe is asked more than once: on a busy machine one may run out of time.
 PROBES = 2
+#: A watcher that waited so long for a processor between two looks was starved: it looks fifty times
+#: a second, and on an idle machine waits some milliseconds.
+STARVED_S = 0.1
 
 
 def judged(*programs: str) -> list[Verdict]:
@@ -133,6 +137,58 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
     return workers
 
 
+class Watch:
+    """Notes how long the watcher of memory waited for a processor, by the kernel's own account.
+
+    Time that a watcher sleeps or works does not count, so one that looks too rarely, too slowly or
+    not at all has no excuse; nor has any where the kernel keeps no such account.
+    """
+
+    def __init__(self) -> None:
+        self.longest: list[float] = []
+        """For each request in order, the longest wait between two looks, in seconds."""
+        self._last = 0.0
+
+    def note(self, *, first: bool = False) -> None:
+        """Add what this thread waited since the last note."""
+        account = Path("/proc/thread-self/schedstat")
+        waited = int(account.read_text("ascii").split()[1]) / 1e9 if account.exists() else 0.0
+        if first:
+            self.longest.append(0.0)
+        else:
+            self.longest[-1] = max(self.longest[-1], waited - self._last)
+        self._last = waited
+
+    def begin(self, replace: Callable[[object, str, object], None] = setattr) -> None:
+        """Look on from now on, at one sandbox."""
+        ask, restrain = Worker.ask, usage.restrain
+
+        def asked(worker: Worker, *arguments: Any) -> dict[str, Any]:
+            self.note(first=True)
+            answer = ask(worker, *arguments)
+            self.note()
+            return answer
+
+        def restrained(process: int, most_mb: int) -> None:
+            restrain(process, most_mb)
+            self.note()
+
+        replace(Worker, "ask", asked)
+        replace(usage, "restrain", restrained)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    watch.begin(monkeypatch.setattr)
+    return watch
+
+
+def excused(attack: Attack, waited: float) -> bool:
+    """Tell whether an attack is one that a watcher contains, and the machine kept it from that."""
+    return attack.watched and waited > STARVED_S
+
+
 def test_an_attack_that_works_is_seen(host: Host, clean: str) -> None:
     """The control: without it a test that sees nothing would pass."""
     loud = Attack("works", "def attack():\n    return 'achieved'\n")
@@ -147,11 +203,17 @@ def test_an_attack_that_works_is_seen(host: Host, clean: str) -> None:
 
 @pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
 def test_an_attack_is_contained(
-    attack: Attack, host: Host, clean: str, starts: list[Worker], monkeypatch: pytest.MonkeyPatch
+    attack: Attack,
+    host: Host,
+    clean: str,
+    starts: list[Worker],
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CODETEMPER_TEST_SECRET", "x")
     verdict, *after = judged(attack.program(**host.places()), *probes())
-    assert not achieved(verdict), verdict.findings
+    waited, *_ = watch.longest
+    assert not achieved(verdict) or excused(attack, waited), (verdict.findings, waited)
     assert seen(after) == {clean}
     assert host.harm() == []
     assert [worker.starts for worker in starts] == [1]
@@ -164,9 +226,11 @@ from tests.judges import test_containment as t
 workers = []
 enter = t.Worker.__enter__
 t.Worker.__enter__ = lambda self: workers.append(self) or enter(self)
+watch = t.Watch()
+watch.begin()
 verdicts = t.judged(*json.load(sys.stdin))
 told = [[t.achieved(v), [f.message for f in v.findings]] for v in verdicts]
-print(json.dumps([told, [worker.starts for worker in workers]]))
+print(json.dumps([told, [worker.starts for worker in workers], watch.longest]))
 """
 
 
@@ -190,12 +254,15 @@ def test_attacks_are_contained_for_a_caller_without_rights(host: Host) -> None:
     if "user namespaces" in done.stderr:
         pytest.skip("this machine has no user namespaces for others than root")
     assert done.returncode == 0, done.stderr[-2000:]
-    ((_, first), *rest), starts = json.loads(done.stdout.splitlines()[-1])
+    ((_, first), *rest), starts, (_, *waited) = json.loads(done.stdout.splitlines()[-1])
+    assert len(waited) == len(rest)
     clean = first[0][first[0].index("folders=") :]
     failed: dict[str, Any] = {}
-    for attack, (works, notes), (_, look) in zip(attacks, rest[::2], rest[1::2], strict=True):
-        if works:
-            failed[attack.name] = notes
+    for attack, (works, notes), (_, look), wait in zip(
+        attacks, rest[::2], rest[1::2], waited[::2], strict=True
+    ):
+        if works and not excused(attack, wait):
+            failed[attack.name] = [*notes, wait]
         elif not look[0].endswith(clean):
             failed[attack.name] = look[0]
     assert failed == {}
