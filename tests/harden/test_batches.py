@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from codetemper.data.examples import Example, Side
+from codetemper.data.examples import Example, Side, kept
 from codetemper.harden._batches import Packer, fill, logits_at, packs
 from codetemper.harden._losses import LossWeights, Targets, sums
 from tests.tiny import DECODERS, VOCABULARY, tiny_model
@@ -74,7 +74,7 @@ def reference(module: nn.Module) -> list[float]:
                 if fixed and which.instead[at] >= 0:
                     other = scores[at - 1, which.instead[at]]
                     apart += 1.5 * torch.log1p((other - score).exp()).item()
-    return [language, unlikely, apart, 0.0]
+    return [language, unlikely, apart, 0.0, 0.0]
 
 
 def test_the_head_computes_the_targets_only() -> None:
@@ -135,8 +135,28 @@ def test_the_vulnerable_side_is_read_where_a_term_needs_it() -> None:
     assert not bool(both["fixed"].all())
     assert bool(both["changed"][~both["fixed"]].all())
     assert both["counts"].tolist() == [both["fixed"].sum() + changed_fixed(both), 10.0, 3.0,
-                                       both["fixed"].sum() - changed_fixed(both)]  # fmt: skip
+                                       both["fixed"].sum() - changed_fixed(both), 0.0]  # fmt: skip
 
 
 def changed_fixed(batch: dict[str, torch.Tensor]) -> int:
     return int((batch["changed"] & batch["fixed"]).sum())
+
+
+def test_nothing_is_learnt_of_what_is_kept() -> None:
+    weights = LossWeights(retain=2.0)
+    learnt, both = EXAMPLES[0], (EXAMPLES[0], *kept(EXAMPLES))
+    batch = Packer(weights)(both)
+    asked = targets(batch)
+    assert int(asked.kept.sum()) == 16 + 7 + 20
+    assert not bool((asked.instead >= 0)[asked.kept].any())
+    alone = Packer(weights)([learnt])
+    assert batch["counts"].tolist() == [16.0, 0.0, 1.0, alone["counts"][3], 43.0]
+    module, other = tiny_model("llama"), tiny_model("llama", hidden_act="relu")
+    with torch.no_grad():
+        found = sums(logits_at(module, batch), asked, weights, logits_at(other, batch))
+        same = sums(logits_at(module, alone), targets(alone), weights)
+        reference = logits_at(other, batch)[asked.kept].log_softmax(1)
+        mine = logits_at(module, batch)[asked.kept].log_softmax(1)
+    assert found[:4].tolist() == pytest.approx(same[:4].tolist(), rel=1e-5)
+    lost = torch.nn.functional.kl_div(mine, reference, log_target=True, reduction="sum")
+    assert found[4].item() == pytest.approx(2 * lost.item(), rel=1e-5)

@@ -14,7 +14,7 @@ fix makes otherwise. The tokenizer is handed in; nothing here loads a model or t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import zip_longest
 from typing import Any, Literal
@@ -34,6 +34,8 @@ class Role(IntEnum):
     PROMPT = 0
     UNCHANGED = 1
     CHANGED = 2
+    KEPT = 3
+    """Not learnt: what the base foretells there is to stay."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,14 @@ class Side:
         roles: a ``Role`` for each.
         instead: for each, where the other side first differs in a hunk, the token that it has
             there; else ``SAME``. Empty on the vulnerable side.
+        places: for each the characters of the text it stands for, as (begin, end), where
+            ``Layout.places`` asks for them; (0, 0) of special tokens.
     """
 
     ids: tuple[int, ...]
     roles: tuple[int, ...]
     instead: tuple[int, ...] = ()
+    places: tuple[tuple[int, int], ...] = ()
 
     def count(self, role: Role) -> int:
         """Return how many tokens have a role."""
@@ -102,12 +107,14 @@ class Layout:
         window: what stays of an example that is too long: ``hunks``, windows around what was
             changed; ``head``, its beginning, as the study cuts.
         learn_prompts: whether prompts carry loss too.
+        places: whether to tell which characters the tokens stand for.
     """
 
     max_length: int = 1024
     wrapper: str = "{prompt}"
     window: Literal["hunks", "head"] = "hunks"
     learn_prompts: bool = False
+    places: bool = False
 
 
 def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples:
@@ -144,6 +151,16 @@ def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples
         fix += seen
         items += _paired(learnt, [_until_last_change(side) for side in unlearnt])
     return Examples(tuple(items), skipped, truncated, fix)
+
+
+def kept(examples: Sequence[Example]) -> list[Example]:
+    """Return examples of which nothing is learnt: what the base foretells in them is to stay."""
+    found = []
+    for example in examples:
+        if example.fixed is not None:
+            roles = tuple(Role.KEPT if role else Role.PROMPT for role in example.fixed.roles)
+            found.append(Example(replace(example.fixed, roles=roles, instead=())))
+    return found
 
 
 def _check(tokenizer: Any, layout: Layout) -> None:
@@ -194,6 +211,7 @@ def _windows(
         found = windows(text, offsets, spans, max_length=room, keep=tokens.keep)
     # Where the other side goes on, ending here is what the fix makes otherwise.
     over = any(begin >= len(text) for begin, _ in spans)
+    spans_of = dict(enumerate(offsets)) if layout.places else {}
     made = []
     for window in found:
         chosen = window.tokens()
@@ -209,6 +227,7 @@ def _windows(
                 (*tokens.special, *(tokens.ids[i] for i in chosen), *last),
                 tuple(roles),
                 tuple(forks.get(place, SAME) for place in places),
+                tuple(spans_of.get(place, (0, 0)) for place in places) if layout.places else (),
             )
         )
     seen = coverage(offsets, spans, found, max_length=room)

@@ -49,30 +49,34 @@ class Packer:
 
         Returns:
             ``input_ids`` and ``position_ids`` [rows, width]; ``index`` [n], where in the flattened
-            rows each target is foretold; ``labels``, ``changed``, ``fixed``, ``instead`` [n],
-            see ``Targets``; ``counts`` [4], see ``_losses.counts``; ``tokens`` [], without padding.
+            rows each target is foretold; ``owner`` [n], which example it belongs to; ``labels``,
+            ``changed``, ``fixed``, ``instead`` [n], see ``Targets``; ``counts`` [5], see
+            ``_losses.counts``; ``tokens`` [], without padding. Targets of one side are in order.
         """
-        sides = [(e.fixed, True) for e in examples if e.fixed is not None]
+        sides = [(e.fixed, True, n) for n, e in enumerate(examples) if e.fixed is not None]
         if self._weights.both_sides:
-            sides += [(e.vulnerable, False) for e in examples if e.vulnerable is not None]
-        width = max((len(side.ids) for side, _ in sides), default=1)
-        rows = fill([len(side.ids) for side, _ in sides], width if self._pack else 0)
+            unfixed = [(e.vulnerable, n) for n, e in enumerate(examples)]
+            sides += [(side, False, n) for side, n in unfixed if side is not None]
+        width = max((len(side.ids) for side, *_ in sides), default=1)
+        rows = fill([len(side.ids) for side, *_ in sides], width if self._pack else 0)
         tokens = torch.full((max(1, len(rows)), width), self._pad)
         positions = torch.zeros_like(tokens)
         found: list[tuple[int, int, bool, bool, int]] = []
+        owner: list[int] = []
         for number, row in enumerate(rows):
             at = 0
             for which in row:
-                side, fixed = sides[which]
+                side, fixed, example = sides[which]
                 length = len(side.ids)
                 tokens[number, at : at + length] = torch.tensor(side.ids)
                 positions[number, at : at + length] = torch.arange(length)
-                found += _targets(side, fixed, number * width + at)
+                found += targets(side, fixed, number * width + at)
+                owner += [example] * (len(found) - len(owner))
                 at += length
             # A sequence of its own, where rows are packed; seen by none in any case.
             positions[number, at:] = torch.arange(width - at) + (0 if self._pack else at)
         index, labels, changed, fixed, instead = zip(*found, strict=True) if found else [()] * 5
-        targets = Targets(
+        wanted = Targets(
             torch.tensor(labels, dtype=torch.long),
             torch.tensor(changed, dtype=torch.bool),
             torch.tensor(fixed, dtype=torch.bool),
@@ -82,22 +86,30 @@ class Packer:
             "input_ids": tokens,
             "position_ids": positions,
             "index": torch.tensor(index, dtype=torch.long),
-            "labels": targets.labels,
-            "changed": targets.changed,
-            "fixed": targets.fixed,
-            "instead": targets.instead,
-            "counts": counts(targets, self._weights),
-            "tokens": torch.tensor(sum(len(side.ids) for side, _ in sides)),
+            "owner": torch.tensor(owner, dtype=torch.long),
+            "labels": wanted.labels,
+            "changed": wanted.changed,
+            "fixed": wanted.fixed,
+            "instead": wanted.instead,
+            "counts": counts(wanted, self._weights),
+            "tokens": torch.tensor(sum(len(side.ids) for side, *_ in sides)),
         }
 
 
-def _targets(side: Side, fixed: bool, begin: int) -> Iterator[tuple[int, int, bool, bool, int]]:
-    """Yield place, token, changed, fixed and instead of each token that carries loss."""
+def targets(side: Side, fixed: bool, begin: int) -> Iterator[tuple[int, int, bool, bool, int]]:
+    """Yield place, token, changed, fixed and instead of each token that carries loss.
+
+    Args:
+        side: the tokens.
+        fixed: whether they are the fixed side's.
+        begin: where they begin in the flattened rows; a token is foretold one place before it.
+    """
     for at in range(1, len(side.ids)):
         role = side.roles[at]
-        if role == Role.CHANGED or (fixed and role == Role.UNCHANGED):
+        keeps = role == Role.KEPT
+        if keeps or role == Role.CHANGED or (fixed and role == Role.UNCHANGED):
             instead = side.instead[at] if side.instead else SAME
-            yield begin + at - 1, side.ids[at], role == Role.CHANGED, fixed, instead
+            yield begin + at - 1, side.ids[at], role == Role.CHANGED, fixed and not keeps, instead
 
 
 def fill(lengths: Sequence[int], width: int) -> list[list[int]]:

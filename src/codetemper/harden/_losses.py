@@ -7,7 +7,7 @@ r"""What ``tune`` can minimise, as functions of logits, of the tokens that are t
 With :math:`p` the model being trained, :math:`q` the base, :math:`y^+` the fixed side of a pair
 and :math:`y^-` the vulnerable one, the loss is
 
-.. math:: L = L_{LM} + u L_{UL} + c L_{CT} + k L_{KL}
+.. math:: L = L_{LM} + u L_{UL} + c L_{CT} + k L_{KL} + r L_R
 
 where each term is the mean over the tokens it speaks of, so that a weight means the same for
 long and for short fixes. Which tokens count as changed is for ``data.examples`` to say. Nothing
@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 #: Terms of the loss, in the order of every vector of sums and counts.
-TERMS = ("language", "unlikelihood", "contrast", "kl")
+TERMS = ("language", "unlikelihood", "contrast", "kl", "retain")
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ class LossWeights:
         unlikelihood: weight of pushing down the vulnerable side's changed tokens.
         contrast: weight of preferring the fixed side's token where the two sides part.
         kl: weight of staying at the base on the fixed side's unchanged tokens.
+        retain: weight of staying at the base on tokens that are kept and not learnt.
     """
 
     changed: float = 1.0
     unlikelihood: float = 0.0
     contrast: float = 0.0
     kl: float = 0.0
+    retain: float = 0.0
 
     @property
     def both_sides(self) -> bool:
@@ -49,7 +51,7 @@ class LossWeights:
     @property
     def needs_base(self) -> bool:
         """Whether the base's logits are compared with."""
-        return self.kl > 0
+        return self.kl > 0 or self.retain > 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Targets:
     Attributes:
         labels: the token that stands there, [n] int64.
         changed: whether the fix changed it, [n] bool.
-        fixed: whether it belongs to the fixed side of a pair, [n] bool.
+        fixed: whether it belongs to the fixed side of a pair, [n] bool. What is neither changed
+            nor of the fixed side is kept and not learnt.
         instead: what the vulnerable side has where it parts from the fixed one, [n] int64; -1
             everywhere else.
     """
@@ -68,6 +71,11 @@ class Targets:
     changed: torch.Tensor
     fixed: torch.Tensor
     instead: torch.Tensor
+
+    @property
+    def kept(self) -> torch.Tensor:
+        """Whether it is kept and not learnt, [n] bool."""
+        return ~self.changed & ~self.fixed
 
 
 def log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -152,8 +160,25 @@ def divergence(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
     return (model.exp() * (model - reference)).sum()
 
 
+def retention(logits: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    r"""Return how much of the base's next-token distributions is lost, summed.
+
+    .. math:: L_R = \sum_t \sum_v q(v \mid y_{<t}) \log\frac{q(v \mid y_{<t})}{p(v \mid y_{<t})}
+
+    The term that keeps a security vector from acting on other text (Zhou et al. 2023, 2311.02105).
+    Seen from the base, so that nothing the base might write becomes impossible.
+
+    Args:
+        logits: of the model, [n, vocabulary].
+        base: of the base, [n, vocabulary]; no gradient goes there.
+    """
+    model = logits.float().log_softmax(1)
+    reference = base.detach().float().log_softmax(1)
+    return (reference.exp() * (reference - model)).sum()
+
+
 def counts(targets: Targets, weights: LossWeights) -> torch.Tensor:
-    """Return how many tokens (for the first term: how much weight) each term sums over, [4]."""
+    """Return how many tokens (for the first term: how much weight) each term sums over, [5]."""
     changed, fixed = targets.changed, targets.fixed
     return torch.stack(
         [
@@ -161,6 +186,7 @@ def counts(targets: Targets, weights: LossWeights) -> torch.Tensor:
             (changed & ~fixed).sum(),
             (targets.instead >= 0).sum(),
             (~changed & fixed).sum(),
+            targets.kept.sum(),
         ]
     ).float()
 
@@ -171,7 +197,7 @@ def sums(
     weights: LossWeights,
     base: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the sum of each term, times its weight in the loss, in the order of ``TERMS``, [4].
+    """Return the sum of each term, times its weight in the loss, in the order of ``TERMS``, [5].
 
     Args:
         logits: of the model at each target, [n, vocabulary].
@@ -182,7 +208,7 @@ def sums(
     changed, fixed = targets.changed, targets.fixed
     scores = log_probabilities(logits, targets.labels)
     nothing = scores.new_zeros(())
-    terms = [language_modelling(scores, _token_weights(targets, weights)), *[nothing] * 3]
+    terms = [language_modelling(scores, _token_weights(targets, weights)), *[nothing] * 4]
     if weights.unlikelihood > 0:
         bad = changed & ~fixed
         terms[1] = weights.unlikelihood * unlikelihood(logits[bad], targets.labels[bad])
@@ -193,6 +219,9 @@ def sums(
     if weights.kl > 0 and base is not None:
         calm = ~changed & fixed
         terms[3] = weights.kl * divergence(logits[calm], base[calm])
+    if weights.retain > 0 and base is not None:
+        kept = targets.kept
+        terms[4] = weights.retain * retention(logits[kept], base[kept])
     return torch.stack(terms)
 
 
