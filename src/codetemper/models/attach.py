@@ -54,7 +54,7 @@ _OPEN: set[int] = set()
 
 @contextmanager
 def attached(
-    model: LoadedModel, *folders: Path, trainable: str | None = None
+    model: LoadedModel, *folders: Path, trainable: str | None = None, measuring: bool = False
 ) -> Iterator[OwnedPeftModel | nn.Module]:
     """Switch patches on for the length of a scope; ``model.module`` computes with them inside.
 
@@ -62,6 +62,8 @@ def attached(
         model: the base; its module is changed in place and put back.
         folders: patch folders. None at all is allowed and attaches nothing.
         trainable: id of the adapter to go on training; all others are frozen, and then
+            ``train-only`` patches may be active too.
+        measuring: losses of given texts are computed inside, and nothing is written:
             ``train-only`` patches may be active too.
 
     Yields:
@@ -73,7 +75,8 @@ def attached(
         IntegrityError: a patch folder is not what its manifest says, or the weights of the base
             were written to inside the scope.
     """
-    manifests = [_checked(model, folder, training=trainable is not None) for folder in folders]
+    training = trainable is not None or measuring
+    manifests = [_checked(model, folder, training=training) for folder in folders]
     ids = [manifest.id for manifest in manifests]
     if len(set(ids)) != len(ids):
         raise _usage(
