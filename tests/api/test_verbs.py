@@ -11,9 +11,11 @@ import pytest
 
 from codetemper.api import account, evaluation, models, reporting, runs, treatments
 from codetemper.api.doctor import doctor
+from codetemper.api.tuning import fix_pairs
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Case, Completion, Sampling, Verdict
 from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import write_corpus
 from codetemper.evaluate import suites
 from codetemper.models.patch import weights_digest
 from tests.api.conftest import Bench
@@ -30,6 +32,15 @@ def test_the_example_history_gives_fix_pairs_of_both_languages(bench: Bench) -> 
     assert bench.corpus.rows > 300
     assert set(bench.corpus.counts["language"]) == {"c", "python"}
     assert len(bench.corpus.counts["cwe"]) >= 12
+
+
+def test_what_is_tuned_on_is_fix_pairs_by_id_or_folder(bench: Bench, tmp_path: Path) -> None:
+    card, pairs = fix_pairs(bench.workspace, bench.corpus.id[:8])
+    assert (card, len(pairs)) == (bench.corpus, bench.corpus.rows)
+    write_corpus(tmp_path, [Case(id="x", prompt="", language="c", judge="exact")])
+    with pytest.raises(UsageError, match="cannot be tuned on") as refused:
+        fix_pairs(bench.workspace, str(tmp_path))
+    assert "Case rows" in refused.value.why
 
 
 def test_the_manifest_is_complete(bench: Bench) -> None:

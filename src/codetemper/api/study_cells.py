@@ -23,7 +23,8 @@ from codetemper.api.account import read_manifest
 from codetemper.api.evidence import evidence_for
 from codetemper.api.models import full_name
 from codetemper.api.runs import Run, read_run
-from codetemper.api.study_parts import StudyConfig, memory, pairs_of, part_of
+from codetemper.api.study_parts import StudyConfig, memory, part_of
+from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.contents import REMOVED
 from codetemper.core.digests import digest_file, digest_folder, digest_json
@@ -77,9 +78,9 @@ class Cells:
                 mend=f"codetemper study tune {parse(self.model).bare} ...",
             )
         self._named = corpus
-        self.card, self.pairs = pairs_of(workspace, corpus)
+        self.card, self.pairs = fix_pairs(workspace, corpus)
         self._parts: dict[tuple[float, str, int], tuple[list[FixPair], str]] = {}
-        self.then = pairs_of(workspace, config.then) if config.then else None
+        self.then = fix_pairs(workspace, config.then) if config.then else None
         self._options, self._device, self.on_event = options, device, on_event
         self.handle: Any = None
         for method in config.methods:

@@ -15,11 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from codetemper.core.accounts import CorpusCard
-from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair, Record
-from codetemper.core.workspace import Workspace
-from codetemper.data.corpus import read_corpus
 from codetemper.judges import qualify
 
 
@@ -104,28 +100,3 @@ def memory(device: str) -> Iterator[dict[str, int]]:
         held = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if held:
             found["bytes"] = 1024 * int(held[1])
-
-
-def pairs_of(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
-    """Return a corpus of fix pairs and its card.
-
-    Args:
-        workspace: where ids are looked up.
-        corpus: id, or its beginning, or a folder.
-
-    Raises:
-        UsageError: no such corpus, or one of other rows.
-        IntegrityError: it is not what its card says.
-    """
-    folder = Path(corpus)
-    if not (folder / "card.json").is_file():
-        folder = workspace.resolve("corpora", corpus)
-    card, rows = read_corpus(folder)
-    pairs = [row for row in rows if isinstance(row, FixPair)]
-    if len(pairs) < len(rows):
-        raise UsageError(
-            f"the corpus {card.id} cannot be studied",
-            why=f"it holds {card.record} rows, tune learns from FixPair rows",
-            mend="make one with: codetemper mine REPOSITORY",
-        )
-    return card, pairs

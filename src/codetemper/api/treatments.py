@@ -15,14 +15,14 @@ from typing import Any
 
 from codetemper.api.curation import mined_pairs
 from codetemper.api.models import full_name, load_model, patch_finder
-from codetemper.api.tuning import checkpoints, first_process, suite_score
+from codetemper.api.tuning import checkpoints, first_process, fix_pairs, suite_score
 from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import canonical_json, digest_file, digest_folder
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
-from codetemper.core.records import FixPair, OnEvent, ignore_events
+from codetemper.core.records import OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
-from codetemper.data.corpus import read_corpus, write_corpus
+from codetemper.data.corpus import write_corpus
 from codetemper.data.curation import Curated
 from codetemper.data.mine import MineConfig, MineResult, Sources
 from codetemper.data.mixing import read_general
@@ -151,7 +151,7 @@ def tune(
     model = full_name(workspace, model)
     expression = parse(model)
     frozen = [patch_finder(workspace)(patch) for patch in expression.patches]
-    card, pairs = _fix_pairs(workspace, corpus)
+    card, pairs = fix_pairs(workspace, corpus)
     config = config or technique.Config()
     general = read_general(Path(config.mix)) if config.mix else []
     facts = _facts(config, limit, validate_on, validate_limit)
@@ -213,19 +213,3 @@ def _facts(
     if config.early_stop == "score":
         facts |= {"validate_on": validate_on, "validate_limit": validate_limit}
     return facts
-
-
-def _fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
-    """Read a corpus, which must be of fix pairs, by id or folder."""
-    folder = Path(corpus)
-    if not (folder / "card.json").is_file():
-        folder = workspace.resolve("corpora", corpus)
-    card, rows = read_corpus(folder)
-    pairs = [row for row in rows if isinstance(row, FixPair)]
-    if len(pairs) < len(rows):
-        raise UsageError(
-            f"the corpus {card.id} cannot be tuned on",
-            why=f"it holds {card.record} rows, tune learns from FixPair rows",
-            mend="make one with: codetemper mine REPOSITORY",
-        )
-    return card, pairs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verb ``tune`` hands to its technique: the score to stop by, data to mix in, checkpoints.
+"""What ``tune`` and a study of it hand to the technique: pairs, the score to stop by, checkpoints.
 
 The technique imports neither suites nor judges nor the workspace, so they come as functions, values
 and folders from here.
@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import digest_json
-from codetemper.core.records import Sampling
+from codetemper.core.errors import UsageError
+from codetemper.core.records import FixPair, Sampling
 from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import read_corpus
 from codetemper.evaluate import scorecards, suites
 from codetemper.judges import JudgeOptions, judge_all
 
@@ -24,6 +27,34 @@ from codetemper.judges import JudgeOptions, judge_all
 def first_process() -> bool:
     """Whether this process is the only one, or the first of those ``accelerate`` launched."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
+    """Read a corpus of fix pairs.
+
+    Args:
+        workspace: where ids are looked up.
+        corpus: id, or its beginning, or a folder.
+
+    Returns:
+        Its card, and all its pairs in order.
+
+    Raises:
+        UsageError: no such corpus, or one of other rows.
+        IntegrityError: it is not what its card says.
+    """
+    folder = Path(corpus)
+    if not (folder / "card.json").is_file():
+        folder = workspace.resolve("corpora", corpus)
+    card, rows = read_corpus(folder)
+    pairs = [row for row in rows if isinstance(row, FixPair)]
+    if len(pairs) < len(rows):
+        raise UsageError(
+            f"the corpus {card.id} cannot be tuned on",
+            why=f"it holds {card.record} rows, tune learns from FixPair rows",
+            mend="make one with: codetemper mine REPOSITORY",
+        )
+    return card, pairs
 
 
 def suite_score(
