@@ -180,7 +180,7 @@ class _Opened:
     def __enter__(self) -> _Opened:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for history in self.histories:
             history.close()
 
