@@ -14,7 +14,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,16 @@ def read_general(path: Path) -> list[General]:
     Raises:
         UsageError: no such file, a line that is not such an object, or no rows.
     """
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"cannot read {path}", why=str(error), mend="name a file of JSON lines in UTF-8"
-        ) from error
-    rows = list(_rows(path, text))
+    rows = []
+    for number, row in objects(path):
+        found = general_of(row)
+        if found is None:
+            raise UsageError(
+                f"line {number} of {path} cannot be mixed in",
+                why="it is no object with 'text', or with 'instruction' and 'output', as texts",
+                mend='write lines such as {"instruction": "...", "output": "..."}',
+            )
+        rows.append(found)
     if not rows:
         raise UsageError(
             f"there is nothing in {path} to mix in",
@@ -58,7 +61,21 @@ def read_general(path: Path) -> list[General]:
     return rows
 
 
-def _rows(path: Path, text: str) -> Iterator[General]:
+def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects of a file of JSON lines, also gzipped, with the numbers of their lines.
+
+    What is JSON but no object, or no JSON, comes as an empty object.
+
+    Raises:
+        UsageError: no such file, or none in UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read {path}", why=str(error), mend="name a file of JSON lines in UTF-8"
+        ) from error
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -66,17 +83,11 @@ def _rows(path: Path, text: str) -> Iterator[General]:
             row = json.loads(line)
         except ValueError:
             row = None
-        found = _general(row) if isinstance(row, dict) else None
-        if found is None:
-            raise UsageError(
-                f"line {number} of {path} cannot be mixed in",
-                why="it is no object with 'text', or with 'instruction' and 'output', as texts",
-                mend='write lines such as {"instruction": "...", "output": "..."}',
-            )
-        yield found
+        yield number, row if isinstance(row, dict) else {}
 
 
-def _general(row: dict[str, Any]) -> General | None:
+def general_of(row: Mapping[str, Any]) -> General | None:
+    """Return a row's instruction and answer, or its text; None where it has neither."""
     if isinstance(row.get("text"), str):
         return General("", row["text"])
     asked = next((row[key] for key in _ASKED if isinstance(row.get(key), str)), None)
