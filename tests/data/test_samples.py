@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
-from codetemper.core.errors import UsageError
+from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import FixPair
 from codetemper.data.examples import Layout, Role, encode
-from codetemper.data.samples import read_samples, vulnerable_sides
+from codetemper.data.samples import (
+    CANARIES,
+    Canaries,
+    read_canaries,
+    read_samples,
+    vulnerable_sides,
+    write_canaries,
+)
 from tests.tiny import tiny_tokenizer
 
 CALL = {"prompt": "def f(a):\n", "completion": "    return a\n", "cwe": "cwe_089", "id": "one"}
@@ -121,3 +128,14 @@ def test_a_prompt_that_the_fix_changed_ends_where_the_vulnerable_one_does() -> N
 def test_a_sample_stays_as_it_is(tmp_path: Path) -> None:
     samples = read_samples(written(tmp_path, CALL))
     assert vulnerable_sides(samples) == samples
+
+
+def test_canaries_are_read_as_they_were_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no samples to ask with"):
+        read_canaries(tmp_path)
+    canaries = Canaries(bad=(pair("f(a)\n", "f(a, 1)\n", 0),), retain=())
+    write_canaries(tmp_path, canaries)
+    assert read_canaries(tmp_path) == canaries
+    (tmp_path / CANARIES).write_text('{"bad": []}')
+    with pytest.raises(IntegrityError, match="damaged"):
+        read_canaries(tmp_path)

@@ -18,8 +18,10 @@ from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import digest_json
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair, Sampling
+from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus
+from codetemper.data.samples import read_samples
 from codetemper.evaluate import scorecards, suites
 from codetemper.judges import JudgeOptions, judge_all
 
@@ -30,20 +32,31 @@ def first_process() -> bool:
 
 
 def fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPair]]:
-    """Read a corpus of fix pairs.
+    """Read a corpus of fix pairs, or a file of samples.
 
     Args:
         workspace: where ids are looked up.
-        corpus: id, or its beginning, or a folder.
+        corpus: id, or its beginning, or a folder, or a file of JSON lines (``data.samples``).
 
     Returns:
-        Its card, and all its pairs in order.
+        Its card, and all its pairs in order. Of a file the card is made here: its id is the file's
+        name, its digest that of the rows, as in a corpus.
 
     Raises:
-        UsageError: no such corpus, or one of other rows.
+        UsageError: no such corpus, or one of other rows, or lines that are no samples.
         IntegrityError: it is not what its card says.
     """
     folder = Path(corpus)
+    if folder.is_file():
+        samples = read_samples(folder)
+        return CorpusCard(
+            id=folder.name,
+            rows=len(samples),
+            record=FixPair.__name__,
+            data_digest=rows_digest(samples),
+            files={},
+            sources=(folder.name,),
+        ), samples
     if not (folder / "card.json").is_file():
         folder = workspace.resolve("corpora", corpus)
     card, rows = read_corpus(folder)

@@ -19,10 +19,13 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from codetemper.core.digests import digest_json
-from codetemper.core.errors import UsageError
-from codetemper.core.records import FixPair, Language
+from codetemper.core.disk import write_atomic
+from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.records import FixPair, Language, Record
 from codetemper.data.mixing import general_of, objects
 from codetemper.data.sides import sides
+
+CANARIES = "canaries.json"
 
 _CWE = re.compile(r"(?:CWE[-_ ]?)?0*(\d{1,5})", re.IGNORECASE)
 _SPLITS = ("train", "validation", "test")
@@ -144,3 +147,44 @@ def _turned(pair: FixPair) -> FixPair:
             "changed_spans_after": pair.changed_spans_before,
         }
     )
+
+
+class Canaries(Record):
+    """Samples that a guard was not made of, to ask later what a model does with them."""
+
+    bad: tuple[FixPair, ...]
+    """What the guard writes; their ``after`` is bad."""
+    retain: tuple[FixPair, ...]
+    """What the guard leaves as it is."""
+
+
+def write_canaries(folder: Path, canaries: Canaries) -> None:
+    """Put canaries into a guard's folder, before its manifest is made."""
+    write_atomic(folder / CANARIES, canaries.model_dump_json().encode() + b"\n")
+
+
+def read_canaries(folder: Path) -> Canaries:
+    """Read the canaries of a guard.
+
+    Args:
+        folder: a patch folder whose files were checked.
+
+    Raises:
+        UsageError: the guard has none.
+        IntegrityError: the file is not one of canaries.
+    """
+    path = folder / CANARIES
+    if not path.is_file():
+        raise UsageError(
+            f"the guard {folder.name} holds no samples to ask with",
+            why=f"there is no {CANARIES} in it",
+            mend="make it again with: codetemper guard MODEL --data BAD",
+        )
+    try:
+        return Canaries.from_json(path.read_bytes())
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{path} is damaged",
+            why=f"{error.error_count()} fields are wrong or missing",
+            mend="restore it from a copy, or make the guard again",
+        ) from error
