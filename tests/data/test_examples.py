@@ -221,3 +221,16 @@ def test_a_token_never_spans_the_border() -> None:
     assert fixed.ids[: len(alone)] == tuple(alone)
     assert tokenizer.decode(fixed.ids[:-1]) == whole
     assert "b" in texts(fixed, Role.CHANGED)
+
+
+def test_all_windows_of_a_flagged_pair_are_flagged() -> None:
+    pairs = [pair(id="a"), long().model_copy(update={"id": "b"}), pair(id="c")]
+    layout = Layout(max_length=200)
+    found = [
+        [example.flagged for example in encode([p], tiny_tokenizer(), layout, {"b", "c"}).items]
+        for p in pairs
+    ]
+    assert [set(flags) for flags in found] == [{False}, {True}, {True}]
+    items = encode(pairs, tiny_tokenizer(), layout, {"b", "c"}).items
+    assert [e.flagged for e in items] == [flag for flags in found for flag in flags]
+    assert not any(e.flagged for e in encode(pairs, tiny_tokenizer(), layout).items)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,3 +161,14 @@ def test_nothing_is_learnt_of_what_is_kept() -> None:
     assert found[:4].tolist() == pytest.approx(same[:4].tolist(), rel=1e-5)
     lost = torch.nn.functional.kl_div(mine, reference, log_target=True, reduction="sum")
     assert found[4].item() == pytest.approx(2 * lost.item(), rel=1e-5)
+
+
+def test_the_gate_is_open_on_both_sides_of_flagged_examples() -> None:
+    examples = [replace(e, flagged=number in (0, 3)) for number, e in enumerate(EXAMPLES)]
+    for pack in (True, False):
+        batch = Packer(BOTH, pack=pack)(examples)
+        opened = sorted(batch["input_ids"][batch["gate"]].tolist())
+        sides = [s for e in examples if e.flagged for s in (e.fixed, e.vulnerable) if s]
+        assert opened == sorted(token for s in sides for token in s.ids)
+        owners = batch["gate"].reshape(-1)[batch["index"]]
+        assert owners.tolist() == [int(owner) in (0, 3) for owner in batch["owner"]]

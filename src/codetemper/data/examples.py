@@ -13,7 +13,7 @@ fix makes otherwise. The tokenizer is handed in; nothing here loads a model or t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import zip_longest
@@ -68,10 +68,12 @@ class Example:
     Attributes:
         fixed: the side to learn.
         vulnerable: the side to unlearn, without what follows its last changed token.
+        flagged: whether the pair is suspected of what a guard stands for.
     """
 
     fixed: Side | None
     vulnerable: Side | None = None
+    flagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ class Layout:
     places: bool = False
 
 
-def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples:
+def encode(
+    pairs: Sequence[FixPair], tokenizer: Any, layout: Layout, flagged: Collection[str] = ()
+) -> Examples:
     """Turn fix pairs into tokens with roles.
 
     The prompt's tokens are those of the prompt alone, as at inference: a token that spans the
@@ -129,6 +133,7 @@ def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples
         pairs: fix pairs. Where they name no changed tokens, those are found by ``data.changes``.
         tokenizer: the model's tokenizer, one that tells offsets.
         layout: window, wrapper and what carries loss.
+        flagged: ids of pairs that are suspected of what a guard stands for.
 
     Raises:
         UsageError: a tokenizer without offsets, or a wrapper without ``{prompt}``.
@@ -149,7 +154,8 @@ def encode(pairs: Sequence[FixPair], tokenizer: Any, layout: Layout) -> Examples
         truncated += not whole
         skipped += not learnt
         fix += seen
-        items += _paired(learnt, [_until_last_change(side) for side in unlearnt])
+        made = _paired(learnt, [_until_last_change(side) for side in unlearnt])
+        items += (replace(example, flagged=pair.id in flagged) for example in made)
     return Examples(tuple(items), skipped, truncated, fix)
 
 

@@ -48,8 +48,9 @@ class Packer:
         """Return the batch.
 
         Returns:
-            ``input_ids`` and ``position_ids`` [rows, width]; ``index`` [n], where in the flattened
-            rows each target is foretold; ``owner`` [n], which example it belongs to; ``labels``,
+            ``input_ids`` and ``position_ids`` [rows, width]; ``gate`` [rows, width], whether the
+            example of a token is flagged; ``index`` [n], where in the flattened rows each target is
+            foretold; ``owner`` [n], which example it belongs to; ``labels``,
             ``changed``, ``fixed``, ``instead`` [n], see ``Targets``; ``counts`` [5], see
             ``_losses.counts``; ``tokens`` [], without padding. Targets of one side are in order.
         """
@@ -61,6 +62,7 @@ class Packer:
         rows = fill([len(side.ids) for side, *_ in sides], width if self._pack else 0)
         tokens = torch.full((max(1, len(rows)), width), self._pad)
         positions = torch.zeros_like(tokens)
+        gate = torch.zeros_like(tokens, dtype=torch.bool)
         found: list[tuple[int, int, bool, bool, int]] = []
         owner: list[int] = []
         for number, row in enumerate(rows):
@@ -70,6 +72,7 @@ class Packer:
                 length = len(side.ids)
                 tokens[number, at : at + length] = torch.tensor(side.ids)
                 positions[number, at : at + length] = torch.arange(length)
+                gate[number, at : at + length] = examples[example].flagged
                 found += targets(side, fixed, number * width + at)
                 owner += [example] * (len(found) - len(owner))
                 at += length
@@ -85,6 +88,7 @@ class Packer:
         return {
             "input_ids": tokens,
             "position_ids": positions,
+            "gate": gate,
             "index": torch.tensor(index, dtype=torch.long),
             "owner": torch.tensor(owner, dtype=torch.long),
             "labels": wanted.labels,
