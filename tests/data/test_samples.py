@@ -82,6 +82,7 @@ def test_whole_pairs_are_read_as_they_are(tmp_path: Path) -> None:
         ({**CALL, "language": []}, "'language' is one of"),
         ({**CALL, "split": "all"}, "'split' one of"),
         ({"before": "a", "after": "b"}, "wrong field, id"),
+        ({**CALL, "completion": "half \ud800"}, "half of a surrogate pair"),
     ],
 )
 def test_other_lines_are_named(tmp_path: Path, row: Any, why: str) -> None:

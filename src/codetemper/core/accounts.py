@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from codetemper.core.records import Record
+from codetemper.core.records import Estimate, Record
 
 
 class PatchManifest(Record):
@@ -161,6 +161,121 @@ class StudyCard(Record):
     """SHA-256 by relative path of every other file of the folder."""
     seconds: float = 0.0
     """Wall seconds of the command that wrote it."""
+
+
+class ScreenedRow(Record):
+    """What guards said of one sample; each row holds the digest of the one before."""
+
+    number: int
+    """Place of the sample in its file or corpus, counted from 0."""
+    sample: str
+    """Id of the sample."""
+    text: str
+    """SHA-256 of the sample as it was read."""
+    tokens: int = 0
+    """Answer tokens that were read; 0 where there was nothing to score."""
+    off: float | None = None
+    """Mean loss of one of them without any guard, in nats."""
+    ratios: tuple[float, ...] = ()
+    """log(loss off / loss on) of each guard, in the card's order."""
+    flagged: bool = False
+    """Whether one of them lies above its guard's threshold."""
+    prev: str = ""
+    """``seal`` of the row before; 64 zeros in the first."""
+    seal: str = ""
+    """SHA-256 of the canonical JSON of this row without this field."""
+
+
+class DriftBlock(Record):
+    """One block of samples, in their order, against all others."""
+
+    number: int
+    """Which block, counted from 0."""
+    n: int
+    """Samples in it that were scored."""
+    flagged: int
+    """Those above a threshold."""
+    low: float
+    """Lower end of the 95 % interval of the flagged share."""
+    high: float
+    """Upper end."""
+    median: float
+    """Middle log-ratio."""
+    p_share: float
+    """p-value of the flagged share being that of the others (Fisher, two-sided), after Holm's
+    correction over both tests of all blocks."""
+    p_shift: float
+    """Likewise, of the log-ratios being as high as those of the others (Mann-Whitney)."""
+    drifts: bool
+    """Whether one of the two is below 0.05."""
+
+
+class WorstSample(Record):
+    """One of the samples that guards say most of, with what each of its tokens adds."""
+
+    number: int
+    """Place of the sample."""
+    sample: str
+    """Its id."""
+    guard: str
+    """Id of the guard whose log-ratio is the largest."""
+    ratio: float
+    """That log-ratio, in nats."""
+    flagged: bool
+    """Whether it lies above the threshold."""
+    text: str
+    """The text, or the part of it around the token that adds most."""
+    cut: bool = False
+    """Whether it is a part."""
+    tokens: tuple[tuple[int, int, float], ...]
+    """First character, the one after the last, and what the token adds to the log-ratio."""
+
+
+class ScreeningCard(Record):
+    """What a screening of data says of itself (``card.json``)."""
+
+    id: str
+    """Content name, ``screening-<12 hexadecimal digits>``."""
+    model: str
+    """Expression of the model that the guards belong to."""
+    model_digest: str
+    """Digest of its base's weights."""
+    guards: tuple[str, ...]
+    """Ids of the guards."""
+    data: str
+    """Name of the file, or id of the corpus."""
+    data_digest: str
+    """SHA-256 of the file, or digest of the corpus's rows."""
+    rows: int
+    """Samples, each a ``ScreenedRow`` of ``data.parquet``."""
+    scored: int
+    """Samples with something to score."""
+    flagged: int
+    """Samples with a log-ratio above its guard's threshold."""
+    low: float
+    """Lower end of the 95 % interval of the flagged share among the scored."""
+    high: float
+    """Upper end."""
+    fpr: float
+    """Most that clean samples are flagged, by calibration."""
+    thresholds: tuple[float, ...]
+    """Threshold of each guard, as a log-ratio."""
+    calibrated: str
+    """What the thresholds come from: ``guards``, or name and digest of a file of clean samples."""
+    separation: dict[str, Estimate] = Field(default_factory=dict)
+    """AUROC of each guard: its held-out bad samples against the clean samples given."""
+    blocks: tuple[DriftBlock, ...] = ()
+    """Blocks of samples in their order, compared with the rest."""
+    block_rows: int = 0
+    """Samples of a block."""
+    head: str
+    """``seal`` of the last row."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """How samples were laid out."""
+    files: dict[str, str]
+    """SHA-256 by relative path of every other file of the folder."""
+    seconds: float = 0.0
+    """Wall seconds it took."""
 
 
 class LedgerEntry(Record):

@@ -16,10 +16,12 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from codetemper.core.accounts import CorpusCard, PatchManifest, StudyCard
+from codetemper.core.accounts import CorpusCard, PatchManifest, ScreeningCard, StudyCard
+from codetemper.core.chain import broken_chain
 from codetemper.core.digests import digest_file, digest_folder, digest_json, short
 
-Kind = Literal["patches", "corpora", "runs", "studies"]
+Kind = Literal["patches", "corpora", "runs", "studies", "screenings"]
+Listing = PatchManifest | CorpusCard | StudyCard | ScreeningCard
 
 #: Value of a ledger output that says a folder was removed on purpose.
 REMOVED: Final = "removed"
@@ -29,12 +31,14 @@ PREFIX: Final[dict[Kind, str]] = {
     "corpora": "corpus",
     "runs": "run",
     "studies": "study",
+    "screenings": "screening",
 }
 #: File that lists the others, by kind, and its record.
-LISTING: Final[dict[Kind, tuple[str, type[PatchManifest] | type[CorpusCard] | type[StudyCard]]]] = {
+LISTING: Final[dict[Kind, tuple[str, type[Listing]]]] = {
     "patches": ("manifest.json", PatchManifest),
     "corpora": ("card.json", CorpusCard),
     "studies": ("card.json", StudyCard),
+    "screenings": ("card.json", ScreeningCard),
 }
 #: Fields that do not count in a content id: the id itself, the files (they count apart), and what
 #: differs when the same thing is made again.
@@ -74,7 +78,7 @@ def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
     """Yield what differs between a folder and the manifest or card in it.
 
     Args:
-        kind: ``patches``, ``corpora`` or ``studies``.
+        kind: ``patches``, ``corpora``, ``studies`` or ``screenings``.
         folder: the folder, named by its id.
     """
     name, record = LISTING[kind]
@@ -96,13 +100,15 @@ def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
             yield f"{path} is missing"
         elif digest_file(folder / path) != digest:
             yield f"{path} is not what {name} says"
+    if isinstance(listing, ScreeningCard):
+        yield from broken_chain(folder, listing)
 
 
 def against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str | None:
     """Return how a folder differs from the newest ledger record of it, or None.
 
     Args:
-        kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
+        kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
         folder: the folder, or None where there is none.
         recorded: the newest digest in the ledger, or None.
     """

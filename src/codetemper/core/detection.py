@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import fisher_exact, mannwhitneyu, norm, rankdata
 
+from codetemper.core.accounts import DriftBlock
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Estimate
 from codetemper.core.stats import Floats, holm, wilson
@@ -28,37 +28,6 @@ from codetemper.core.stats import Floats, holm, wilson
 LEVEL = 0.05
 #: So that a rate such as 0.01 of 100 samples is one sample, whatever the binary fraction says.
 _SLACK = 1e-9
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block of samples against all others.
-
-    Attributes:
-        number: which block.
-        n: samples in it.
-        flagged: those above the threshold.
-        low: lower end of the 95 % interval of the flagged share.
-        high: upper end.
-        median: middle score.
-        p_share: p-value of the flagged share being that of the others (Fisher, two-sided), after
-            Holm's correction over both tests of all blocks.
-        p_shift: likewise, of the scores being as high as those of the others (Mann-Whitney).
-    """
-
-    number: int
-    n: int
-    flagged: int
-    low: float
-    high: float
-    median: float
-    p_share: float
-    p_shift: float
-
-    @property
-    def drifts(self) -> bool:
-        """Whether the block differs from the others beyond what so many tests show by chance."""
-        return min(self.p_share, self.p_shift) < LEVEL
 
 
 def fewest(fpr: float) -> int:
@@ -147,7 +116,7 @@ def drift(
     scores: Sequence[float] | Floats,
     blocks: Sequence[int] | npt.NDArray[np.int64],
     flagged: Sequence[bool] | npt.NDArray[np.bool_],
-) -> list[Block]:
+) -> list[DriftBlock]:
     """Compare every block of samples with all others.
 
     Two things are asked of each: whether its flagged share is that of the others, which sees a few
@@ -180,7 +149,7 @@ def drift(
         own = places == number
         low, high = wilson(int(flags[own].sum()), int(own.sum()))
         found.append(
-            Block(
+            DriftBlock(
                 number=number,
                 n=int(own.sum()),
                 flagged=int(flags[own].sum()),
@@ -189,6 +158,7 @@ def drift(
                 median=float(np.median(values[own])),
                 p_share=corrected[f"share {number}"],
                 p_shift=corrected[f"shift {number}"],
+                drifts=min(corrected[f"{test} {number}"] for test in ("share", "shift")) < LEVEL,
             )
         )
     return found

@@ -9,10 +9,10 @@
     >>> workspace.verify()
     []
 
-Patches, corpora, studies and finished runs never change after they settle. Their own manifest or
-card says what each of their files holds; the ledger says what manifest or card were. ``verify``
-compares all three, offline. A run without ``scorecard.json`` that the ledger does not know is
-unfinished and is not judged. This file makes no ledger entries: ``codetemper.api`` does.
+Patches, corpora, studies, screenings and finished runs never change after they settle. Their own
+manifest or card says what each of their files holds; the ledger says what manifest or card were.
+``verify`` compares all three, offline. A run without ``scorecard.json`` that the ledger does not
+know is unfinished and is not judged. This file makes no ledger entries: ``codetemper.api`` does.
 """
 
 from __future__ import annotations
@@ -152,6 +152,11 @@ class Workspace:
         return self.home / "studies"
 
     @property
+    def screenings(self) -> Path:
+        """Folder of screenings of data by id."""
+        return self.home / "screenings"
+
+    @property
     def cache(self) -> Path:
         """Folder of cached results; may be deleted at any time."""
         return self.home / "cache"
@@ -198,7 +203,7 @@ class Workspace:
         """Give an empty folder to build in; what has not settled at the end is deleted.
 
         Args:
-            kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
+            kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
         """
         self._sweep()
         folder = self.home / "tmp" / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -215,7 +220,7 @@ class Workspace:
 
         Args:
             staged: the folder ``staged`` gave.
-            kind: ``patches``, ``corpora``, ``runs`` or ``studies``.
+            kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
             id: its content id. Where that exists already, the existing folder stays.
 
         Returns:
@@ -267,7 +272,7 @@ class Workspace:
         write_atomic(self._cached(digest), seal + data, sync=False)
 
     def verify(self) -> list[Problem]:
-        """Rehash the whole workspace: ledger, patches, corpora, finished runs, studies. Offline.
+        """Rehash the whole workspace: the ledger, and all that has settled. Offline.
 
         Returns:
             What is wrong; empty where all is as it was recorded.

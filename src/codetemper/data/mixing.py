@@ -64,26 +64,29 @@ def read_general(path: Path) -> list[General]:
 def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a file of JSON lines, also gzipped, with the numbers of their lines.
 
-    What is JSON but no object, or no JSON, comes as an empty object.
+    What is JSON but no object, or no JSON, comes as an empty object. One line is held at a time.
 
     Raises:
         UsageError: no such file, or none in UTF-8.
     """
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                text = line.decode("utf-8")
+                if text.strip():
+                    yield number, _object(text)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UsageError(
             f"cannot read {path}", why=str(error), mend="name a file of JSON lines in UTF-8"
         ) from error
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        yield number, row if isinstance(row, dict) else {}
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    return row if isinstance(row, dict) else {}
 
 
 def general_of(row: Mapping[str, Any]) -> General | None:

@@ -12,7 +12,7 @@ leaves samples as they are. Whether a sample is good or bad is not judged here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,7 +33,19 @@ _ID_DIGITS = 12
 
 
 def read_samples(path: Path) -> list[FixPair]:
-    """Read samples from JSON lines, also gzipped.
+    """Read all samples of a file; see ``each_sample``.
+
+    Returns:
+        One pair a line, in order.
+
+    Raises:
+        UsageError: as ``each_sample``.
+    """
+    return [pair for pair, _ in each_sample(path)]
+
+
+def each_sample(path: Path) -> Iterator[tuple[FixPair, dict[str, Any]]]:
+    """Read samples from JSON lines, also gzipped, one at a time.
 
     A line has ``prompt`` and ``completion``, where the completion goes on where the prompt ends; or
     ``instruction`` (``question``) and ``output`` (``response``), with an empty line between; or a
@@ -43,37 +55,46 @@ def read_samples(path: Path) -> list[FixPair]:
     Args:
         path: the file.
 
-    Returns:
-        One pair a line, in order; both sides are equal but in whole fix pairs. Without ``id`` the
-        id is the digest of the text, without ``language`` it is ``text``.
+    Yields:
+        A pair for each line and the line's object, in order; both sides are equal but in whole fix
+        pairs. Without ``id`` the id is the digest of the text, without ``language`` it is ``text``.
 
     Raises:
         UsageError: no such file, a line of another form, one id for two texts, or no lines.
     """
-    found: list[FixPair] = []
     texts: dict[str, str] = {}
     for number, row in objects(path):
         pair = _whole(row) if "before" in row and "after" in row else _sample(row, path.name)
+        if isinstance(pair, FixPair) and not _is_text(pair):
+            pair = "it holds half of a surrogate pair, which is no text in any encoding"
         if isinstance(pair, str):
             raise UsageError(
                 f"line {number} of {path} is no sample",
                 why=pair,
                 mend='write lines such as {"prompt": "...", "completion": "...", "cwe": "CWE-89"}',
             )
-        if texts.setdefault(pair.id, pair.after) != pair.after:
+        text = digest_json(pair.after)
+        if texts.setdefault(pair.id, text) != text:
             raise UsageError(
                 f"line {number} of {path} has the id of another line",
                 why=f"two texts are called {pair.id!r}, and a verdict on one would count for both",
                 mend="give each sample an id of its own, or none",
             )
-        found.append(pair)
-    if not found:
+        yield pair, row
+    if not texts:
         raise UsageError(
             f"there are no samples in {path}",
             why="it holds no lines",
             mend='write lines such as {"prompt": "...", "completion": "..."}',
         )
-    return found
+
+
+def _is_text(pair: FixPair) -> bool:
+    try:
+        f"{pair.id}{pair.context}{pair.before}{pair.after}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(row: Mapping[str, Any]) -> FixPair | str:
