@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
-from codetemper.harden._methods import METHODS, as_base, parameters, save, trainable
+from codetemper.harden._methods import METHODS, trainable
 from codetemper.harden._quantised import on_host
 from codetemper.models.attach import attached
 from codetemper.models.loaded import LoadedModel
@@ -66,14 +66,16 @@ def test_a_method_learns_saves_and_leaves_no_trace(kind: str, method: Any, tmp_p
     model = tiny_loaded(kind)
     before = state(model.module)
     base = logits(model.module)
-    with trainable(model, Settings(method)) as module:
+    with trainable(model, Settings(method)) as training:
+        module = training.module
         losses = learn(module, 0.05 if method == "full" else 0.5)
-        with as_base(module):
+        with training.as_base():
             assert torch.equal(logits(module), base)
+            assert not module(input_ids=TOKENS).logits.requires_grad
         tuned = logits(module)
         if kind == "llama" and method in SIZES:
-            assert parameters(module) == SIZES[method]
-        save(module, tmp_path, base=model.expression)
+            assert training.parameters == SIZES[method]
+        training.save(tmp_path)
     assert losses[-1] < losses[0]
     assert not torch.allclose(tuned, base, atol=1e-3)
     assert state(model.module) == before
@@ -93,8 +95,8 @@ def test_a_method_learns_saves_and_leaves_no_trace(kind: str, method: Any, tmp_p
 def test_the_base_comes_back_after_an_exception(method: Any) -> None:
     model = tiny_loaded()
     before = state(model.module)
-    with pytest.raises(KeyboardInterrupt), trainable(model, Settings(method)) as module:  # noqa: PT012
-        learn(module, 0.5, steps=1)
+    with pytest.raises(KeyboardInterrupt), trainable(model, Settings(method)) as training:  # noqa: PT012
+        learn(training.module, 0.5, steps=1)
         raise KeyboardInterrupt
     assert state(model.module) == before
 
@@ -105,8 +107,9 @@ def test_virtual_tokens_start_from_words_by_the_seed(method: Any) -> None:
     starts = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        with trainable(model, Settings(method)) as module:
-            starts.append(next(p for p in module.parameters() if p.requires_grad).detach().clone())
+        with trainable(model, Settings(method)) as training:
+            chosen = [p for p in training.module.parameters() if p.requires_grad]
+            starts.append(chosen[0].detach().clone())
     assert torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[0], starts[2])
     if method == "prompt":
@@ -116,31 +119,29 @@ def test_virtual_tokens_start_from_words_by_the_seed(method: Any) -> None:
 
 def test_full_tuning_writes_what_changed_only(tmp_path: Path) -> None:
     model = tiny_loaded()
-    with trainable(model, Settings("full")) as module:
+    with trainable(model, Settings("full")) as training:
         with torch.no_grad():
-            module.model.norm.weight += 1
-        save(module, tmp_path, base="x")
+            model.module.model.norm.weight += 1
+        training.save(tmp_path)
     assert as_patch(tmp_path, model)
     assert verify_patch(tmp_path).parameters_changed == 32
     with (
-        trainable(model, Settings("full")) as module,
+        trainable(model, Settings("full")) as training,
         pytest.raises(UsageError, match="nothing to save"),
     ):
-        save(module, tmp_path, base="x")
-    with pytest.raises(UsageError, match="not being trained"):
-        save(model.module, tmp_path, base="x")
+        training.save(tmp_path)
 
 
 def test_a_guard_is_active_frozen_and_absent_from_what_is_saved(tmp_path: Path) -> None:
     model = tiny_loaded()
     base = logits(model.module)
     guard = make_patch(tmp_path / "guard", seed=3, verb="guard", purpose="train-only")
-    with trainable(model, Settings("lora"), guard) as module:
-        assert not torch.allclose(logits(module), base, atol=1e-3)
-        with as_base(module):
-            assert torch.equal(logits(module), base)
+    with trainable(model, Settings("lora"), guard) as training:
+        assert not torch.allclose(logits(training.module), base, atol=1e-3)
+        with training.as_base():
+            assert torch.equal(logits(training.module), base)
         (tmp_path / "new").mkdir()
-        save(module, tmp_path / "new", base="x")
+        training.save(tmp_path / "new")
     with attached(model, as_patch(tmp_path / "new", model)):
         assert torch.equal(logits(model.module), base)
     for method, why in (("full", "no frozen patches"), ("prefix", "cannot be stacked")):
@@ -151,8 +152,8 @@ def test_a_guard_is_active_frozen_and_absent_from_what_is_saved(tmp_path: Path) 
 def test_layers_are_chosen_by_name_or_refused() -> None:
     model = tiny_loaded()
     for method in ("lora", "ia3"):
-        with trainable(model, Settings(method, target_modules=("q_proj",))) as module:
-            names = [n for n, p in module.named_parameters() if p.requires_grad]
+        with trainable(model, Settings(method, target_modules=("q_proj",))) as training:
+            names = [n for n, p in training.module.named_parameters() if p.requires_grad]
             assert names
             assert all("q_proj" in name for name in names)
         with pytest.raises(UsageError, match="no layer named 'c_attn'"):
@@ -202,15 +203,16 @@ def test_qlora_trains_on_a_base_in_few_digits_and_gives_the_full_one_back(
     model = tiny_loaded(kind)
     before, base = state(model.module), logits(model.module)
     head = model.module.lm_head
-    with trainable(model, Settings("qlora")) as module:
+    with trainable(model, Settings("qlora")) as training:
+        module = training.module
         narrow = [part for part in module.modules() if type(part).__name__ == "Linear4bit"]
         assert len(narrow) == {"llama": 3 * 7, "gpt2": 3 * 4}[kind]
         assert head in list(module.modules())
-        with as_base(module):
+        with training.as_base():
             rough = logits(module)
         assert 1e-3 < (rough - base).abs().max() < 2
         losses = learn(module, 0.5)
-        save(module, tmp_path, base="x")
+        training.save(tmp_path)
     assert losses[-1] < losses[0]
     assert state(model.module) == before
     with attached(model, as_patch(tmp_path, model)):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is trained: the methods of tuning, put on a model for a trainer and taken off exactly.
 
-    with trainable(model, config) as module:     # config.method: lora, ia3, prompt, ...
-        train(module)                            # parameters with requires_grad are the method's
-        with as_base(module):                    # the untuned model, for a divergence to it
+    with trainable(model, config) as training:   # config.method: lora, ia3, prompt, ...
+        train(training.module)                   # parameters with requires_grad are the method's
+        with training.as_base():                 # the untuned model, for a divergence to it
             ...
-        save(module, folder, base=model.expression)
+        training.save(folder)
     # here: the base, bit for bit, also after an exception
 
 Whatever the method, the module speaks of text only: a row of logits for each text token, labels
@@ -15,9 +15,10 @@ the exact return is ``models.attach``'s, and the loop, losses and data are the t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -28,14 +29,8 @@ from transformers.pytorch_utils import Conv1D
 
 from codetemper.core.errors import UsageError
 from codetemper.harden._quantised import quantised
-from codetemper.models.attach import (
-    OwnedPeftModel,
-    save_trained,
-    training_adapter,
-    training_weights,
-)
+from codetemper.models.attach import save_trained, training_adapter, training_weights
 from codetemper.models.loaded import LoadedModel
-from codetemper.models.rows import Kept
 from codetemper.models.targets import ia3_targets, matching
 from codetemper.models.virtual import first_prefix
 
@@ -142,8 +137,37 @@ class MethodConfig(Protocol):
         """Length of the prompt or prefix."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """What a method put on a model, for the length of the scope of ``trainable``.
+
+    Attributes:
+        module: for a trainer: an ``OwnedPeftModel``, for ``full`` the model itself. What has
+            ``requires_grad`` is what is trained.
+        base: gives a scope in which the module computes with the old weights and no patches.
+        save: writes what was trained into an existing, empty folder: a plain PEFT folder, for
+            ``full`` the files of a rows patch, or a ``UsageError`` where no weight changed.
+            ``models.patch.save_patch`` makes a patch of it.
+    """
+
+    module: nn.Module
+    base: Callable[[], AbstractContextManager[None]]
+    save: Callable[[Path], None]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+
+    @contextmanager
+    def as_base(self) -> Iterator[None]:
+        """Compute as the untuned model inside, without gradient; guards are off too."""
+        with self.base(), torch.no_grad():
+            yield
+
+
 @contextmanager
-def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterator[nn.Module]:
+def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterator[Training]:
     """Put what a method trains on a model; take it off when the scope ends.
 
     Args:
@@ -153,8 +177,7 @@ def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterat
         frozen: patch folders that are active while training and get no gradient (guards).
 
     Yields:
-        The module for a trainer: an ``OwnedPeftModel``, for ``full`` the model itself. What has
-        ``requires_grad`` is what is trained.
+        The module to train and how to ask its base; valid inside the scope only.
 
     Raises:
         UsageError: layers that the model does not have, frozen patches that do not stack, an
@@ -170,72 +193,18 @@ def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterat
                 mend="use --method lora with a guard",
             )
         with training_weights(model) as kept:
-            _KEPT[id(model.module)] = kept
-            try:
-                yield model.module
-            finally:
-                del _KEPT[id(model.module)]
-    elif config.method == "qlora":
-        with (
-            training_adapter(model, peft_config(model, config), *frozen) as wrapped,
-            quantised(wrapped),
-        ):
-            yield wrapped
-    else:
-        start = _start(model, config)
-        with training_adapter(model, peft_config(model, config), *frozen) as wrapped:
-            if start is not None:
-                with torch.no_grad():
-                    wrapped.prompt_encoder["task"].embedding.weight.copy_(start)
-            yield wrapped
-
-
-#: The old weights of models under full fine-tuning, by identity of the module.
-_KEPT: dict[int, Kept] = {}
-
-
-@contextmanager
-def as_base(trained: nn.Module) -> Iterator[None]:
-    """Compute as the untuned model inside, without gradient; guards are off too.
-
-    Args:
-        trained: what ``trainable`` handed out.
-    """
-    owned = isinstance(trained, OwnedPeftModel)
-    with trained.disable_adapter() if owned else _kept(trained).base(), torch.no_grad():
-        yield
-
-
-def save(trained: nn.Module, folder: Path, *, base: str) -> None:
-    """Write what was trained: a plain PEFT folder, for ``full`` the files of a rows patch.
-
-    Args:
-        trained: what ``trainable`` handed out.
-        folder: an existing, empty folder; ``models.patch.save_patch`` makes a patch of it.
-        base: name of the base, for PEFT's configuration.
-
-    Raises:
-        UsageError: full fine-tuning changed no weight.
-    """
-    if isinstance(trained, OwnedPeftModel):
-        save_trained(trained, folder, base=base)
-    else:
-        _kept(trained).write(folder)
-
-
-def parameters(trained: nn.Module) -> int:
-    """Return how many numbers are trained."""
-    return sum(p.numel() for p in trained.parameters() if p.requires_grad)
-
-
-def _kept(trained: nn.Module) -> Kept:
-    if id(trained) not in _KEPT:
-        raise UsageError(
-            "this module is not being trained",
-            why="it was not handed out by 'trainable', or its scope is over",
-            mend="pass the module inside the scope (unwrapped, where a trainer wrapped it)",
-        )
-    return _KEPT[id(trained)]
+            yield Training(model.module, kept.base, kept.write)
+        return
+    start = _start(model, config)
+    with ExitStack() as scope:
+        wrapped = scope.enter_context(training_adapter(model, peft_config(model, config), *frozen))
+        if config.method == "qlora":
+            scope.enter_context(quantised(wrapped))
+        if start is not None:
+            with torch.no_grad():
+                wrapped.prompt_encoder["task"].embedding.weight.copy_(start)
+        save = partial(save_trained, wrapped, base=model.expression)
+        yield Training(wrapped, wrapped.disable_adapter, save)
 
 
 def peft_config(model: LoadedModel, config: MethodConfig) -> PeftConfig:

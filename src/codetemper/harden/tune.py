@@ -24,7 +24,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ from codetemper.data.mixing import General, encode_general, sample
 from codetemper.harden import TechniqueCard
 from codetemper.harden._batches import packs
 from codetemper.harden._losses import LossWeights
-from codetemper.harden._methods import METHODS, as_base, parameters, save, trainable
+from codetemper.harden._methods import METHODS, trainable
 from codetemper.harden._settings import LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint
 from codetemper.models.loaded import LoadedModel
@@ -169,12 +168,15 @@ def tune(
     config = _with_layers(config, model)
     with _quiet(), _seeded(config):
         pack = METHODS[config.method].packs and packs(model.module)
-        with trainable(model, config, *frozen) as module, _scratch(folder, checkpoints) as scratch:
+        with (
+            trainable(model, config, *frozen) as training,
+            _scratch(folder, checkpoints) as scratch,
+        ):
             run = Run(
                 examples=[*learnt.items, *mixed],
                 held_out=held_out.items,
                 weights=weights_of(config),
-                as_base=partial(as_base, module),
+                as_base=training.as_base,
                 pack=pack,
                 score=score if config.early_stop == "score" else None,
                 patience=config.patience,
@@ -182,14 +184,14 @@ def tune(
                 on_event=on_event,
             )
             arguments = _arguments(config, model.device, len(run.examples), scratch)
-            trainer = PairTrainer(module, arguments, run)
+            trainer = PairTrainer(training.module, arguments, run)
             last = newest_checkpoint(scratch)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
             losses = _curve(trainer, "loss")
             _refuse_divergence(losses, config)
             with mendable(folder):
-                save(module, folder, base=model.expression)
-            changed = parameters(module)
+                training.save(folder)
+            changed = training.parameters
     measure = "eval_score" if config.early_stop == "score" else "eval_loss"
     best = trainer.state.best_global_step
     fix = learnt.fix
