@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from codetemper.core.records import Event
 from codetemper.data.corpus import write_corpus
-from codetemper.harden._trainer import newest_checkpoint
+from codetemper.harden._trainer import newest_checkpoint, seconds_until
 from codetemper.harden.tune import Config, TuneResult, tune
 from tests.harden.material import FAST, PAIRS, loaded, pair, run
 from tests.tiny import save_tiny
@@ -50,6 +50,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None
     newest = newest_checkpoint(tmp_path / "b")
     assert newest is not None
     assert newest.name == "checkpoint-7"
+    # A day of training lies behind that checkpoint, as far as anyone can tell.
+    assert 0 < seconds_until(newest) < 300
+    (newest / "seconds").write_text("86400\n", "ascii")
     # What was being written when the kill came is passed over.
     (tmp_path / "b" / "checkpoint-9").mkdir()
     seen: list[int] = []
@@ -57,6 +60,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None
     again = tune(loaded(), PAIRS, RICH, tmp_path / "again", checkpoints=tmp_path / "b",
                  on_event=lambda event: seen.append(event.done))  # fmt: skip
     assert seen == [8, 9, 10, 11, 12]
+    assert 0 < again.seconds - 86400 < 300
     assert again.losses == whole.losses
     assert (tmp_path / "again" / TENSORS).read_bytes() == (
         tmp_path / "whole" / TENSORS

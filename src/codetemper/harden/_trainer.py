@@ -41,7 +41,8 @@ from codetemper.harden._batches import Packer, logits_at
 from codetemper.harden._losses import LossWeights, Targets, sums
 
 _TENSORS = "trained.safetensors"
-_WHOLE = "whole"
+#: Written last: a checkpoint that has it is whole. It says how long training took so far.
+_SECONDS = "seconds"
 
 Score = Callable[[nn.Module], float]
 """What early stopping asks of the model being trained: a number, higher is better."""
@@ -60,6 +61,8 @@ class Run:
         score: a score to stop by instead of the validation loss.
         patience: evaluations without a better one after which training stops.
         checkpoint_seconds: time between checkpoints; None for none but the best's.
+        begun: when training began, by the monotonic clock; where it goes on from a checkpoint,
+            when it would have begun without the break.
         on_event: progress.
     """
 
@@ -71,6 +74,7 @@ class Run:
     score: Score | None
     patience: int
     checkpoint_seconds: float | None
+    begun: float
     on_event: OnEvent
 
 
@@ -183,7 +187,8 @@ class PairTrainer(Trainer):  # type: ignore[misc]
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
-            write_atomic(folder / _WHOLE, b"")
+            seconds = time.monotonic() - self._run.begun
+            write_atomic(folder / _SECONDS, f"{seconds:.3f}\n".encode())
 
 
 def _trained(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -192,8 +197,13 @@ def _trained(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint in a folder that was written to its end; None without one."""
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{_WHOLE}")]
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{_SECONDS}")]
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def seconds_until(checkpoint: Path) -> float:
+    """Return how long training took up to a whole checkpoint, over all its goes."""
+    return float((checkpoint / _SECONDS).read_text("ascii"))
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]

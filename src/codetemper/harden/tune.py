@@ -42,7 +42,7 @@ from codetemper.harden._batches import packs
 from codetemper.harden._losses import LossWeights
 from codetemper.harden._methods import METHODS, trainable
 from codetemper.harden._settings import LIKE_THE_STUDY, STUDY_LAYERS, Config
-from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint
+from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
 from codetemper.models.loaded import LoadedModel
 
 __all__ = ["CARD", "LIKE_THE_STUDY", "Config", "TuneResult", "tune"]
@@ -71,7 +71,8 @@ class TuneResult:
     """What a tuning run did.
 
     Attributes:
-        seconds: wall seconds, without loading the model.
+        seconds: wall seconds, without loading the model. Of a run in several goes, the sum; what
+            a break destroyed, since it came after the last checkpoint, does not count.
         parameters_changed: numbers that were trained.
         steps: optimiser steps in all, those before a resumption included.
         losses: (step, mean loss since the entry before).
@@ -172,6 +173,9 @@ def tune(
             trainable(model, config, *frozen) as training,
             _scratch(folder, checkpoints) as scratch,
         ):
+            last = newest_checkpoint(scratch)
+            if last is not None:
+                begun -= seconds_until(last)
             run = Run(
                 examples=[*learnt.items, *mixed],
                 held_out=held_out.items,
@@ -181,11 +185,11 @@ def tune(
                 score=score if config.early_stop == "score" else None,
                 patience=config.patience,
                 checkpoint_seconds=None if checkpoints is None else checkpoint_seconds,
+                begun=begun,
                 on_event=on_event,
             )
             arguments = _arguments(config, model.device, len(run.examples), scratch)
             trainer = PairTrainer(training.module, arguments, run)
-            last = newest_checkpoint(scratch)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
             losses = _curve(trainer, "loss")
             _refuse_divergence(losses, config)
