@@ -154,18 +154,7 @@ def tune(
     """
     begun = time.monotonic()
     learnt, held_out, mixed = _examples(model, pairs, config, general)
-    if config.early_stop == "score" and score is None:
-        raise UsageError(
-            "there is no score to stop by",
-            why="early_stop=score needs a suite to evaluate on",
-            mend="name one with --validate-on SUITE, or use -o early_stop=loss",
-        )
-    if config.gradient_checkpointing and not METHODS[config.method].checkpoints:
-        raise UsageError(
-            f"{config.method} tuning cannot compute activations twice",
-            why="what it trains is lost on the way to the second time",
-            mend="-o gradient_checkpointing=false, or another method",
-        )
+    _refuse_settings(config, score)
     config = _with_layers(config, model)
     with _quiet(), _seeded(config):
         pack = METHODS[config.method].packs and packs(model.module)
@@ -216,6 +205,21 @@ def tune(
         fix_tokens_head=fix.head / fix.changed if fix.changed else None,
         packed=pack,
     )
+
+
+def _refuse_settings(config: Config, score: Score | None) -> None:
+    if config.early_stop == "score" and score is None:
+        raise UsageError(
+            "there is no score to stop by",
+            why="early_stop=score needs a suite to evaluate on",
+            mend="name one with --validate-on SUITE, or use -o early_stop=loss",
+        )
+    if config.gradient_checkpointing and not METHODS[config.method].checkpoints:
+        raise UsageError(
+            f"{config.method} tuning cannot compute activations twice",
+            why="what it trains is lost on the way to the second time",
+            mend="-o gradient_checkpointing=false, or another method",
+        )
 
 
 def weights_of(config: Config) -> LossWeights:
