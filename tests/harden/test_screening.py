@@ -158,12 +158,13 @@ def test_losses_below_the_floor_say_nothing(made: Made) -> None:
 def test_what_is_no_guard_or_not_this_models_is_refused(made: Made, tmp_path: Path) -> None:
     model, guard, _ = made
     make_guard(model, tmp_path / "patch", BAD[:2], steps=1, purpose="inference")
-    with pytest.raises(UsageError, match="is no guard"):
+    with pytest.raises(UsageError, match="cannot be used as a guard"):
         screen(model, [tmp_path / "patch"], BAD, LAYOUT)
     with pytest.raises(UsageError, match="is not a patch"):
         screen(model, [tmp_path / "nothing"], BAD, LAYOUT)
-    with pytest.raises(UsageError, match="does not belong to"):
+    with pytest.raises(UsageError, match="cannot be used as a guard") as other:
         screen(loaded("gpt2"), [guard], BAD, LAYOUT)
+    assert "whose weights are not those of" in other.value.why
     with pytest.raises(UsageError, match="refused for inference"), attached(model, guard):
         pass
 

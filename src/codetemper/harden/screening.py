@@ -25,8 +25,8 @@ several. Nothing here decides which model, which data, or what becomes of a flag
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from codetemper.data.examples import Example, Layout, encode
 from codetemper.harden._batches import Packer, logits_at, packs, targets
 from codetemper.harden._losses import LossWeights, log_probabilities
 from codetemper.models.attach import OwnedPeftModel, attached
+from codetemper.models.guards import read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import verify_patch
 
@@ -54,7 +55,7 @@ __all__ = [
     "drift",
     "fewest",
     "flagged",
-    "guard_manifest",
+    "guarded",
     "score",
     "screen",
     "threshold_of",
@@ -136,15 +137,38 @@ def screen(
         One for each sample, in order; None where there is nothing to score in one.
 
     Raises:
-        UsageError: a patch that is no guard, a guard for another base, or the tokenizer tells no
-            offsets.
+        UsageError, IntegrityError: as ``guarded``.
+    """
+    with guarded(model, guards, under=under) as scoring:
+        return scoring(pairs, layout)
+
+
+@contextmanager
+def guarded(
+    model: LoadedModel, guards: Sequence[Path], *, under: Sequence[Path] = ()
+) -> Iterator[Callable[[Sequence[FixPair], Layout], list[Scored | None]]]:
+    """Have guards at hand for a scope, for data that come in parts.
+
+    Args:
+        model: the base.
+        guards: guard folders.
+        under: patch folders that are active in all of it.
+
+    Yields:
+        A function that scores samples, as ``screen`` does.
+
+    Raises:
+        UsageError: a patch that is no guard or no sum beside linear layers, a guard for another
+            base, or a tokenizer that tells no offsets.
         IntegrityError: a guard folder is not what its manifest says.
     """
-    names = [guard_manifest(folder).id for folder in guards]
     below = [verify_patch(folder) for folder in under]
+    names = [read_guard(folder, model, [m.id for m in below]).id for folder in guards]
+    adapters = [manifest.id for manifest in below if manifest.kind == "adapter"]
     with attached(model, *under, *guards, measuring=True) as wrapped:
-        adapters = [manifest.id for manifest in below if manifest.kind == "adapter"]
-        return score(wrapped, names, pairs, model.tokenizer, layout, under=adapters)
+        yield lambda pairs, layout: score(
+            wrapped, names, pairs, model.tokenizer, layout, under=adapters
+        )
 
 
 def score(
@@ -302,23 +326,6 @@ def _places(window: Example) -> Iterator[tuple[int, int]]:
 
 def _logarithmic_mean(first: float, second: float) -> float:
     return first if first == second else (first - second) / (math.log(first) - math.log(second))
-
-
-def guard_manifest(folder: Path) -> PatchManifest:
-    """Return the manifest of a guard, every file of it checked.
-
-    Raises:
-        UsageError: no patch, or a patch that is no guard.
-        IntegrityError: it is not what its manifest says.
-    """
-    manifest = verify_patch(folder)
-    if manifest.purpose != "train-only" or manifest.kind != "adapter":
-        raise UsageError(
-            f"{manifest.id} is no guard",
-            why=f"it is a patch for {manifest.purpose}, made by {manifest.verb}",
-            mend="make a guard with: codetemper guard MODEL --data BAD",
-        )
-    return manifest
 
 
 def threshold_of(manifest: PatchManifest, fpr: float | None = None) -> tuple[float, float]:
