@@ -132,20 +132,57 @@ def test_full_tuning_writes_what_changed_only(tmp_path: Path) -> None:
         training.save(tmp_path)
 
 
-def test_a_guard_is_active_frozen_and_absent_from_what_is_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("carries", [False, True])
+def test_a_guard_is_active_frozen_and_absent_from_what_is_saved(
+    carries: bool, method: Any, tmp_path: Path
+) -> None:
+    """With and without a patch under it, on which the guard and what is trained go."""
     model = tiny_loaded()
-    base = logits(model.module)
+    under = [make_patch(tmp_path / "under", seed=2)] if carries else []
     guard = make_patch(tmp_path / "guard", seed=3, verb="guard", purpose="train-only")
-    with trainable(model, Settings("lora"), guard) as training:
-        assert not torch.allclose(logits(training.module), base, atol=1e-3)
-        with training.as_base():
-            assert torch.equal(logits(training.module), base)
+    with attached(model, *under):
+        base = logits(model.module)
+    before = state(model.module)
+    with trainable(model, Settings(method), *under, guard) as training:
+        module = training.module
+        guarded = logits(module)
+        assert not torch.allclose(guarded, base, atol=1e-3)
+        held = {n: p.clone() for n, p in module.named_parameters() if not p.requires_grad}
+        assert {n.split(".")[-2] for n in held if "lora_" in n} >= {verify_patch(guard).id}
+        learn(module, 1e-3 if method == "full" else 0.1)
+        for _ in range(2):
+            with training.as_base():
+                assert torch.allclose(logits(module), base, atol=1e-5)
+                with training.guarded():
+                    assert not torch.allclose(logits(module), base, atol=1e-3)
+            with training.unguarded():
+                shipped = logits(module)
+                with training.as_base():
+                    assert torch.allclose(logits(module), base, atol=1e-5)
+                with training.guarded():
+                    assert not torch.allclose(logits(module), shipped, atol=1e-3)
+                assert torch.equal(logits(module), shipped)
+        assert not torch.allclose(shipped, base, atol=1e-4)
+        assert all(torch.equal(p, held[n]) for n, p in module.named_parameters() if n in held)
+        assert all(p.requires_grad != (n in held) for n, p in module.named_parameters())
+        if method == "full":
+            with pytest.raises(UsageError, match="frozen adapters are not saved"):
+                module.save_pretrained(str(tmp_path / "trap"))
         (tmp_path / "new").mkdir()
         training.save(tmp_path / "new")
-    with attached(model, as_patch(tmp_path / "new", model)):
-        assert torch.equal(logits(model.module), base)
-    for method, why in (("full", "no frozen patches"), ("prefix", "cannot be stacked")):
-        with pytest.raises(UsageError, match=why):
+    assert state(model.module) == before
+    with attached(model, *under, as_patch(tmp_path / "new", model)):
+        assert torch.allclose(logits(model.module), shipped, atol=1e-5)
+    names = load_file(next((tmp_path / "new").glob("*.safetensors")))
+    assert not any("guard" in name or "base_layer" in name for name in names)
+
+
+def test_methods_that_do_not_add_take_no_guard(tmp_path: Path) -> None:
+    model = tiny_loaded()
+    guard = make_patch(tmp_path / "guard", seed=3, verb="guard", purpose="train-only")
+    for method in ("ia3", "prefix"):
+        with pytest.raises(UsageError, match="cannot be stacked"):
             trainable(model, Settings(method), guard).__enter__()
 
 

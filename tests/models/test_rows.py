@@ -114,7 +114,7 @@ def test_tied_weights_change_under_both_names(tmp_path: Path) -> None:
     with attached(model, folder):
         assert (model.module.transformer.wte.weight[40] == 1).all()
     assert weights_digest(model.module) == model.digest
-    with training_weights(model) as kept:
+    with training_weights(model) as (_, kept):
         with torch.no_grad():
             model.module.lm_head.weight[40] = 1
         (tmp_path / "whole").mkdir()

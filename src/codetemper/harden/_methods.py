@@ -15,8 +15,8 @@ the exact return is ``models.attach``'s, and the loop, losses and data are the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,10 +29,20 @@ from transformers.pytorch_utils import Conv1D
 
 from codetemper.core.errors import UsageError
 from codetemper.harden._quantised import quantised
-from codetemper.models.attach import save_trained, training_adapter, training_weights
+from codetemper.models.attach import (
+    OwnedPeftModel,
+    save_trained,
+    training_adapter,
+    training_weights,
+)
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.patch import load_manifest
+from codetemper.models.rows import Kept
 from codetemper.models.targets import ia3_targets, matching
 from codetemper.models.virtual import first_prefix
+
+#: Name of the adapter that is trained, inside the wrapper.
+TASK = "task"
 
 Method = Literal["lora", "qlora", "ia3", "prompt", "prefix", "full"]
 
@@ -142,17 +152,21 @@ class Training:
     """What a method put on a model, for the length of the scope of ``trainable``.
 
     Attributes:
-        module: for a trainer: an ``OwnedPeftModel``, for ``full`` the model itself. What has
-            ``requires_grad`` is what is trained.
-        base: gives a scope in which the module computes with the old weights and no patches.
+        module: for a trainer: an ``OwnedPeftModel``, for ``full`` without frozen adapters the
+            model itself. What has ``requires_grad`` is what is trained.
         save: writes what was trained into an existing, empty folder: a plain PEFT folder, for
             ``full`` the files of a rows patch, or a ``UsageError`` where no weight changed.
             ``models.patch.save_patch`` makes a patch of it.
+        guards: names of the frozen adapters that are never in use: those of train-only patches.
+        under: names of the other frozen adapters, which what is trained goes on top of.
+        kept: the old weights, for ``full``.
     """
 
     module: nn.Module
-    base: Callable[[], AbstractContextManager[None]]
     save: Callable[[Path], None]
+    guards: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    kept: Kept | None = None
 
     @property
     def parameters(self) -> int:
@@ -161,9 +175,35 @@ class Training:
 
     @contextmanager
     def as_base(self) -> Iterator[None]:
-        """Compute as the untuned model inside, without gradient; guards are off too."""
-        with self.base(), torch.no_grad():
+        """Compute as what is tuned did before, without gradient; guards are off."""
+        with ExitStack() as scope:
+            if self.kept is not None:
+                scope.enter_context(self.kept.base())
+            scope.enter_context(self._only(self.under))
+            scope.enter_context(torch.no_grad())
             yield
+
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Compute as what is used afterwards: what is trained is on, guards are off."""
+        with self._only(self.shipped) if self.guards else nullcontext():
+            yield
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Compute with all guards on."""
+        with self._only((*self.shipped, *self.guards)) if self.guards else nullcontext():
+            yield
+
+    @property
+    def shipped(self) -> tuple[str, ...]:
+        """Names of the adapters that are on in use."""
+        own = isinstance(self.module, OwnedPeftModel) and self.kept is None
+        return (*self.under, TASK) if own else self.under
+
+    def _only(self, names: Sequence[str]) -> AbstractContextManager[None]:
+        module = self.module
+        return module.only(*names) if isinstance(module, OwnedPeftModel) else nullcontext()
 
 
 @contextmanager
@@ -174,7 +214,8 @@ def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterat
         model: the base. For ``full`` its weights are held a second time, on its device, until
             the scope ends (float32: 4 bytes a parameter; see ``METHODS['full'].memory``).
         config: method and its settings. New parameters start from torch's global generator.
-        frozen: patch folders that are active while training and get no gradient (guards).
+        frozen: patch folders that are active while training and get no gradient: guards, and
+            what the new patch goes on top of.
 
     Yields:
         The module to train and how to ask its base; valid inside the scope only.
@@ -185,26 +226,27 @@ def trainable(model: LoadedModel, config: MethodConfig, *frozen: Path) -> Iterat
         CannotKnowError: ``qlora`` where bitsandbytes does not work.
         IntegrityError: something wrote into frozen weights.
     """
+    manifests = [load_manifest(folder) for folder in frozen]
+    adapters = [manifest for manifest in manifests if manifest.kind == "adapter"]
+    names: dict[str, Any] = {
+        "guards": tuple(m.id for m in adapters if m.purpose == "train-only"),
+        "under": tuple(m.id for m in adapters if m.purpose != "train-only"),
+    }
     if config.method == "full":
-        if frozen:
-            raise UsageError(
-                "full fine-tuning takes no frozen patches",
-                why="what is trained with a guard on would be the weights under it",
-                mend="use --method lora with a guard",
-            )
-        with training_weights(model) as kept:
-            yield Training(model.module, kept.base, kept.write)
+        with training_weights(model, *frozen) as (module, kept):
+            yield Training(module, kept.write, **names, kept=kept)
         return
     start = _start(model, config)
     with ExitStack() as scope:
-        wrapped = scope.enter_context(training_adapter(model, peft_config(model, config), *frozen))
+        added = training_adapter(model, peft_config(model, config), *frozen, name=TASK)
+        wrapped = scope.enter_context(added)
         if config.method == "qlora":
             scope.enter_context(quantised(wrapped))
         if start is not None:
             with torch.no_grad():
-                wrapped.prompt_encoder["task"].embedding.weight.copy_(start)
+                wrapped.prompt_encoder[TASK].embedding.weight.copy_(start)
         save = partial(save_trained, wrapped, base=model.expression)
-        yield Training(wrapped, wrapped.disable_adapter, save)
+        yield Training(wrapped, save, **names)
 
 
 def peft_config(model: LoadedModel, config: MethodConfig) -> PeftConfig:

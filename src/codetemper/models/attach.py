@@ -6,8 +6,8 @@
     with training_adapter(model, LoraConfig(...), guard) as wrapped:   # new adapter, guard frozen
         SFTTrainer(wrapped, ...).train()             # never hand the trainer a peft_config
         save_trained(wrapped, folder, base="seedling")
-    with training_weights(model) as kept:            # every weight trainable, a copy kept
-        SFTTrainer(model.module, ...).train()
+    with training_weights(model, guard) as (module, kept):   # every weight trainable, a copy kept
+        SFTTrainer(module, ...).train()
         kept.write(folder)
     # here: the module as it was, bit for bit, also after an exception
 
@@ -41,7 +41,7 @@ from codetemper.models.forms import (
     refuse_writers,
 )
 from codetemper.models.loaded import LoadedModel
-from codetemper.models.owned import OwnedPeftModel
+from codetemper.models.owned import WEIGHTS, OwnedPeftModel
 from codetemper.models.patch import ADAPTER_CONFIG, ADAPTER_WEIGHTS, verify_patch, weights_digest
 from codetemper.models.rows import Kept, swapped, unlocked
 from codetemper.models.snapshot import Snapshot
@@ -97,13 +97,7 @@ def attached(
             model.module.requires_grad_(False)
             yield model.module
             return
-        first, *others = adapters
-        wrapped = OwnedPeftModel(model.module, configs[first], first)
-        for name in others:
-            wrapped.add_adapter(name, configs[name])
-        for name, folder in adapters.items():
-            fill(wrapped, name, folder)
-        wrapped.activate(list(adapters), trainable)
+        wrapped = _wrapped(model, adapters, configs, trainable=trainable)
         wrapped.eval()
         yield wrapped
 
@@ -143,18 +137,23 @@ def training_adapter(
 
 
 @contextmanager
-def training_weights(model: LoadedModel) -> Iterator[Kept]:
+def training_weights(model: LoadedModel, *frozen: Path) -> Iterator[tuple[nn.Module, Kept]]:
     """Have every weight of a model trainable; the old ones are back when the scope ends.
 
     Args:
-        model: the base; a trainer gets ``model.module``.
+        model: the base.
+        frozen: patch folders that are active while training and get no gradient: guards, and
+            what the weights are trained under. Weights that one of them replaced are trained on.
 
     Yields:
-        The old weights, in memory a second time: to compute as the base (``base``), and to
-        write what changed as a ``rows`` patch (``write``).
+        The module for a trainer: ``model.module``, or an ``OwnedPeftModel`` around it where
+        adapters are frozen. And the old weights, in memory a second time: to compute as the base
+        (``base``), and to write what changed as a ``rows`` patch (``write``).
 
     Raises:
-        UsageError: a scope with patches is open, or the weights are not floating-point.
+        UsageError: a scope with patches is open, or the weights are not floating-point; else as
+            ``attached``.
+        IntegrityError: as ``attached``.
     """
     fixed = [name for name, p in model.module.named_parameters() if not p.is_floating_point()]
     if fixed:
@@ -163,8 +162,35 @@ def training_weights(model: LoadedModel) -> Iterator[Kept]:
             f"{fixed[0]} is quantised",
             "load the model in float32 or bfloat16",
         )
-    with _restored(model), unlocked(model.module) as kept:
-        yield kept
+    manifests = [_checked(model, folder, training=True) for folder in frozen]
+    adapters = _adapters(frozen, manifests)
+    configs = read_forms(list(adapters.values()), list(adapters), trainable=None)
+    with _restored(model), ExitStack() as weights:
+        _swap_in(weights, model, frozen, manifests)
+        # Before adapters go on, while weights have the names that a patch calls them by.
+        kept = weights.enter_context(unlocked(model.module))
+        if adapters:
+            yield _wrapped(model, adapters, configs, trainable=WEIGHTS), kept
+        else:
+            yield model.module, kept
+
+
+def _wrapped(
+    model: LoadedModel,
+    adapters: dict[str, Path],
+    configs: dict[str, PeftConfig],
+    *,
+    trainable: str | None,
+) -> OwnedPeftModel:
+    """Put adapters on, all active."""
+    first, *others = adapters
+    wrapped = OwnedPeftModel(model.module, configs[first], first)
+    for name in others:
+        wrapped.add_adapter(name, configs[name])
+    for name, folder in adapters.items():
+        fill(wrapped, name, folder)
+    wrapped.activate(list(adapters), trainable)
+    return wrapped
 
 
 def save_trained(wrapped: OwnedPeftModel, folder: Path, *, base: str) -> None:
@@ -176,7 +202,7 @@ def save_trained(wrapped: OwnedPeftModel, folder: Path, *, base: str) -> None:
         base: name of the base for ``base_model_name_or_path`` (never a path of this machine).
     """
     name = wrapped.trainable_adapter
-    if name is None:
+    if name not in wrapped.peft_config:
         raise _usage("there is nothing to save", "no adapter is trainable", "use training_adapter")
     tensors = get_peft_model_state_dict(wrapped, adapter_name=name, save_embedding_layers=False)
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}

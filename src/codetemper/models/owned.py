@@ -19,9 +19,14 @@ from codetemper.core.errors import UsageError
 from codetemper.models.snapshot import Snapshot
 from codetemper.models.virtual import VirtualTokens
 
+#: What is trainable where not an adapter is: the weights of the base under them.
+WEIGHTS = "*"
+
 
 class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
     """A PEFT model whose activation only its owner changes.
+
+    Trained is one adapter, or the weights under the adapters (``WEIGHTS``), or nothing.
 
     Differences to peft's own class, each a trap that is closed:
 
@@ -49,23 +54,39 @@ class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
         """Name of the adapter that gets gradients, None where all are frozen."""
         return self._trainable
 
+    @property
+    def active_names(self) -> tuple[str, ...]:
+        """Names of the adapters that are active, in order."""
+        return tuple(self._active)
+
     def activate(self, names: Sequence[str], trainable: str | None = None) -> None:
-        """Make exactly these adapters active, and exactly one or none of them trainable."""
+        """Make exactly these adapters active, and exactly one or none of them trainable.
+
+        Args:
+            names: of adapters; none at all computes as the weights under them.
+            trainable: one of the names, or ``WEIGHTS``.
+        """
         self._trainable, self._active = trainable, list(names)
         if self._virtual is None:
             # peft's own set_adapter takes one name only; the tuner's takes several.
             self.base_model.set_adapter(list(names), inference_mode=trainable is None)
         else:
-            self._virtual.use(self.prompt_encoder[names[0]].embedding.weight)
-        self.active_adapter = trainable or names[0]
+            table = self.prompt_encoder[names[0]].embedding.weight if names else None
+            self._virtual.use(table)
+        # Whose configuration peft asks: one that there is, also where none is active.
+        asked = [name for name in (trainable, *names) if name in self.peft_config]
+        if asked:
+            self.active_adapter = asked[0]
         self.refreeze()
 
     def refreeze(self) -> None:
-        """Give gradients to the trainable adapter and to nothing else."""
+        """Give gradients to the trainable adapter, or the weights, and to nothing else."""
         mark = f".{self._trainable}."
         for name, parameter in self.named_parameters():
-            own = not self._frozen_base.knows(parameter) and mark in f".{name}."
-            parameter.requires_grad_(own and self._trainable is not None)
+            if self._frozen_base.knows(parameter):
+                parameter.requires_grad_(self._trainable == WEIGHTS)
+            else:
+                parameter.requires_grad_(self._trainable is not None and mark in f".{name}.")
 
     @contextmanager
     def disable_adapter(self) -> Iterator[None]:
@@ -86,7 +107,7 @@ class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
         """Have only these adapters active inside, for instance to evaluate without a guard."""
         active, trainable = self._active, self._trainable
         modes = {part: part.training for part in self.modules()}
-        self.activate(names, trainable if trainable in names else None)
+        self.activate(names, trainable if trainable in (*names, WEIGHTS) else None)
         try:
             yield
         finally:
@@ -111,8 +132,18 @@ class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
         self.activate([adapter_name], None if inference_mode else self._trainable)
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """Save the trainable adapter only, unless ``selected_adapters`` names others."""
+        """Save the trainable adapter only, unless ``selected_adapters`` names others.
+
+        Raises:
+            UsageError: what is trained are the weights under the adapters.
+        """
         if kwargs.get("selected_adapters") is None and self._trainable is not None:
+            if self._trainable == WEIGHTS:
+                raise UsageError(
+                    "frozen adapters are not saved",
+                    why="what is trained are the weights under them",
+                    mend="write the weights that changed: Kept.write",
+                )
             kwargs["selected_adapters"] = [self._trainable]
         super().save_pretrained(save_directory, *args, **kwargs)
 
