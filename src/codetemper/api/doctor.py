@@ -41,7 +41,6 @@ _EXTRAS = (
     ("torch", "hf", "loading models: eval, tune, demo"),
     ("transformers", "hf", "loading models: eval, tune, demo"),
     ("peft", "hf", "adapter patches: tune, every expression with '+'"),
-    ("trl", "train", "tune"),
     ("tree_sitter", "train", "mine"),
 )
 _PROGRAMS = (

@@ -41,7 +41,7 @@ PICKLE_ENDINGS = frozenset(
     {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".mar"}
 )
 #: Libraries whose versions decide what a patch computes.
-_VERSIONED = ("codetemper", "torch", "transformers", "peft", "trl", "safetensors")
+_VERSIONED = ("codetemper", "torch", "transformers", "peft", "safetensors")
 _THREADS = 4
 
 
