@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``audit_data``: what guards say of every sample of a file, before anybody learns it.
+
+    found = audit_data(workspace, "bought.jsonl", ["guard-11ab"], quarantine=Path("bad.jsonl"))
+    found.card.flagged, found.card.scored, found.card.blocks
+
+The model is the one the guards were made for. Samples are read, scored and written a block at a
+time; losses are kept in the cache, so a killed call goes on where it was when it is given again.
+What comes out is settled as a screening: Parquet with a row a sample, each with the digest of the
+one before; a card; the tokens of the worst samples; and a line in the ledger.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from codetemper.api.models import full_name, load_model, patch_finder
+from codetemper.api.screening_parts import (
+    Calibration,
+    Source,
+    Worst,
+    calibration,
+    checked_guards,
+    json_line,
+    open_source,
+    read_worst,
+    scored_blocks,
+)
+from codetemper.core.accounts import DriftBlock, ScreenedRow, ScreeningCard, WorstSample
+from codetemper.core.chain import GENESIS, ROWS, link
+from codetemper.core.contents import LISTING
+from codetemper.core.digests import canonical_json, digest_bytes, digest_file, digest_folder
+from codetemper.core.disk import write_atomic, writing
+from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
+from codetemper.core.records import OnEvent, ignore_events
+from codetemper.core.stats import wilson
+from codetemper.core.tables import TableWriter
+from codetemper.core.workspace import Workspace, content_id_of
+from codetemper.data.examples import Layout
+from codetemper.models.expression import parse
+
+__all__ = ["Screened", "audit_data", "read_screenings"]
+
+#: Blocks that a file is divided into to look for drift, and fewest samples of one.
+_BLOCKS, _BLOCK_ROWS = 20, 50
+_WORST = "worst.json"
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A screening and where it lies.
+
+    Attributes:
+        card: what it says of itself.
+        worst: the samples that the guards say most of, worst first.
+        folder: where it lies.
+    """
+
+    card: ScreeningCard
+    worst: tuple[WorstSample, ...]
+    folder: Path
+
+
+def audit_data(
+    workspace: Workspace,
+    data: str,
+    guards: Sequence[str],
+    *,
+    fpr: float | None = None,
+    clean: str | None = None,
+    quarantine: Path | None = None,
+    keep: Path | None = None,
+    max_length: int = 1024,
+    device: str = "cpu",
+    on_event: OnEvent = ignore_events,
+    loaded: Any | None = None,
+) -> Screened:
+    """Score every sample of a file or corpus with guards; say which are flagged.
+
+    Args:
+        workspace: holds the guards; gets the screening and a ledger entry.
+        data: file of JSON lines (``data.samples``), or id of a corpus, its beginning, or a folder.
+        guards: ids of guards, or their beginnings; all of one model.
+        fpr: most that clean samples may be flagged. Without ``clean`` the guards' own thresholds
+            must keep to it; where None, those are used, or 0.01 with ``clean``.
+        clean: samples known to be clean, like ``data``; thresholds come from these.
+        quarantine: gets the flagged samples, a JSON line each, as they came.
+        keep: gets the samples that were scored and not flagged, likewise.
+        max_length: window, in tokens; longer samples are read in several.
+        device: torch device name.
+        on_event: progress.
+        loaded: a handle of the guards' bare base that is loaded already.
+
+    Raises:
+        UsageError: no guard, guards of several models or of another base, data that cannot be read,
+            or an output that is an input.
+        CannotKnowError: nothing can be scored, or too few clean samples for the rate.
+        IntegrityError: a guard is not what was recorded.
+    """
+    begun = time.monotonic()
+    _refuse_overwriting(data, clean, quarantine, keep)
+    found = checked_guards(workspace, guards)
+    model = full_name(workspace, found[0].manifest.base)
+    under = [patch_finder(workspace)(patch) for patch in parse(model).patches]
+    source, ground = open_source(workspace, data), clean and open_source(workspace, clean)
+    bare = str(parse(model).bare)
+    opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
+    layout = Layout(max_length)
+    with opened as handle, workspace.staged("screenings") as folder, ExitStack() as files:
+        blocks = scored_blocks(workspace, handle.loaded, found, under, layout)
+        scoring = files.enter_context(blocks)
+        limits = calibration(scoring, found, ground or None, fpr, on_event)
+        writer = files.enter_context(_Writer(folder, limits, quarantine, keep))
+        for block in scoring.blocks(source, "audit", on_event):
+            writer.add(block)
+        if not writer.ratios:
+            raise _nothing(source)
+        worst = scoring.tokens(writer.worst, limits.thresholds)
+        files.close()
+        write_atomic(folder / _WORST, canonical_json([w.model_dump(mode="json") for w in worst]))
+        card = _card(writer, source, limits, model, handle.loaded.digest, layout)
+        card = card.model_copy(
+            update={
+                "guards": tuple(guard.id for guard in found),
+                "files": {name: digest_file(folder / name) for name in (ROWS, _WORST)},
+                "seconds": round(time.monotonic() - begun, 3),
+            }
+        )
+        id = content_id_of(card.model_dump(mode="json"), "screening")
+        card = card.model_copy(update={"id": id})
+        write_atomic(folder / LISTING["screenings"][0], card.model_dump_json(indent=1).encode())
+        home = workspace.settle(folder, "screenings", id)
+    _record(workspace, card, home, {"quarantine": quarantine, "keep": keep})
+    return Screened(card, tuple(worst), home)
+
+
+class _Writer:
+    """Writes rows, quarantined and kept samples as they come, and keeps what the card needs."""
+
+    def __init__(
+        self, folder: Path, limits: Calibration, quarantine: Path | None, keep: Path | None
+    ) -> None:
+        self._limits, self._prev = limits, GENESIS
+        self._stack = ExitStack()
+        self._table = TableWriter(folder / ROWS, ScreenedRow)
+        self._paths = quarantine, keep
+        self._files: list[IO[bytes] | None] = []
+        self.ratios, self.flags = array("d"), array("b")
+        self.worst = Worst()
+        self.rows = 0
+
+    def __enter__(self) -> _Writer:
+        self._stack.enter_context(self._table)
+        self._files = [
+            self._stack.enter_context(writing(path)) if path else None for path in self._paths
+        ]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    @property
+    def head(self) -> str:
+        """Seal of the last row."""
+        return self._prev
+
+    def add(self, block: Sequence[tuple[Any, dict[str, Any], Any]]) -> None:
+        """Take (sample, its object, its scores or None) in order."""
+        linked = []
+        for pair, given, scored in block:
+            flagged = scored is not None and self._limits.flags(scored)
+            text = f"{pair.context}{pair.after}".encode()
+            row = ScreenedRow(number=self.rows, sample=pair.id, text=digest_bytes(text))
+            if scored is not None:
+                update = {"tokens": scored.count, "off": scored.off, "ratios": scored.ratio}
+                row = row.model_copy(update=update | {"flagged": flagged})
+                self.ratios.append(scored.largest)
+                self.flags.append(flagged)
+                self.worst.offer(self.rows, pair, scored, row.text)
+                out = self._files[0 if flagged else 1]
+                if out is not None:
+                    out.write(json_line(given))
+            linked.append(link(row, self._prev))
+            self._prev = linked[-1].seal
+            self.rows += 1
+        self._table.add(linked)
+
+    def drift(self) -> tuple[int, tuple[DriftBlock, ...]]:
+        """Return how many scored samples make a block, and the blocks against each other."""
+        from codetemper.core.detection import drift
+
+        size = max(_BLOCK_ROWS, math.ceil(len(self.ratios) / _BLOCKS))
+        places = [number // size for number in range(len(self.ratios))]
+        return size, tuple(drift(self.ratios, places, [bool(flag) for flag in self.flags]))
+
+
+def _card(
+    writer: _Writer, source: Source, limits: Calibration, model: str, digest: str, layout: Layout
+) -> ScreeningCard:
+    flagged = sum(writer.flags)
+    low, high = wilson(flagged, len(writer.ratios))
+    size, blocks = writer.drift()
+    return ScreeningCard(
+        id="",
+        model=model,
+        model_digest=digest,
+        guards=(),
+        data=source.name,
+        data_digest=source.digest,
+        rows=writer.rows,
+        scored=len(writer.ratios),
+        flagged=flagged,
+        low=low,
+        high=high,
+        fpr=limits.fpr,
+        thresholds=limits.thresholds,
+        calibrated=limits.source,
+        separation=limits.separation,
+        blocks=blocks,
+        block_rows=size,
+        head=writer.head,
+        config={"max_length": layout.max_length, "wrapper": layout.wrapper},
+        files={},
+    )
+
+
+def _record(
+    workspace: Workspace, card: ScreeningCard, home: Path, written: dict[str, Path | None]
+) -> None:
+    outputs = {f"{kind}:{path.name}": digest_file(path) for kind, path in written.items() if path}
+    workspace.ledger.append(
+        "audit-data",
+        inputs={
+            "model": card.model,
+            "model_digest": card.model_digest,
+            "data": card.data,
+            "data_digest": card.data_digest,
+            "guards": ", ".join(card.guards),
+        },
+        outputs={f"screening:{card.id}": digest_folder(home)} | outputs,
+        note=f"{card.flagged} of {card.scored} samples flagged",
+    )
+
+
+def read_screenings(workspace: Workspace) -> list[Screened]:
+    """Return the screenings of a workspace, in the order the ledger knows them.
+
+    Raises:
+        IntegrityError: one cannot be read.
+    """
+    names = dict.fromkeys(
+        name.removeprefix("screening:")
+        for entry in workspace.ledger.entries()
+        for name in entry.outputs
+        if name.startswith("screening:")
+    )
+    folders = [workspace.screenings / name for name in names]
+    return list(_read(folder for folder in folders if folder.is_dir()))
+
+
+def _read(folders: Iterator[Path]) -> Iterator[Screened]:
+    for folder in folders:
+        try:
+            card = ScreeningCard.from_json((folder / LISTING["screenings"][0]).read_bytes())
+            yield Screened(card, read_worst(folder / _WORST), folder)
+        except (OSError, ValueError) as error:
+            raise IntegrityError(
+                f"the screening {folder.name} cannot be read",
+                why=str(error).splitlines()[0],
+                mend="codetemper verify",
+            ) from error
+
+
+def _refuse_overwriting(
+    data: str, clean: str | None, quarantine: Path | None, keep: Path | None
+) -> None:
+    taken = {Path(name).resolve() for name in (data, clean) if name}
+    for path in (quarantine, keep):
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise UsageError(
+                f"{path} is not written",
+                why="it is what is read, or the other of --quarantine and --keep",
+                mend="name another file",
+            )
+        taken.add(path.resolve())
+
+
+def _nothing(source: Source) -> CannotKnowError:
+    return CannotKnowError(
+        f"nothing can be said of {source.name}",
+        why=f"none of its {source.rows} samples has an answer to score",
+        mend="give samples with text after their prompt",
+    )
