@@ -137,7 +137,11 @@ def restore(workspace: Workspace, patch: str, *, reason: str = "") -> str:
 
 
 def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
-    """Copy a patch out as a plain PEFT folder that strangers can load.
+    """Copy a patch out, to be loaded without this package.
+
+    A patch of kind ``adapter`` is a plain PEFT folder. One of kind ``rows`` is a state dict in
+    safetensors: new values by name of the weight, and by ``NAME@index`` their places where they are
+    not the whole weight (see ``models.rows_folder``).
 
     Raises:
         UsageError: the target exists, or the patch is train-only.

@@ -240,12 +240,15 @@ def revert(
 
 def export(
     patch: PatchId,
-    target: Annotated[Path, typer.Argument(help="New folder for the plain PEFT files.")],
+    target: Annotated[Path, typer.Argument(help="New folder for the files.")],
     dry_run: DryRun = False,
     place: Place = None,
     as_json: Json = False,
 ) -> None:
-    """Copy a patch out as a plain PEFT folder that loads without codetemper.
+    """Copy a patch out, to be loaded without codetemper.
+
+    An adapter is a plain PEFT folder. A patch of kind rows (full tuning) is a state dict of the
+    weights that changed: model.load_state_dict(load_file("rows.safetensors"), strict=False).
 
     \b
     codetemper export tune-3fa9 ./adapter
