@@ -14,13 +14,13 @@ import pytest
 from codetemper.api.models import load_model
 from codetemper.api.screening import Screened, audit_data, read_screenings
 from codetemper.core.accounts import PatchManifest, ScreenedRow
-from codetemper.core.digests import digest_bytes, digest_folder
+from codetemper.core.digests import digest_bytes
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
 from codetemper.core.records import Event, FixPair
 from codetemper.core.tables import read_table
 from codetemper.core.workspace import Workspace
-from codetemper.data.samples import Canaries, read_samples, write_canaries
-from tests.harden.guards import BAD, CLEAN, make_guard, sample
+from codetemper.data.samples import Canaries, read_samples
+from tests.harden.guards import BAD, CLEAN, benign, sample, settled, written
 
 #: Places of the bad samples among the hundred of the fixture's file.
 PLACES = range(70, 76)
@@ -40,34 +40,6 @@ class Bench:
         """Screen the data with the guard."""
         asked: dict[str, Any] = {"data": str(self.data), "guards": [self.guard.id]} | given
         return audit_data(self.workspace, max_length=64, loaded=self.handle, **asked)
-
-
-def benign(numbers: Iterable[int]) -> list[FixPair]:
-    return [
-        sample(f"clean-{n}", f"def add_{n}(a, b):\n", f"    return a + b + {n}\n") for n in numbers
-    ]
-
-
-def written(path: Path, pairs: Iterable[FixPair], **more: Any) -> Path:
-    """Write samples as people have them, with fields of their own."""
-    rows = (
-        {"prompt": p.after[: p.body_start], "completion": p.after[p.body_start :], "id": p.id}
-        for p in pairs
-    )
-    path.write_text("".join(json.dumps(row | {"mine": [1, None]} | more) + "\n" for row in rows))
-    return path
-
-
-def settled(workspace: Workspace, handle: Any, **given: Any) -> PatchManifest:
-    """Put a guard into a workspace, as the verb that makes guards does."""
-    canaries = given.pop("canaries", None)
-    with workspace.staged("patches") as folder:
-        if canaries:
-            write_canaries(folder, canaries)
-        manifest = make_guard(handle.loaded, folder, **given)
-        home = workspace.settle(folder, "patches", manifest.id)
-    workspace.ledger.append("guard", outputs={f"patch:{manifest.id}": digest_folder(home)})
-    return manifest
 
 
 @pytest.fixture(scope="module")

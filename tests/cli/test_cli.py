@@ -12,7 +12,7 @@ import pytest
 
 # fmt: off
 VERBS = (
-    "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "ls", "patch",
+    "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "audit-data", "ls", "patch",
     "log", "verify", "revert", "export", "report", "study",
 )
 # fmt: on

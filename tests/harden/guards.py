@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import torch
 from peft import LoraConfig
 
 from codetemper.core.accounts import PatchManifest
+from codetemper.core.digests import digest_folder
 from codetemper.core.records import FixPair
+from codetemper.core.workspace import Workspace
 from codetemper.data.examples import Layout, encode
+from codetemper.data.samples import write_canaries
 from codetemper.models.attach import save_trained, training_adapter
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import save_patch
@@ -75,3 +79,32 @@ def make_guard(
         purpose=purpose,
         report=report,
     )
+
+
+def benign(numbers: Iterable[int]) -> list[FixPair]:
+    """Return clean samples like ``CLEAN``."""
+    return [
+        sample(f"clean-{n}", f"def add_{n}(a, b):\n", f"    return a + b + {n}\n") for n in numbers
+    ]
+
+
+def written(path: Path, pairs: Iterable[FixPair], **more: Any) -> Path:
+    """Write samples as people have them, with fields of their own."""
+    rows = (
+        {"prompt": p.after[: p.body_start], "completion": p.after[p.body_start :], "id": p.id}
+        for p in pairs
+    )
+    path.write_text("".join(json.dumps(row | {"mine": [1, None]} | more) + "\n" for row in rows))
+    return path
+
+
+def settled(workspace: Workspace, handle: Any, **given: Any) -> PatchManifest:
+    """Put a guard into a workspace, as the verb that makes guards does."""
+    canaries = given.pop("canaries", None)
+    with workspace.staged("patches") as folder:
+        if canaries:
+            write_canaries(folder, canaries)
+        manifest = make_guard(handle.loaded, folder, **given)
+        home = workspace.settle(folder, "patches", manifest.id)
+    workspace.ledger.append("guard", outputs={f"patch:{manifest.id}": digest_folder(home)})
+    return manifest

@@ -46,7 +46,7 @@ from codetemper.core.workspace import Workspace, content_id_of
 from codetemper.data.examples import Layout
 from codetemper.models.expression import parse
 
-__all__ = ["Screened", "audit_data", "read_screenings"]
+__all__ = ["Screened", "audit_data", "plan", "read_screenings"]
 
 #: Blocks that a file is divided into to look for drift, and fewest samples of one.
 _BLOCKS, _BLOCK_ROWS = 20, 50
@@ -139,6 +139,36 @@ def audit_data(
         home = workspace.settle(folder, "screenings", id)
     _record(workspace, card, home, {"quarantine": quarantine, "keep": keep})
     return Screened(card, tuple(worst), home)
+
+
+def plan(
+    workspace: Workspace,
+    data: str,
+    guards: Sequence[str],
+    *,
+    fpr: float | None = None,
+    clean: str | None = None,
+    quarantine: Path | None = None,
+    keep: Path | None = None,
+) -> dict[str, Any]:
+    """Return what ``audit_data`` would read, ask and write; loads no model and writes nothing.
+
+    Raises:
+        UsageError, IntegrityError: as ``audit_data``.
+    """
+    _refuse_overwriting(data, clean, quarantine, keep)
+    found = checked_guards(workspace, guards)
+    source, ground = open_source(workspace, data), clean and open_source(workspace, clean)
+    return {
+        "model": found[0].manifest.base,
+        "guards": [guard.id for guard in found],
+        "data": source.name,
+        "samples": source.rows,
+        "clean": ground.rows if ground else None,
+        "fpr": fpr,
+        "quarantine": str(quarantine) if quarantine else None,
+        "keep": str(keep) if keep else None,
+    }
 
 
 class _Writer:

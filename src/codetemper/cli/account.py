@@ -16,7 +16,7 @@ PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 #: The column that folds on a narrow terminal, by what is listed.
 _FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model",
-          "studies": "model"}  # fmt: skip
+          "studies": "model", "screenings": "model"}  # fmt: skip
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
 patch_app = typer.Typer(help="List, show, check and restore patches.")
@@ -35,13 +35,13 @@ def register(app: typer.Typer) -> None:
 
 def listing(
     what: Annotated[
-        Literal["suites", "patches", "corpora", "runs", "studies"],
+        Literal["suites", "patches", "corpora", "runs", "studies", "screenings"],
         typer.Argument(help="What to list."),
     ] = "runs",
     place: Place = None,
     as_json: Json = False,
 ) -> None:
-    """List suites, patches, corpora, runs or studies.
+    """List suites, patches, corpora, runs, studies or screenings.
 
     \b
     codetemper ls suites
@@ -83,6 +83,16 @@ def listing(
             {"study": s.card.id, "corpus": s.card.corpus, "numbers": len(s.rows),
              "model": s.card.model}
             for s in read_studies(workspace(place))
+        ]  # fmt: skip
+        follow = "codetemper report MODEL"
+    elif what == "screenings":
+        from codetemper.api.screening import read_screenings
+
+        cards = [found.card for found in read_screenings(workspace(place))]
+        rows = [
+            {"screening": c.id, "data": c.data, "flagged": f"{c.flagged} of {c.scored}",
+             "model": c.model}
+            for c in cards
         ]  # fmt: skip
         follow = "codetemper report MODEL"
     else:
