@@ -30,13 +30,15 @@ _RULE_SECONDS = 10
 
 @functools.cache
 def rules(language: Language) -> bytes:
-    """Return this package's rules for a language as the file semgrep reads; C and C++ share them.
+    """Return this package's rules for a language as the file semgrep reads.
 
-    The files use YAML's anchors, which not every reader of semgrep's resolves.
+    C and C++ share most; of a rule that is written for each, only the language's own is kept. The
+    files use YAML's anchors, which not every reader of semgrep's resolves.
     """
     stem = "python" if language == "python" else "c"
     text = (resources.files("codetemper.judges") / "rules" / f"{stem}.yaml").read_text("utf-8")
-    return json.dumps(yaml.safe_load(text), indent=1).encode()
+    own = [rule for rule in yaml.safe_load(text)["rules"] if language in rule["languages"]]
+    return json.dumps({"rules": own}, indent=1).encode()
 
 
 class _Semgrep:
@@ -52,7 +54,7 @@ class _Semgrep:
         return self._program.version
 
     def settings(self) -> str:
-        return digest_bytes(rules("python") + rules("c"))
+        return digest_bytes(b"".join(rules(language) for language in self.languages))
 
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
