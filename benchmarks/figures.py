@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every benchmark prints and commits: figures with their targets, date, commit and load.
 
-A runner fills ``{name: Figure}`` and calls ``finish``. ``--json`` prints one document; a full run
-writes ``results.json`` beside the runner, a quick one never does.
+A runner fills ``{name: Figure}`` and calls ``finish``; one of several sections calls ``keep`` after
+each and ``show`` in the end. ``--json`` prints one document; a full run writes ``results.json``
+beside the runner, a quick one never does.
 """
 
 from __future__ import annotations
@@ -58,15 +59,41 @@ def finish(
         as_json: print JSON instead of a table.
         results: name of the file, where a folder has several runners.
     """
-    shown = {name: asdict(figure) for name, figure in figures.items()}
-    document = {"figures": shown, "quick": quick, **describe()}
     if not quick:
         path = Path(runner).with_name(results)
-        path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        path.write_text(_text(_plain(figures) | {"quick": quick} | describe()), "utf-8")
+    show(figures, quick=quick, as_json=as_json)
+
+
+def keep(runner: str, section: str, figures: dict[str, Figure], **said: str) -> None:
+    """Write one section's part of ``results.json`` beside the runner; other sections keep theirs.
+
+    Args:
+        runner: ``__file__`` of the runner.
+        section: its name.
+        figures: by name.
+        said: what else the section says, e.g. what it was measured on.
+    """
+    path = Path(runner).with_name("results.json")
+    sections = json.loads(path.read_text("utf-8"))["sections"] if path.exists() else {}
+    sections[section] = _plain(figures) | said | describe()
+    path.write_text(_text({"sections": {s: sections[s] for s in sorted(sections)}}), "utf-8")
+
+
+def show(figures: dict[str, Figure], *, quick: bool, as_json: bool) -> None:
+    """Print figures: one line each, or one JSON document."""
     if as_json:
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        sys.stdout.write(_text(_plain(figures) | {"quick": quick} | describe()))
     else:
         write_table(figures)
+
+
+def _plain(figures: dict[str, Figure]) -> dict[str, Any]:
+    return {"figures": {name: asdict(figure) for name, figure in figures.items()}}
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1) + "\n"
 
 
 def describe() -> dict[str, Any]:

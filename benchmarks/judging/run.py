@@ -13,31 +13,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import json
 import os
 import sys
-from dataclasses import asdict
-from pathlib import Path
 
-from benchmarks.figures import Figure, describe, write_table
+from benchmarks.figures import Figure, keep, show
 
 SECTIONS = ("throughput", "agreement", "forgery", "containment", "million", "compiled", "sql",
             "static", "scenarios")  # fmt: skip
-RESULTS = Path(__file__).with_name("results.json")
 
 
 def present() -> list[str]:
     """Return the sections that have a module."""
     return [s for s in SECTIONS if importlib.util.find_spec(f"benchmarks.judging.{s}")]
-
-
-def keep(section: str, figures: dict[str, Figure]) -> None:
-    """Write one section's part of the results, beside those of the others."""
-    document = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"sections": {}}
-    part = {"figures": {name: asdict(figure) for name, figure in figures.items()}, **describe()}
-    document["sections"][section] = part
-    document["sections"] = {s: document["sections"][s] for s in sorted(document["sections"])}
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
 
 
 def main() -> None:
@@ -58,14 +45,9 @@ def main() -> None:
         if not figures:
             sys.stderr.write(f"{section}: what it needs is not on this machine\n")
         elif not arguments.quick:
-            keep(section, figures)
+            keep(__file__, section, figures)
         found |= figures
-    if arguments.json:
-        shown = {name: asdict(figure) for name, figure in found.items()}
-        document = {"figures": shown, "quick": arguments.quick, **describe()}
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
-    else:
-        write_table(found)
+    show(found, quick=arguments.quick, as_json=arguments.json)
 
 
 if __name__ == "__main__":

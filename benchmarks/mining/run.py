@@ -12,25 +12,13 @@ it is known, with its own date, commit and load; other sections keep theirs.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.figures import Figure, describe, write_table
+from benchmarks.figures import Figure, keep, show
 from benchmarks.mining import histories, memory, speed, sven
 
 SECTIONS = ("speed", "memory", "sven", "histories", "handcheck")
-RESULTS = Path(__file__).with_name("results.json")
-
-
-def keep(section: str, figures: dict[str, Figure], what: str) -> None:
-    """Write one section's part of the results, beside those of the others."""
-    document = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"sections": {}}
-    shown = {name: asdict(figure) for name, figure in figures.items()}
-    document["sections"][section] = {"figures": shown, "histories": what, **describe()}
-    document["sections"] = {s: document["sections"][s] for s in sorted(document["sections"])}
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
 
 
 def measure(section: str, given: argparse.Namespace) -> tuple[dict[str, Figure], str]:
@@ -75,14 +63,9 @@ def main() -> None:
         if not figures:
             sys.stderr.write(f"{section}: what it needs was not given\n")
         elif not given.quick:
-            keep(section, figures, what)
+            keep(__file__, section, figures, histories=what)
         found |= figures
-    if given.json:
-        shown = {name: asdict(figure) for name, figure in found.items()}
-        document = {"figures": shown, "quick": given.quick, **describe()}
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
-    else:
-        write_table(found)
+    show(found, quick=given.quick, as_json=given.json)
 
 
 if __name__ == "__main__":
