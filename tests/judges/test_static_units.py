@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codetemper.core.records import Finding
+from codetemper.core.records import Finding, Language
 from codetemper.evaluate import suites
 from codetemper.judges import _static, qualify
 from codetemper.judges._static import batch, unit
@@ -188,13 +188,18 @@ def test_a_compiler_that_dies_of_a_unit_sees_each_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_text("int x;\n")
     seen = []
 
-    def read(folder: Path, files: Sequence[str], programs: Sequence[str]) -> unit.Reading:
+    def read(
+        folder: Path,
+        files: Sequence[str],
+        programs: Sequence[str],
+        language: Language,
+        limits: Limits,
+    ) -> unit.Reading:
         seen.append(list(files))
         if unit.MAIN in files:
             raise ScanFailedError("it died")
         return {name: [] for name in programs}, {"f3.c"}
 
-    found, unread = unit.scan(tmp_path, names, Library(preprocess), read)
+    looks = unit.scan(tmp_path, names, "c", SLOW, Library(preprocess), read)
     assert seen == [[unit.MAIN], names]
-    assert sorted(found) == sorted(names)
-    assert unread == {"f3.c"}
+    assert {name: look.read for name, look in looks.items()} == {n: n != "f3.c" for n in names}

@@ -15,7 +15,7 @@ from pathlib import Path
 from codetemper.core.digests import digest_json
 from codetemper.core.records import Finding, Language
 from codetemper.judges._static import unit
-from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, looks, run
+from codetemper.judges._static.form import Installed, Limits, Look, ScanFailedError, run
 from codetemper.judges._static.names import Library, Preprocessor
 
 _CHECKERS = ("core", "unix", "cplusplus", "nullability", "valist", "security",
@@ -85,11 +85,7 @@ class _Clang:
     def scan(
         self, folder: Path, names: Sequence[str], language: Language, limits: Limits
     ) -> dict[str, Look]:
-        def read(place: Path, files: Sequence[str], programs: Sequence[str]) -> unit.Reading:
-            return self._read(place, files, programs, language, limits)
-
-        library = self._library if language == "c" else None
-        return looks(folder, *unit.scan(folder, names, library, read))
+        return unit.scan(folder, names, language, limits, self._library, self._read)
 
     def _read(
         self,

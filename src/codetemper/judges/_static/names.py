@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,7 @@ class Library:
     def __init__(self, preprocess: Callable[[str], str]) -> None:
         self._preprocess = preprocess
         self._lock = threading.Lock()
+        self._turns: dict[tuple[str, ...], threading.Lock] = {}
         self._headers: dict[tuple[str, ...], Known | None] = {}
         self._sets: dict[tuple[str, ...], Known | None] = {}
         self._functions: frozenset[str] | None = None
@@ -121,7 +123,7 @@ class Library:
     @property
     def functions(self) -> frozenset[str]:
         """Functions that analysers may know by name, whether a program declares them or not."""
-        with self._lock:
+        with self._turn(()):
             if self._functions is None:
                 text = "#define _GNU_SOURCE 1\n" + "".join(
                     f"#if __has_include(<{name}.h>)\n#include <{name}.h>\n#endif\n"
@@ -144,8 +146,27 @@ class Library:
             self._sets[key] = None if None in parts else _union(part for part in parts if part)
         return self._sets[key]
 
-    def _one(self, key: tuple[str, ...]) -> Known | None:
+    def learn(self, wanted: Collection[tuple[Sequence[str], Sequence[str]]], workers: int) -> None:
+        """Look up what many programs need, side by side.
+
+        Args:
+            wanted: feature switches and headers of each.
+            workers: look-ups at a time.
+        """
+        keys = {(*switches, header) for switches, headers in wanted for header in headers}
+        with ThreadPoolExecutor(workers) as pool:
+            longest = pool.submit(lambda: self.functions)
+            for _ in pool.map(self._one, sorted(keys)):
+                pass
+            longest.result()
+
+    def _turn(self, key: tuple[str, ...]) -> threading.Lock:
+        """Return what keeps two threads from the same look-up."""
         with self._lock:
+            return self._turns.setdefault(key, threading.Lock())
+
+    def _one(self, key: tuple[str, ...]) -> Known | None:
+        with self._turn(key):
             if key not in self._headers:
                 *switches, header = key
                 try:

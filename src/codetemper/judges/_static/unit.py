@@ -28,8 +28,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codetemper.core.records import Finding
-from codetemper.judges._static.form import ScanFailedError
+from codetemper.core.records import Finding, Language
+from codetemper.judges._static.form import Limits, Look, ScanFailedError, looks
 from codetemper.judges._static.names import CALLED, HEADERS, NAME, WORDS, Known, Library, words
 
 #: Most programs of a unit, and longest program in characters.
@@ -42,6 +42,9 @@ _ROUNDS = 4
 _MESSAGE = 200
 #: Findings by file name, and the names of files with errors.
 Reading = tuple[dict[str, list[Finding]], set[str]]
+#: Looks at files of a folder that hold programs of the given names: the files themselves, or
+#: ``MAIN`` alone.
+Read = Callable[[Path, Sequence[str], Sequence[str], Language, Limits], Reading]
 #: Name of the file that includes the parts; by it clang knows that they are no headers.
 MAIN = "UnifiedSource.c"
 
@@ -131,36 +134,44 @@ class Unit:
 def scan(
     folder: Path,
     names: Sequence[str],
-    library: Library | None,
-    read: Callable[[Path, Sequence[str], Sequence[str]], Reading],
-) -> Reading:
-    """Let a compiler look at programs, in units where they fit into one.
+    language: Language,
+    limits: Limits,
+    library: Library,
+    read: Read,
+) -> dict[str, Look]:
+    """Let a compiler look at programs, those in C in units where they fit into one.
 
     Args:
         folder: holds the programs; units become folders in it.
         names: file names of the programs.
-        library: names of the headers; None: all programs go alone.
-        read: looks at files of a folder that hold programs of the given names: the files
-            themselves, or ``MAIN`` alone.
+        language: of the programs.
+        limits: deadline, and workers that look up headers.
+        library: names of the compiler's headers.
+        read: the compiler.
 
     Returns:
-        Findings by name, messages cut to a length, and the names of programs with errors.
+        A look for every name, messages cut to a length.
     """
+
+    def seen(place: Path, files: Sequence[str], programs: Sequence[str]) -> Reading:
+        return read(place, files, programs, language, limits)
+
     units: list[Unit] = []
     alone = list(names)
-    if library is not None and len(names) >= FEWEST:
+    if language == "c" and len(names) >= FEWEST:
         texts = {name: (folder / name).read_bytes().decode("utf-8", "replace") for name in names}
-        units, alone = gather(texts, library)
+        units, alone = gather(texts, library, workers=limits.workers)
     found: dict[str, list[Finding]] = {}
     for number, unit in enumerate(units):
-        kept = _settled(unit, folder / f"unit{number}", read)
+        kept = _settled(unit, folder / f"unit{number}", seen)
         found |= kept
         alone += [name for name in unit.parts if name not in kept]
     unread: set[str] = set()
     if alone:
-        more, unread = read(folder, alone, alone)
+        more, unread = seen(folder, alone, alone)
         found |= more
-    return {name: [_cut(finding) for finding in rows] for name, rows in found.items()}, unread
+    cut = {name: [_cut(finding) for finding in rows] for name, rows in found.items()}
+    return looks(folder, cut, unread)
 
 
 def _cut(finding: Finding) -> Finding:
@@ -188,7 +199,7 @@ def _settled(
 
 
 def gather(
-    texts: Mapping[str, str], library: Library, most: int = MOST
+    texts: Mapping[str, str], library: Library, most: int = MOST, workers: int = 1
 ) -> tuple[list[Unit], list[str]]:
     """Return units of programs, and the names of those that go alone.
 
@@ -196,14 +207,15 @@ def gather(
         texts: by file name.
         library: of the compiler that will read them.
         most: programs of a unit.
+        workers: headers looked up side by side.
     """
+    programs = {name: program for name, text in texts.items() if (program := _read(text))}
+    library.learn({(p.switches, p.headers) for p in programs.values()}, workers)
     groups: dict[tuple[str, ...], list[tuple[str, _Program, Known]]] = {}
-    for name, text in texts.items():
-        program = _read(text)
-        if program is not None:
-            known = library.known(program.switches, program.headers)
-            if known is not None and _fits(program, known, library.functions):
-                groups.setdefault(program.switches, []).append((name, program, known))
+    for name, program in programs.items():
+        known = library.known(program.switches, program.headers)
+        if known is not None and _fits(program, known, library.functions):
+            groups.setdefault(program.switches, []).append((name, program, known))
     units = []
     for switches, members in groups.items():
         chunks = -(-len(members) // most) if len(members) > 1 else 0
