@@ -114,6 +114,29 @@ def test_what_gives_nothing_is_named(fixed: Repository, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "Subject: =?bogus?q?x?=\nDate: Mon, 1 Jan 2024 00:00:00 +99999999999999999\n\n",
+        "Subject: =?utf-8?b?####?=\nDate: yesterday\n\n",
+        "Subject: x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+        "--b\nContent-Type: text/plain\n\nFix\n\n--b--\n",
+    ],
+)
+def test_a_mail_that_is_odd_is_read_all_the_same(
+    head: str, fixed: Repository, tmp_path: Path
+) -> None:
+    folder = tmp_path / "patches"
+    folder.mkdir()
+    text = f"From {'a' * 40} Mon Sep 17 00:00:00 2001\n{head}{fixed.git('diff', 'HEAD~1')}\n"
+    (folder / "CVE-2023-1234.patch").write_text(text)
+    pair = run(folder).pairs[0]
+    assert (pair.commit, pair.cve, pair.date) == ("a" * 40, "CVE-2023-1234", "")
+    (folder / "CVE-2023-1234.patch").write_text(f"From {'a' * 40} Mon Sep 17")
+    assert run(folder).dropped == {"commit: no source file changed": 1}
+
+
 def test_no_patches(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no patches"):
         run(tmp_path / "nowhere")

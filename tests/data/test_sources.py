@@ -121,6 +121,20 @@ def test_json_of_several_shapes(tmp_path: Path, value: Any) -> None:
     assert read_list(path).entries == (ENTRY,)
 
 
+def test_a_year_above_the_rows_is_no_weakness(tmp_path: Path) -> None:
+    rows = {"2019": [{"repo": REPOSITORY, "hash": COMMIT, "cve": "CVE-2024-0001"}]}
+    (tmp_path / "list.json").write_text(json.dumps(rows))
+    assert read_list(tmp_path / "list.json").entries == (
+        Listed(REPOSITORY, COMMIT, None, "CVE-2024-0001"),
+    )
+
+
+def test_json_too_deep_to_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_list(tmp_path / "deep.json")
+
+
 def advisory(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "id": "GHSA-aaaa-bbbb-cccc",

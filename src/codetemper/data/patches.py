@@ -12,13 +12,17 @@ shows, licences are not known.
 
 from __future__ import annotations
 
+import contextlib
 import email
-import email.header
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 from unidiff import PatchSet, UnidiffParseError
 
@@ -115,18 +119,27 @@ def _candidate(text: str, name: str) -> Candidate:
     commit, date, message = name, "", head.strip()
     if mail:
         commit = mail[1]
-        said = email.message_from_string(head.split("\n", 1)[1])
-        subject = str(email.header.make_header(email.header.decode_header(said["Subject"] or "")))
-        subject = re.sub(r"^\[[^]]*\]\s*", "", " ".join(subject.split()))
-        message = f"{subject}\n\n{said.get_payload()}"
-        try:
-            date = parsedate_to_datetime(said["Date"] or "").isoformat()
-        except ValueError:
-            date = ""
+        date, message = _mail(email.message_from_string(head.partition("\n")[2]))
     # Distributions name their patches after what they fix.
     given = label(f"{name}\n{message}")
     listed = Listed("", commit, given.cwe, next(iter(given.cves), None))
     return candidate(Commit(commit, (), date, message or name), label(message), listed)
+
+
+def _mail(said: Message) -> tuple[str, str]:
+    """Return a mail's date, empty where it has none that can be read, and its message."""
+    subject = said["Subject"] or ""
+    # Mails are what strangers wrote: unknown character sets, dates that no calendar has.
+    with contextlib.suppress(LookupError, ValueError, HeaderParseError):
+        subject = str(make_header(decode_header(subject)))
+    subject = re.sub(r"^\[[^]]*\]\s*", "", " ".join(subject.split()))
+    date = ""
+    with contextlib.suppress(ValueError, OverflowError):
+        date = parsedate_to_datetime(said["Date"] or "").isoformat()
+    body: Any = said.get_payload()
+    while isinstance(body, list):
+        body = body[0].get_payload() if body else ""
+    return date, f"{subject}\n\n{body}"
 
 
 def _hunks(text: str, config: MineConfig, harvest: Harvest) -> Iterator[_Hunk]:

@@ -44,8 +44,11 @@ _QUERY = re.compile(
     r"(?P<repository>\S+?)/?(?:commit/?)?\?(?:\S*[;&])?(?:id|h)=(?P<commit>[0-9a-fA-F]{7,64})"
 )
 _HASH = re.compile(r"[0-9a-fA-F]{7,64}")
-_CWE = re.compile(r"(?:CWE[-_ ]?)?(\d{1,4})", re.IGNORECASE)
+_CWE = re.compile(r"CWE[-_ ]?\d{1,4}", re.IGNORECASE)
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}", re.IGNORECASE)
+
+#: What the libraries raise on files that are not what they look like: torn, encrypted, too deep.
+_UNREADABLE = (OSError, ValueError, RuntimeError, csv.Error, sqlite3.Error, zipfile.BadZipFile)
 
 #: BigVul keeps whole functions in its cells.
 _LONGEST_CELL = 1 << 28
@@ -105,7 +108,7 @@ def read_list(path: Path) -> Listing:
             key = (normalised(one.repository), one.commit)
             known = entries.get(key)
             entries[key] = one if known is None else _joined(known, one)
-    except (OSError, ValueError, csv.Error, sqlite3.Error, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise UsageError(
             f"the list {path} cannot be read",
             why=str(error)[:200] or type(error).__name__,
@@ -138,9 +141,7 @@ def _rows(path: Path, dropped: Counter[str]) -> Iterator[Listed]:
             for name in sorted(n for n in archive.namelist() if n.endswith(".json")):
                 yield from _json(archive.read(name), dropped)
     elif path.suffix.lower() in (".jsonl", ".ndjson"):
-        with path.open("rb") as stream:
-            for line in stream:
-                yield from _json(line, dropped)
+        yield from _json_lines(path, dropped)
     elif head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         yield from _json_or_lines(path, dropped)
     else:
@@ -186,11 +187,15 @@ def _json_or_lines(path: Path, dropped: Counter[str]) -> Iterator[Listed]:
         more = bool(stream.readline().strip())
     with contextlib.suppress(ValueError):
         if more and isinstance(json.loads(first), dict):
-            with path.open("rb") as stream:
-                for line in stream:
-                    yield from _json(line, dropped)
+            yield from _json_lines(path, dropped)
             return
     yield from _json(path.read_bytes(), dropped)
+
+
+def _json_lines(path: Path, dropped: Counter[str]) -> Iterator[Listed]:
+    with path.open("rb") as stream:
+        for line in stream:
+            yield from _json(line, dropped)
 
 
 def _json(text: bytes, dropped: Counter[str]) -> Iterator[Listed]:
@@ -212,12 +217,12 @@ def _value(value: Any, above: Mapping[str, Any], dropped: Counter[str]) -> Itera
     elif isinstance(value, dict) and "affected" in value:
         yield from _advisory(value, dropped)
     elif isinstance(value, dict):
-        row = {**above, **{k: v for k, v in value.items() if not _nested(v)}}
-        below = [v for v in value.values() if _nested(v)]
+        below = {k: v for k, v in value.items() if _nested(v)}
+        row = {**above, **{k: v for k, v in value.items() if k not in below}}
         if _pick(row, "commit") or _pick(row, "link") or not below:
             yield from _entry(row, dropped)
         else:
-            for key, item in ((k, v) for k, v in value.items() if _nested(v)):
+            for key, item in below.items():
                 named = {"cwe": key} if _CWE.fullmatch(key) else {}
                 named |= {"cve": key} if _CVE.fullmatch(key) else {}
                 yield from _value(item, {**row, **named}, dropped)
