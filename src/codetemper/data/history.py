@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a git history holds: commits, the files each one changed, and the contents of blobs.
 
-``History(repository)`` drives git (``git.py``) with three kinds of process: one ``git log`` that
-streams messages, one ``git diff-tree`` per batch of chosen commits, and one ``git cat-file
---batch`` that stays open for the contents. No working tree is needed, nothing is written. Objects
-that are gone make the commits that need them unknown, never the history. Which commits are worth
-a look is decided in ``labels.py`` and ``choice.py``, what becomes of them in ``harvest.py``.
+``History(repository)`` drives git (``git.py``): one ``git log`` streams messages, one ``git
+diff-tree`` is run per batch of chosen commits, one ``git cat-file --batch`` stays open for the
+contents, and short commands answer single questions. No working tree is needed, nothing is
+written. Objects that are gone make the commits that need them unknown, never the history. Which
+commits are worth a look is decided in ``labels.py`` and ``choice.py``, what becomes of them in
+``harvest.py``.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class History:
         # An enclosing repository is not what was asked for when a plain folder is named.
         found = self._git.run("rev-parse", "--show-cdup")
         if found.returncode != 0 or found.stdout.strip():
-            said = (found.stderr or b"").decode("utf-8", "replace").strip().split("\n")[0]
+            said = _first_line(found.stderr)
             raise UsageError(
                 f"not a git repository: {repository}",
                 why=said or "it lies inside a repository but is not its top folder",
@@ -222,13 +223,13 @@ class History:
         return re.search(rb"^diff --(?:cc|combined) ", found.stdout, re.MULTILINE) is not None
 
     def changes(self, commits: Sequence[Commit]) -> dict[str, list[Change] | None]:
-        """Return the files each commit modified against its first parent.
+        """Return what each commit changed against its first parent.
 
         Args:
             commits: commits that have a parent; at most a few hundred.
 
         Returns:
-            What each commit touched, by its hash. None where git cannot compare the two sides
+            The paths each commit touched, by its hash. None where git cannot compare the two sides
             (objects are missing). Where only contents are missing, moved files show as deleted
             and added: telling moves reads contents.
         """
@@ -315,12 +316,15 @@ def _end(revision: str) -> list[str]:
 
 
 def _unknown_revision(revision: str, said: bytes) -> UsageError:
-    lines = said.decode("utf-8", "replace").strip().split("\n")
     return UsageError(
         f"git cannot list the commits of '{revision}'",
-        why=lines[0] or "git gave no reason",
+        why=_first_line(said) or "git gave no reason",
         mend="name a branch, tag or hash that 'git log' lists in that repository",
     )
+
+
+def _first_line(said: bytes) -> str:
+    return said.decode("utf-8", "replace").strip().split("\n")[0]
 
 
 def _parse_log(blocks: Iterable[bytes]) -> Iterator[Commit]:
