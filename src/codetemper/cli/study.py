@@ -89,7 +89,6 @@ def tune(
     from codetemper.harden.tune import Config
 
     shared = resolve_config(Config, "tune", pairs=option or ()).model_dump(exclude_unset=True)
-
     lists = {"methods": methods, "granularities": granularities, "sizes": sizes, "seeds": seeds,
              "suites": suites}  # fmt: skip
     flags: dict[str, Any] = {
@@ -143,11 +142,10 @@ def show_study(rows: tuple[StudyRow, ...], document: dict[str, Any]) -> None:
         )
     for row in settings:
         if row.reason:
-            screen.out.print(
-                f"[yellow]{row.setting}: {row.reason.replace('[', chr(92) + '[')}[/yellow]"
-            )
+            screen.out.print(f"{row.setting}: {row.reason}", style="yellow", markup=False)
     for setting, suite, flag in dict.fromkeys((r.setting, r.suite, r.flag) for r in rows if r.flag):
-        screen.out.print(f"[yellow]{setting} on {suite} gains by breaking code: {flag}[/yellow]")
+        said = f"{setting} on {suite} gains by breaking code: {flag}"
+        screen.out.print(said, style="yellow", markup=False)
     for question, title in _QUESTIONS.items():
         asked = [row for row in rows if row.question == question and row.difference is not None]
         heads = ("setting", "against", "suite", "cases", "metric", "change, points", "p, corrected")
@@ -195,15 +193,16 @@ def verdicts(
     from codetemper.evaluate import published
 
     rows = published.count_anew(published.read_published(folder, samples), samples)
+    headlines = published.headlines(rows)
     document = {
         "rows": [_plain(row.model_dump(mode="json")) for row in rows],
         "summary": published.summary(rows),
         "headlines": {
             language: {"base": base.name, "best": best.name}
-            for language, (base, best) in published.headlines(rows).items()
+            for language, (base, best) in headlines.items()
         },
     }
-    screen.emit(document, as_json, lambda: _show_verdicts(rows, document))
+    screen.emit(document, as_json, lambda: _show_verdicts(rows, headlines, document["summary"]))
 
 
 def _plain(value: Any) -> Any:
@@ -213,7 +212,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _show_verdicts(rows: list[PublishedRow], document: dict[str, Any]) -> None:
+def _show_verdicts(
+    rows: list[PublishedRow],
+    headlines: dict[str, tuple[PublishedRow, PublishedRow]],
+    summary: dict[str, Any],
+) -> None:
     heads = ("setting", "valid %", "secure of valid %", "change", "secure and valid %", "change")
     for language in sorted({row.language for row in rows}):
         shown = [row for row in rows if row.language == language]
@@ -224,21 +227,20 @@ def _show_verdicts(rows: list[PublishedRow], document: dict[str, Any]) -> None:
             of_valid, of_all = ("" if d is None else points(d.model_dump()) for d in changes)
             cells.append((row.name, valid, ratio, of_valid, secure, of_all))
         screen.table(heads, cells, f"{shown[0].generations} samples each, {language}")
-    for language, (base, best) in _headlines(rows).items():
+    for language, (base, best) in headlines.items():
         screen.out.print(
             f"{language}: the paper's best setting {best.name} takes {_shift(base, best, 1)} of "
             f"valid samples secure; counted over all, {_shift(base, best, 2)}"
         )
-    found = document["summary"]
-    screen.out.print(f"of {found['settings']} settings with few parameters, p < 0.05:")
+    screen.out.print(f"of {summary['settings']} settings with few parameters, p < 0.05:")
     tests = {
         "plain": "plain two-proportion test",
         "scenario": "paired over scenarios",
         "holm": "the same, Holm-corrected",
     }
     tally = [
-        (label, *(f"{found[m].get(f'{key}_better', 0)} up, {found[m].get(f'{key}_worse', 0)} down"
-                  for m in _SHARES))
+        (label, *(f"{summary[m].get(f'{key}_better', 0)} up, "
+                  f"{summary[m].get(f'{key}_worse', 0)} down" for m in _SHARES))
         for key, label in tests.items()
     ]  # fmt: skip
     screen.table(("test", "valid", "secure of valid", "secure and valid"), tally)
@@ -248,12 +250,6 @@ def _show_verdicts(rows: list[PublishedRow], document: dict[str, Any]) -> None:
         [(row.name, row.language, f"[yellow]{row.flag}[/yellow]") for row in flagged],
         flexible=2,
     )
-
-
-def _headlines(rows: list[PublishedRow]) -> dict[str, tuple[PublishedRow, PublishedRow]]:
-    from codetemper.evaluate import published
-
-    return published.headlines(rows)
 
 
 def _shift(base: PublishedRow, best: PublishedRow, number: int) -> str:

@@ -20,6 +20,7 @@ from codetemper.cli.options import (
     Seed,
     workspace,
 )
+from codetemper.core.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +74,6 @@ def mine(
     codetemper mine ../libexpat -o since=2015-01-01 --limit 5000 --dry-run --json
     """
     from codetemper.api import curation
-    from codetemper.core.errors import UsageError
     from codetemper.core.settings import resolve_config
     from codetemper.data import mine as mining
 
@@ -224,8 +224,6 @@ def tune(
 def _one_corpus(corpus: str | None, data: str | None) -> str:
     found = corpus or data
     if found is None or (corpus and data):
-        from codetemper.core.errors import UsageError
-
         raise UsageError(
             "tune needs one corpus",
             why="two were named" if found else "none was named",
