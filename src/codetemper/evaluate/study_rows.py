@@ -2,9 +2,9 @@
 """From what the cells of a study measured to its table: one ``StudyRow`` a number.
 
 A cell is one setting with one seed. Every question of the study is a paired comparison of two
-settings, or of one with the base, on the seeds that both have; the p-values of one question, suite
-and metric are corrected together. A setting without a result is a row that says why. The arithmetic
-is ``evaluate.study``'s; nothing here tunes or judges.
+settings, or of one with the base, on the seeds that both have; p-values of like comparisons are
+corrected together (see ``_holm``). A setting without a result is a row that says why. The
+arithmetic is ``evaluate.study``'s; nothing here tunes or judges.
 """
 
 from __future__ import annotations
@@ -311,7 +311,11 @@ def _flagged(rows: Sequence[StudyRow]) -> list[StudyRow]:
 
 
 def _holm(rows: Sequence[StudyRow]) -> list[StudyRow]:
-    """Fill in the corrected p-values; a family is one question, suite, metric and set of cases."""
+    """Fill in the corrected p-values of one question.
+
+    A family of tests is one suite, metric and kind of comparison (with the base, or among
+    settings); what is pooled over families of weaknesses is corrected by itself.
+    """
     tests: dict[tuple[str, ...], float] = {
         (r.suite, r.metric, _side(r), r.cases if r.cases == POOLED else "", str(number)): r.p
         for number, r in enumerate(rows)
