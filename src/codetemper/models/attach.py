@@ -4,10 +4,10 @@
     with attached(model, folder):                   # patches on, everything frozen
         generate(model.module)
     with training_adapter(model, LoraConfig(...), guard) as wrapped:   # new adapter, guard frozen
-        SFTTrainer(wrapped, ...).train()             # never hand the trainer a peft_config
+        Trainer(wrapped, ...).train()                # never hand a trainer a peft_config
         save_trained(wrapped, folder, base="seedling")
     with training_weights(model, guard) as (module, kept):   # every weight trainable, a copy kept
-        SFTTrainer(module, ...).train()
+        Trainer(module, ...).train()
         kept.write(folder)
     # here: the module as it was, bit for bit, also after an exception
 
@@ -118,7 +118,8 @@ def training_adapter(
         A PEFT model for a trainer's ``model`` argument. Only the new adapter has gradients.
 
     Raises:
-        UsageError, IntegrityError: as ``attached``.
+        UsageError: a form that writes into the base or does not stack; else as ``attached``.
+        IntegrityError: as ``attached``.
     """
     refuse_writers(config, name)
     manifests = [_checked(model, folder, training=True) for folder in frozen]

@@ -186,15 +186,6 @@ class Kept:
         replaced = {name: tensor_digest(self._old[name]) for name in changed}
         _write(folder, changed, replaced, {name: p for name, p, _ in self._places})
 
-    @property
-    def changed(self) -> int:
-        """Numbers in the weights that are not what they were."""
-        return sum(
-            data.numel()
-            for name, parameter, data in self._places
-            if not torch.equal(parameter.data, self._old[name])
-        )
-
     def restore(self) -> None:
         """Copy the old values back to where they were."""
         for name, parameter, data in self._places:
