@@ -28,7 +28,7 @@ from codetemper.judges._sandbox import (
     worker,
 )
 from codetemper.judges._sandbox.inside import board, link, process
-from codetemper.judges._sandbox.pool import run_pool
+from codetemper.judges._sandbox.pool import Shares, run_pool
 from codetemper.judges._sandbox.worker import Worker, WorkerLostError
 
 
@@ -91,6 +91,13 @@ def test_the_first_error_ends_the_pool() -> None:
     results = run_pool(range(3), work, lambda: Worker("bwrap", "python"), workers=2,
                        on_done=counted.append)  # fmt: skip
     assert (results, counted) == ([0, 1, 2], [1, 2, 3])
+
+
+def test_like_jobs_go_to_one_worker_while_there_are_others() -> None:
+    shares = Shares("abcabcabc", 2)
+    # One takes all of "a", the other all of "b"; "c" is begun by one and finished by both.
+    turns = [0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1]
+    assert [shares.take(worker) for worker in turns] == [0, 1, 4, 3, 6, 7, 2, 5, 8, None, None]
 
 
 def test_uids_are_taken_from_unused_ranges_by_root_only(monkeypatch: pytest.MonkeyPatch) -> None:

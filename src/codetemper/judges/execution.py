@@ -123,6 +123,7 @@ def judge(
         lambda: Worker(options.sandbox, "python"),
         workers=options.workers,
         on_done=show,
+        group=lambda job: job[0][0].id,
     )
 
 
