@@ -66,8 +66,10 @@ class _Comparison(ctypes.Structure):
 
 def _library() -> Any:
     """Load libseccomp, or return None where it is not installed."""
-    for name in ("libseccomp.so.2", ctypes.util.find_library("seccomp")):
+    # To look for a library starts a program, so that is left for where the usual name is none.
+    for find in (lambda: "libseccomp.so.2", lambda: ctypes.util.find_library("seccomp")):
         try:
+            name = find()
             library = ctypes.CDLL(name) if name else None
         except OSError:
             continue
