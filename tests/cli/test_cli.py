@@ -12,8 +12,8 @@ import pytest
 
 # fmt: off
 VERBS = (
-    "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "audit-data", "ls", "patch",
-    "log", "verify", "revert", "export", "report", "study",
+    "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "audit-data",
+    "ls", "patch", "log", "verify", "revert", "export", "report", "study",
 )
 # fmt: on
 

@@ -13,6 +13,7 @@ from codetemper import __version__
 from codetemper.api.account import corpora, patches
 from codetemper.api.models import base_folder
 from codetemper.api.runs import Run, find_scorecards, look_at, pair_runs, read_rows
+from codetemper.api.screening import read_screenings
 from codetemper.api.study import read_studies
 from codetemper.core.digests import digest_file
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
@@ -20,7 +21,13 @@ from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
 from codetemper.evaluate import suites
 from codetemper.models.expression import parse
-from codetemper.publish.report import ReportInput, StudyResult, SuiteResult, render
+from codetemper.publish.report import (
+    ReportInput,
+    ScreeningResult,
+    StudyResult,
+    SuiteResult,
+    render,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ def report(
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
             studies=_studies(workspace, base.model),
+            screenings=_screenings(workspace, base.model),
         )
     )
     path = out or workspace.root / "report.html"
@@ -116,6 +124,17 @@ def _studies(workspace: Workspace, model: str) -> tuple[StudyResult, ...]:
         study.card.corpus: StudyResult(study.card, study.rows)
         for study in read_studies(workspace)
         if study.card.model == base
+    }
+    return tuple(found.values())
+
+
+def _screenings(workspace: Workspace, model: str) -> tuple[ScreeningResult, ...]:
+    """Return the newest screening of each data by guards of a model's base."""
+    base = parse(model).bare
+    found = {
+        each.card.data: ScreeningResult(each.card, each.worst)
+        for each in read_screenings(workspace)
+        if parse(each.card.model).bare == base
     }
     return tuple(found.values())
 

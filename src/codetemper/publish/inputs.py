@@ -12,8 +12,10 @@ from codetemper.core.accounts import (
     CorpusCard,
     LedgerEntry,
     PatchManifest,
+    ScreeningCard,
     StudyCard,
     StudyRow,
+    WorstSample,
 )
 from codetemper.core.records import (
     Case,
@@ -67,6 +69,19 @@ class StudyResult:
 
 
 @dataclass(frozen=True)
+class ScreeningResult:
+    """What guards said of some data.
+
+    Attributes:
+        card: what the screening says of itself.
+        worst: the samples they say most of, worst first.
+    """
+
+    card: ScreeningCard
+    worst: tuple[WorstSample, ...]
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything one page shows.
 
@@ -84,6 +99,7 @@ class ReportInput:
         made: when the page was made, ISO 8601.
         version: version of this package.
         studies: studies of the first model's base.
+        screenings: what guards of that base said of data.
     """
 
     title: str
@@ -99,3 +115,4 @@ class ReportInput:
     made: str
     version: str
     studies: tuple[StudyResult, ...] = ()
+    screenings: tuple[ScreeningResult, ...] = ()

@@ -18,11 +18,11 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codetemper.publish import studies, views, wording
+from codetemper.publish import screenings, studies, views, wording
 from codetemper.publish.drill import drill
-from codetemper.publish.inputs import ReportInput, StudyResult, SuiteResult
+from codetemper.publish.inputs import ReportInput, ScreeningResult, StudyResult, SuiteResult
 
-__all__ = ["ReportInput", "StudyResult", "SuiteResult", "render"]
+__all__ = ["ReportInput", "ScreeningResult", "StudyResult", "SuiteResult", "render"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Ledger entries shown unfolded; older ones are folded away.
@@ -57,6 +57,8 @@ def render(report: ReportInput) -> str:
         seedling=views.is_seedling(report.model_before) or views.is_seedling(report.model_after),
         unsafe=views.unsafe_suites(report),
         studies=tuple(studies.study_view(study) for study in report.studies),
+        screenings=tuple(screenings.screening_view(each) for each in report.screenings),
+        HEIGHT=screenings.HEIGHT,
         recent=RECENT,
         ASPECT_ENTRIES=ASPECT_ENTRIES,
         drill=data,
