@@ -24,6 +24,8 @@ from tests.harden.guards import BAD, CLEAN, benign, sample, settled, written
 
 #: Places of the bad samples among the hundred of the fixture's file.
 PLACES = range(70, 76)
+#: What the guard says of itself.
+AUROC = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 12}
 
 
 @dataclass
@@ -50,7 +52,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Ite
     with load_model(workspace, f"hf:{tiny_model_dir}") as handle:
         guard = settled(
             workspace, handle, bad=BAD[:6], base=f"hf:{tiny_model_dir}",
-            report={"threshold": 0.3, "fpr": 0.05}, canaries=Canaries(bad=BAD[6:9], retain=CLEAN),
+            report={"threshold": 0.3, "fpr": 0.05, "auroc": AUROC},
+            canaries=Canaries(bad=BAD[6:9], retain=CLEAN),
         )  # fmt: skip
         pairs = benign(range(100, 300, 2))
         for place, bad in zip(PLACES, BAD[6:], strict=True):
@@ -98,6 +101,8 @@ def test_bad_samples_are_flagged_and_put_aside(bench: Bench, tmp_path: Path) -> 
 
 def test_the_drift_names_the_block_they_are_in(bench: Bench) -> None:
     card = bench.audit().card
+    assert card.calibrated == "guards"
+    assert card.separation[bench.guard.id].high == 0.95
     assert (card.block_rows, len(card.blocks)) == (50, 2)
     assert sum(block.n for block in card.blocks) == card.scored
     assert card.blocks[1].flagged >= 6

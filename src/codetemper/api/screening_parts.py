@@ -249,7 +249,8 @@ class Calibration:
         thresholds: one for each guard.
         fpr: most that clean samples are flagged.
         source: ``guards``, or name and digest of the clean samples.
-        separation: AUROC of each guard between its held-out bad samples and the clean ones.
+        separation: AUROC of each guard between its held-out bad samples and the clean ones, which
+            are its own where there are no others.
     """
 
     thresholds: tuple[float, ...]
@@ -286,7 +287,9 @@ def calibration(
         share = None if fpr is None else fpr / len(guards)
         own = [threshold_of(guard.manifest, share) for guard in guards]
         rate = min(1.0, sum(part for _, part in own))
-        return Calibration(tuple(limit for limit, _ in own), rate, "guards")
+        told = {guard.id: guard.manifest.report.get("auroc") for guard in guards}
+        known = {id: Estimate.model_validate(found) for id, found in told.items() if found}
+        return Calibration(tuple(limit for limit, _ in own), rate, "guards", known)
     rate = _FPR if fpr is None else fpr
     if not 0 < rate < 1 or clean.rows < fewest(rate):
         calibrate([0.0] * clean.rows, rate)  # says why, before anything is scored

@@ -263,7 +263,8 @@ class ScreeningCard(Record):
     calibrated: str
     """What the thresholds come from: ``guards``, or name and digest of a file of clean samples."""
     separation: dict[str, Estimate] = Field(default_factory=dict)
-    """AUROC of each guard: its held-out bad samples against the clean samples given."""
+    """AUROC of each guard: its held-out bad samples against the clean samples given, or against
+    its own."""
     blocks: tuple[DriftBlock, ...] = ()
     """Blocks of samples in their order, compared with the rest."""
     block_rows: int = 0

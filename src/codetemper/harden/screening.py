@@ -339,7 +339,7 @@ def threshold_of(manifest: PatchManifest, fpr: float | None = None) -> tuple[flo
         CannotKnowError: the guard tells no threshold, or one for a higher rate.
     """
     limit, own = manifest.report.get("threshold"), manifest.report.get("fpr")
-    if not isinstance(limit, float) or not isinstance(own, float):
+    if not isinstance(limit, int | float) or not isinstance(own, int | float):
         raise CannotKnowError(
             f"the guard {manifest.id} tells no threshold",
             why="it was not calibrated on clean samples when it was made",
