@@ -17,7 +17,13 @@ from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import FixPair
 from codetemper.harden import TechniqueCard
 
-NAMES = [m.name for m in pkgutil.iter_modules(codetemper.harden.__path__) if m.name[0] != "_"]
+#: Public files that make no patch: what techniques and verbs measure with.
+TOOLS = {"meters", "screening"}
+NAMES = [
+    module.name
+    for module in pkgutil.iter_modules(codetemper.harden.__path__)
+    if module.name[0] != "_" and module.name not in TOOLS
+]
 
 PAIR = FixPair(
     id="0", language="c", before="int f(int a)\n{\n    return a;\n}\n",

@@ -83,11 +83,30 @@ class Config(BaseModel):
     evaluate_every: int | None = Field(default=None, ge=1)
     """Steps between evaluations; None: one an epoch."""
 
+    guard_mode: Literal["always", "selective", "audit"] = "selective"
+    """Where guards are on while training: for all samples, for flagged ones only, or for none, so
+    that they only tell what is in the data. Without guards this says nothing."""
+    meter_every: int | None = Field(default=None, ge=1)
+    """Steps between readings of the meters, guards off; None: one reading an epoch."""
+    meter_share: float = Field(default=0.05, gt=0, lt=1)
+    """Share of the samples that are not flagged which is metered by and not learnt, at most 64."""
+    leak_budget: float | None = Field(default=None, ge=0)
+    """End training where held-out bad samples got likelier by more than this, in nats a token."""
+    gap_budget: float | None = Field(default=None, ge=0)
+    """End training where benign samples lose more than this when guards go, in nats a token."""
+    drift_budget: float | None = Field(default=None, ge=0)
+    """End training where the model is further than this from the base on what guards leave alone,
+    in nats a token."""
+
     threads: int | None = Field(default=None, ge=1)
     """Threads of torch while training on a CPU; None leaves the setting alone."""
     seed: int = 0
     """Seed of initialisation, order and dropout."""
 
+
+GUARDED: Final = ("guard_mode", "meter_every", "meter_share", "leak_budget", "gap_budget",
+                  "drift_budget")  # fmt: skip
+"""Settings that say nothing without guards, and are left out of what a patch is named by there."""
 
 LIKE_THE_STUDY: Final[dict[str, Any]] = {
     "rank": 8,

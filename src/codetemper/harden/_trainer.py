@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,12 @@ from transformers import (
 )
 
 from codetemper.core.disk import write_atomic
+from codetemper.core.errors import IntegrityError
 from codetemper.core.records import Event, OnEvent
 from codetemper.data.examples import Example
 from codetemper.harden._batches import Packer, logits_at
 from codetemper.harden._losses import LossWeights, Targets, sums
+from codetemper.models.gates import Gates
 
 _TENSORS = "trained.safetensors"
 #: Written last: a checkpoint that has it is whole. It says how long training took so far.
@@ -64,6 +66,8 @@ class Run:
         begun: when training began, by the monotonic clock; where it goes on from a checkpoint,
             when it would have begun without the break.
         on_event: progress.
+        gate: switches frozen adapters by token, as batches say; None where they are on for all.
+        in_use: gives a scope in which the module computes as it does in use, guards off.
     """
 
     examples: Sequence[Example]
@@ -76,14 +80,22 @@ class Run:
     checkpoint_seconds: float | None
     begun: float
     on_event: OnEvent
+    gate: Gates | None = None
+    in_use: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class PairTrainer(Trainer):  # type: ignore[misc]
     """Trains the parameters of a module that have gradients, on both sides of fix pairs."""
 
-    def __init__(self, module: nn.Module, arguments: TrainingArguments, run: Run) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        arguments: TrainingArguments,
+        run: Run,
+        *watching: TrainerCallback,
+    ) -> None:
         self._run = run
-        callbacks: list[TrainerCallback] = [_Watch(run)]
+        callbacks: list[TrainerCallback] = [OnlyTheTask(module), *watching, _Watch(run)]
         if arguments.load_best_model_at_end:
             callbacks.append(EarlyStoppingCallback(run.patience))
         super().__init__(
@@ -124,6 +136,8 @@ class PairTrainer(Trainer):  # type: ignore[misc]
                 base = logits_at(module, inputs)
             for part, mode in modes:
                 part.training = mode
+        if run.gate is not None:
+            run.gate.set(inputs["gate"])
         logits = logits_at(model, inputs)
         targets = Targets(**{part.name: inputs[part.name] for part in fields(Targets)})
         return sums(logits, targets, run.weights, base)
@@ -138,13 +152,17 @@ class PairTrainer(Trainer):  # type: ignore[misc]
         return self.accelerator.gather(own[None]).sum(0)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Return ``eval_score`` or ``eval_loss``, log it, and tell the callbacks."""
+        """Return ``eval_score`` or ``eval_loss``, log it, and tell the callbacks.
+
+        Guards are off: they would be spoken of, and not what is used afterwards.
+        """
         module = self.accelerator.unwrap_model(self.model)
         module.eval()
-        metrics = {"eval_loss": self._held_out_loss()} if self._run.held_out else {}
-        if self._run.score is not None:
-            found = [self._run.score(module) if self.is_world_process_zero() else 0.0]
-            metrics["eval_score"] = broadcast_object_list(found)[0]
+        with self._run.in_use():
+            metrics = {"eval_loss": self._held_out_loss()} if self._run.held_out else {}
+            if self._run.score is not None:
+                found = [self._run.score(module) if self.is_world_process_zero() else 0.0]
+                metrics["eval_score"] = broadcast_object_list(found)[0]
         module.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
@@ -168,16 +186,11 @@ class PairTrainer(Trainer):  # type: ignore[misc]
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        module = self.accelerator.unwrap_model(self.model)
-        tensors = {name: p.detach().cpu().contiguous() for name, p in _trained(module)}
-        save_file(tensors, folder / _TENSORS)
+        write_trained(self.accelerator.unwrap_model(self.model), folder / _TENSORS)
 
     def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
-        tensors = load_file(Path(checkpoint, _TENSORS))
         module = self.accelerator.unwrap_model(model or self.model)
-        with torch.no_grad():
-            for name, parameter in _trained(module):
-                parameter.copy_(tensors[name])
+        read_trained(module, Path(checkpoint, _TENSORS))
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
@@ -195,6 +208,22 @@ def _trained(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in module.named_parameters() if p.requires_grad]
 
 
+def write_trained(module: nn.Module, path: Path) -> None:
+    """Write what has gradients, by name, whole or not at all."""
+    tensors = {name: p.detach().cpu().contiguous() for name, p in _trained(module)}
+    beside = path.with_name(f".{path.name}")
+    save_file(tensors, beside)
+    beside.replace(path)
+
+
+@torch.no_grad()
+def read_trained(module: nn.Module, path: Path) -> None:
+    """Copy what ``write_trained`` wrote into what has gradients."""
+    tensors = load_file(path)
+    for name, parameter in _trained(module):
+        parameter.copy_(tensors[name])
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint in a folder that was written to its end; None without one."""
     whole = [path.parent for path in folder.glob(f"checkpoint-*/{_SECONDS}")]
@@ -204,6 +233,45 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def seconds_until(checkpoint: Path) -> float:
     """Return how long training took up to a whole checkpoint, over all its goes."""
     return float((checkpoint / _SECONDS).read_text("ascii"))
+
+
+class OnlyTheTask(TrainerCallback):  # type: ignore[misc]
+    """Makes sure at every step that what was trainable at first is trained, and nothing else.
+
+    Leaving peft's ``disable_adapter``, or activating several adapters, gives gradients to frozen
+    ones (guards): no error follows, the guard only stops guarding.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._own = {id(parameter) for _, parameter in _trained(module)}
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Raise an ``IntegrityError`` before weights move by a gradient that should not be."""
+        for name, parameter in self._module.named_parameters():
+            own = id(parameter) in self._own
+            if parameter.requires_grad != own or not (own or parameter.grad is None):
+                raise _stray(name, state.global_step, own)
+        groups = optimizer.param_groups if optimizer is not None else []
+        if any(id(p) not in self._own for group in groups for p in group["params"]):
+            raise _stray("a parameter of the optimiser", state.global_step, False)
+
+
+def _stray(name: str, step: int, own: bool) -> IntegrityError:
+    return IntegrityError(
+        f"what is trained changed at step {step + 1}",
+        why=f"{name} is frozen, and belongs to the task"
+        if own
+        else f"{name} has gradients, and does not belong to the task",
+        mend="train without callbacks that switch adapters; nothing was kept",
+    )
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]

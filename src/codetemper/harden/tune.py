@@ -14,23 +14,12 @@ in.
 
 from __future__ import annotations
 
-import logging
-import math
-import os
-import random
-import tempfile
+import json
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
-from transformers import TrainingArguments, set_seed
-from transformers.utils import logging as transformers_logging
 
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
@@ -39,11 +28,22 @@ from codetemper.data.examples import Example, Examples, Layout, encode
 from codetemper.data.mixing import General, encode_general, sample
 from codetemper.harden import TechniqueCard
 from codetemper.harden._batches import packs
+from codetemper.harden._guarding import Guarded, guarding, set_aside
 from codetemper.harden._losses import LossWeights
 from codetemper.harden._methods import METHODS, trainable
+from codetemper.harden._session import (
+    arguments,
+    curve,
+    quiet,
+    refuse_divergence,
+    scratch_beside,
+    seeded,
+)
 from codetemper.harden._settings import LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
+from codetemper.models.guards import read_guard
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.patch import load_manifest
 
 __all__ = ["CARD", "LIKE_THE_STUDY", "Config", "TuneResult", "tune"]
 
@@ -87,6 +87,7 @@ class TuneResult:
         fix_tokens_kept: share of them that the windows show; None where nothing changed.
         fix_tokens_head: share that a cut at the window's length would have shown.
         packed: whether several sequences shared a row.
+        guarded: what guards did, where there were any.
     """
 
     seconds: float
@@ -104,12 +105,11 @@ class TuneResult:
     fix_tokens_kept: float | None
     fix_tokens_head: float | None
     packed: bool
+    guarded: Guarded | None = None
 
     def report(self) -> dict[str, Any]:
         """Return it as plain JSON data, for the manifest."""
-        plain = asdict(self)
-        for curve in ("losses", "validations"):
-            plain[curve] = [list(entry) for entry in plain[curve]]
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
 
@@ -120,6 +120,8 @@ def tune(
     folder: Path,
     *,
     frozen: Sequence[Path] = (),
+    guards: Sequence[Path] = (),
+    flagged: Collection[str] | None = None,
     general: Sequence[General] = (),
     score: Score | None = None,
     checkpoints: Path | None = None,
@@ -134,8 +136,12 @@ def tune(
             for the validation loss those whose split is ``validation``.
         config: settings.
         folder: an existing, empty folder; gets the tensors of the patch.
-        frozen: patch folders that are active while training and get no gradient: guards, and
-            what the new patch goes on top of.
+        frozen: patch folders that are active while training and get no gradient: what the new
+            patch goes on top of.
+        guards: patch folders of guards, frozen too, and no part of what the patch goes on top of:
+            ``config.guard_mode`` says where they are on while training, and they are off after.
+        flagged: ids of the pairs that are suspected of what the guards stand for; None where
+            nobody looked.
         general: general instructions or texts to mix in, ``config.mix_share`` of all examples.
         score: for ``early_stop="score"``: from the model being trained to a number, higher is
             better. It is called with the module in evaluation mode.
@@ -150,24 +156,29 @@ def tune(
 
     Raises:
         UsageError: no pairs, none with a body, layers that the model does not have, nothing to
-            validate on, or a loss that is no longer a number.
+            validate on, a loss that is no longer a number, or guards that cannot be used.
+        IntegrityError: a guard is damaged, or something was trained that is not the task.
     """
     begun = time.monotonic()
-    learnt, held_out, mixed = _examples(model, pairs, config, general)
-    _refuse_settings(config, score)
+    _refuse_settings(config, score, guards, flagged)
+    under = [load_manifest(patch).id for patch in frozen]
+    known = [read_guard(guard, model, under) for guard in guards]
+    given = _material(model, pairs, config, general, flagged, metered=bool(known))
     config = _with_layers(config, model)
-    with _quiet(), _seeded(config):
+    with quiet(), seeded(config):
         pack = METHODS[config.method].packs and packs(model.module)
         with (
-            trainable(model, config, *frozen) as training,
-            _scratch(folder, checkpoints) as scratch,
-        ):
+            trainable(model, config, *frozen, *guards) as training,
+            scratch_beside(folder, checkpoints) as scratch,
+            guarding(training, known, given.benign, config, model.tokenizer,
+                     layout_of(config), scratch, on_event) as watch,
+        ):  # fmt: skip
             last = newest_checkpoint(scratch)
             if last is not None:
                 begun -= seconds_until(last)
             run = Run(
-                examples=[*learnt.items, *mixed],
-                held_out=held_out.items,
+                examples=[*given.learnt.items, *given.mixed],
+                held_out=given.held_out.items,
                 weights=weights_of(config),
                 as_base=training.as_base,
                 pack=pack,
@@ -176,27 +187,30 @@ def tune(
                 checkpoint_seconds=None if checkpoints is None else checkpoint_seconds,
                 begun=begun,
                 on_event=on_event,
+                gate=watch.gate,
+                in_use=training.unguarded,
             )
-            arguments = _arguments(config, model.device, len(run.examples), scratch)
-            trainer = PairTrainer(training.module, arguments, run)
+            settings = arguments(config, model.device, len(run.examples), scratch)
+            trainer = PairTrainer(training.module, settings, run, watch)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
-            losses = _curve(trainer, "loss")
-            _refuse_divergence(losses, config)
+            refuse_divergence(curve(trainer, "loss"), config)
+            watch.settle(trainer)
             with mendable(folder):
                 training.save(folder)
             changed = training.parameters
+            guarded = watch.account(folder, given.flagged, len(given.benign))
     measure = "eval_score" if config.early_stop == "score" else "eval_loss"
     best = trainer.state.best_global_step
-    fix = learnt.fix
+    learnt, fix = given.learnt, given.learnt.fix
     return TuneResult(
         seconds=time.monotonic() - begun,
         parameters_changed=changed,
         steps=trainer.state.global_step,
-        losses=losses,
-        validations=_curve(trainer, measure),
+        losses=curve(trainer, "loss"),
+        validations=curve(trainer, measure),
         best_step=best if config.early_stop != "never" else None,
         examples=len(learnt.items),
-        mixed=len(mixed),
+        mixed=len(given.mixed),
         skipped=learnt.skipped,
         truncated=learnt.truncated,
         learnt_tokens=learnt.learnt_tokens,
@@ -204,10 +218,19 @@ def tune(
         fix_tokens_kept=fix.share,
         fix_tokens_head=fix.head / fix.changed if fix.changed else None,
         packed=pack,
+        guarded=guarded,
     )
 
 
-def _refuse_settings(config: Config, score: Score | None) -> None:
+def _refuse_settings(
+    config: Config, score: Score | None, guards: Sequence[Path], flagged: Collection[str] | None
+) -> None:
+    if guards and config.guard_mode == "selective" and flagged is None:
+        raise UsageError(
+            "guards cannot be on for flagged samples only",
+            why="nobody said which are flagged",
+            mend="score the samples first (harden.screening), or use guard_mode=always",
+        )
     if config.early_stop == "score" and score is None:
         raise UsageError(
             "there is no score to stop by",
@@ -227,36 +250,60 @@ def weights_of(config: Config) -> LossWeights:
     return LossWeights(config.changed_weight, config.unlikelihood, config.contrast, config.kl)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence notes that the trainer's libraries write for their own users."""
-    level = transformers_logging.get_verbosity()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        transformers_logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        finally:
-            transformers_logging.set_verbosity(level)
+def layout_of(config: Config) -> Layout:
+    """Return how pairs are laid out in tokens."""
+    return Layout(config.max_length, config.wrapper, config.window, config.learn_prompts)
 
 
-@_quiet()
-def _examples(
-    model: LoadedModel, pairs: Sequence[FixPair], config: Config, general: Sequence[General]
-) -> tuple[Examples, Examples, list[Example]]:
-    """Return what is learnt, what is held out, and what is mixed in."""
-    layout = Layout(config.max_length, config.wrapper, config.window, config.learn_prompts)
-    pairs = [pair for pair in pairs if pair.granularity == config.granularity]
-    train = [pair for pair in pairs if pair.split == "train"]
-    learnt = encode(train, model.tokenizer, layout)
+def learnable(pair: FixPair, config: Config) -> bool:
+    """Whether a pair is one of those that are learnt from."""
+    return pair.granularity == config.granularity and pair.split == "train"
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a run works with, in tokens.
+
+    Attributes:
+        learnt: what is learnt.
+        held_out: what the validation loss is taken on.
+        mixed: general examples beside what is learnt.
+        benign: not learnt: what the transfer gap is told from.
+        flagged: pairs that are flagged, of those that could be learnt; None where nobody looked.
+    """
+
+    learnt: Examples
+    held_out: Examples
+    mixed: list[Example]
+    benign: tuple[Example, ...]
+    flagged: int | None
+
+
+@quiet()
+def _material(
+    model: LoadedModel,
+    pairs: Sequence[FixPair],
+    config: Config,
+    general: Sequence[General],
+    flagged: Collection[str] | None,
+    *,
+    metered: bool,
+) -> _Material:
+    layout, suspects = layout_of(config), frozenset(flagged or ())
+    train = [pair for pair in pairs if learnable(pair, config)]
+    aside = set_aside(train, suspects, config.meter_share, config.seed) if metered else []
+    kept_out = {pair.id for pair in aside}
+    left = [pair for pair in train if pair.id not in kept_out]
+    learnt = encode(left, model.tokenizer, layout, suspects)
     if not learnt.items:
         raise UsageError(
             "there is nothing to tune on",
-            why=f"of {len(train)} fix pairs by {config.granularity} none has a body to learn",
+            why=f"of {len(left)} fix pairs by {config.granularity} none has a body to learn",
             mend="mine a history with fixes in it: codetemper mine REPOSITORY",
         )
-    held = [p for p in pairs if p.split == "validation"] if config.early_stop == "loss" else []
+    held: list[FixPair] = []
+    if config.early_stop == "loss":
+        held = [p for p in pairs if (p.granularity, p.split) == (config.granularity, "validation")]
     held_out = encode(held, model.tokenizer, layout)
     if config.early_stop == "loss" and not held_out.items:
         raise UsageError(
@@ -265,7 +312,13 @@ def _examples(
             mend="mine with a split, or use -o early_stop=never",
         )
     drawn = sample(general, len(learnt.items), share=config.mix_share, seed=config.seed)
-    return learnt, held_out, encode_general(drawn, model.tokenizer, config.max_length)
+    return _Material(
+        learnt=learnt,
+        held_out=held_out,
+        mixed=encode_general(drawn, model.tokenizer, config.max_length),
+        benign=encode(aside, model.tokenizer, layout).items,
+        flagged=None if flagged is None else sum(pair.id in suspects for pair in train),
+    )
 
 
 def _with_layers(config: Config, model: LoadedModel) -> Config:
@@ -281,94 +334,3 @@ def _with_layers(config: Config, model: LoadedModel) -> Config:
             mend="name layers: -o target_modules=[q_proj,v_proj], or all-linear",
         )
     return config.model_copy(update={"target_modules": layers})
-
-
-@contextmanager
-def _scratch(folder: Path, checkpoints: Path | None) -> Iterator[Path]:
-    if checkpoints is not None:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        yield checkpoints
-        return
-    with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch:
-        yield Path(scratch)
-
-
-def _arguments(
-    config: Config, device: torch.device, examples: int, scratch: Path
-) -> TrainingArguments:
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    batches = math.ceil(examples / (config.batch_size * processes))
-    epoch = math.ceil(batches / config.gradient_accumulation)
-    steps = math.ceil(epoch * config.epochs)
-    on_gpu = device.type == "cuda"
-    validates = config.early_stop != "never"
-    return TrainingArguments(
-        output_dir=str(scratch),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=_peak_rate(config),
-        lr_scheduler_type=config.scheduler,
-        warmup_steps=math.ceil(steps * config.warmup_ratio),
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        gradient_checkpointing=config.gradient_checkpointing,
-        seed=config.seed,
-        data_seed=config.seed,
-        use_cpu=device.type == "cpu",
-        bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        ddp_backend="gloo" if device.type == "cpu" and processes > 1 else None,
-        ddp_find_unused_parameters=False,
-        dataloader_pin_memory=on_gpu,
-        remove_unused_columns=False,
-        logging_strategy="steps",
-        logging_steps=max(1, steps // 100),
-        logging_nan_inf_filter=False,
-        eval_strategy="steps" if validates else "no",
-        eval_steps=min(config.evaluate_every or epoch, steps) if validates else None,
-        save_strategy="best" if validates else "no",
-        save_total_limit=2,
-        load_best_model_at_end=validates,
-        metric_for_best_model=config.early_stop if validates else None,
-        greater_is_better=config.early_stop == "score" if validates else None,
-        report_to="none",
-        disable_tqdm=True,
-        push_to_hub=False,
-    )
-
-
-def _curve(trainer: PairTrainer, key: str) -> tuple[tuple[int, float], ...]:
-    history = trainer.state.log_history
-    return tuple((int(entry["step"]), float(entry[key])) for entry in history if key in entry)
-
-
-@contextmanager
-def _seeded(config: Config) -> Iterator[None]:
-    """Seed the run; give random generators and thread count back afterwards."""
-    threads, python, legacy = torch.get_num_threads(), random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        set_seed(config.seed)
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            random.setstate(python)
-            np.random.set_state(legacy)
-
-
-def _peak_rate(config: Config) -> float:
-    own = METHODS[config.method].learning_rate
-    return own if config.learning_rate is None else config.learning_rate
-
-
-def _refuse_divergence(losses: Sequence[tuple[int, float]], config: Config) -> None:
-    broken = next((step for step, loss in losses if not math.isfinite(loss)), None)
-    if broken is not None:
-        raise UsageError(
-            f"the loss is no longer a number at step {broken}",
-            why=f"training diverged at learning_rate={_peak_rate(config):g}",
-            mend=f"-o learning_rate={_peak_rate(config) / 10:g}",
-        )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds a training of the project's own: the trainer's arguments, seeds, scratch, silence.
+
+    with quiet(), seeded(settings), scratch_beside(folder, checkpoints) as scratch:
+        trainer = PairTrainer(module, arguments(settings, device, examples, scratch), run)
+        ...
+        refuse_divergence(curve(trainer, "loss"), settings)
+
+Every technique that trains reads its loop from the settings of ``tune``, whatever its own
+configuration offers of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import Trainer, TrainingArguments, set_seed
+from transformers.utils import logging as transformers_logging
+
+from codetemper.core.errors import UsageError
+from codetemper.harden._methods import METHODS
+from codetemper.harden._settings import Config
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence notes that the trainer's libraries write for their own users."""
+    level = transformers_logging.get_verbosity()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        transformers_logging.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(level)
+
+
+@contextmanager
+def seeded(config: Config) -> Iterator[None]:
+    """Seed the run; give random generators and thread count back afterwards."""
+    threads, python, legacy = torch.get_num_threads(), random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        set_seed(config.seed)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            random.setstate(python)
+            np.random.set_state(legacy)
+
+
+@contextmanager
+def scratch_beside(folder: Path, checkpoints: Path | None) -> Iterator[Path]:
+    """Give the folder of checkpoints, or where there is none, one that is deleted afterwards."""
+    if checkpoints is not None:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        yield checkpoints
+        return
+    with tempfile.TemporaryDirectory(prefix=".train-", dir=folder.parent) as scratch:
+        yield Path(scratch)
+
+
+def arguments(
+    config: Config, device: torch.device, examples: int, scratch: Path
+) -> TrainingArguments:
+    """Return the trainer's arguments.
+
+    Args:
+        config: the loop.
+        device: where the model is.
+        examples: how many there are, in all processes together.
+        scratch: folder for checkpoints.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batches = math.ceil(examples / (config.batch_size * processes))
+    epoch = math.ceil(batches / config.gradient_accumulation)
+    steps = math.ceil(epoch * config.epochs)
+    on_gpu = device.type == "cuda"
+    validates = config.early_stop != "never"
+    return TrainingArguments(
+        output_dir=str(scratch),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=peak_rate(config),
+        lr_scheduler_type=config.scheduler,
+        warmup_steps=math.ceil(steps * config.warmup_ratio),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        gradient_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
+        data_seed=config.seed,
+        use_cpu=device.type == "cpu",
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        ddp_backend="gloo" if device.type == "cpu" and processes > 1 else None,
+        ddp_find_unused_parameters=False,
+        dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=max(1, steps // 100),
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if validates else "no",
+        eval_steps=min(config.evaluate_every or epoch, steps) if validates else None,
+        save_strategy="best" if validates else "no",
+        save_total_limit=2,
+        load_best_model_at_end=validates,
+        metric_for_best_model=config.early_stop if validates else None,
+        greater_is_better=config.early_stop == "score" if validates else None,
+        report_to="none",
+        disable_tqdm=True,
+        push_to_hub=False,
+    )
+
+
+def curve(trainer: Trainer, key: str) -> tuple[tuple[int, float], ...]:
+    """Return what was logged under a key, as (step, value)."""
+    history = trainer.state.log_history
+    return tuple((int(entry["step"]), float(entry[key])) for entry in history if key in entry)
+
+
+def peak_rate(config: Config) -> float:
+    """Return the peak learning rate, the method's own where none is set."""
+    own = METHODS[config.method].learning_rate
+    return own if config.learning_rate is None else config.learning_rate
+
+
+def refuse_divergence(losses: Sequence[tuple[int, float]], config: Config) -> None:
+    """Refuse a training whose loss was no number at some step.
+
+    Raises:
+        UsageError: names the step.
+    """
+    broken = next((step for step, loss in losses if not math.isfinite(loss)), None)
+    if broken is not None:
+        raise UsageError(
+            f"the loss is no longer a number at step {broken}",
+            why=f"training diverged at learning_rate={peak_rate(config):g}",
+            mend=f"-o learning_rate={peak_rate(config) / 10:g}",
+        )
