@@ -66,6 +66,15 @@ def test_tokens_that_share_characters_are_one() -> None:
     assert part == pytest.approx(0.6)
 
 
+def test_of_a_long_prompt_its_last_lines_are_shown() -> None:
+    prompt = "".join(f"# line {number}\n" for number in range(20))
+    (heat,) = screening_view(
+        ScreeningResult(CARD, (worst(prompt + "eval(x)", ((len(prompt), len(prompt) + 4, 1.0),)),))
+    ).heats
+    shown = "".join(piece.text for piece in heat.pieces)
+    assert shown == "⋯\n" + "".join(f"# line {n}\n" for n in range(15, 20)) + "eval(x)"
+
+
 def test_what_cannot_be_seen_is_named() -> None:
     text = "a\u202eb\x00c\td\u200b\n"
     (heat,) = screening_view(ScreeningResult(CARD, (worst(text, ((0, 3, 1.0),)),))).heats

@@ -226,7 +226,8 @@ class _Writer:
         """Return how many scored samples make a block, and the blocks against each other."""
         from codetemper.core.detection import drift
 
-        size = max(_BLOCK_ROWS, math.ceil(len(self.ratios) / _BLOCKS))
+        count = max(1, min(_BLOCKS, len(self.ratios) // _BLOCK_ROWS))
+        size = math.ceil(len(self.ratios) / count)
         places = [number // size for number in range(len(self.ratios))]
         return size, tuple(drift(self.ratios, places, [bool(flag) for flag in self.flags]))
 

@@ -24,6 +24,8 @@ LEVELS, AGAINST = 5, 2
 _FAINT = 0.05
 #: Samples whose tokens are on the page, and tokens of one that are named beside it.
 SHOWN, NAMED = 12, 4
+#: Lines of what stands before an answer that are shown.
+BEFORE = 5
 #: Height of the drawing of blocks, in pixels: of the plot, and of the space above it.
 HEIGHT, _TOP = 96, 6
 #: Kinds of characters that are named and not shown; line feeds and tabs are.
@@ -97,7 +99,6 @@ class ScreeningView:
         line: where the stated false-positive rate lies in it, in pixels.
         columns: the blocks.
         heats: the worst samples.
-        top: the largest part of a token among them, which the deepest colour stands for.
     """
 
     result: ScreeningResult
@@ -108,7 +109,6 @@ class ScreeningView:
     line: float
     columns: tuple[Column, ...]
     heats: tuple[Heat, ...]
-    top: float
 
 
 def screening_view(result: ScreeningResult) -> ScreeningView:
@@ -118,8 +118,6 @@ def screening_view(result: ScreeningResult) -> ScreeningView:
     share = Estimate(value=value, low=card.low, high=card.high, n=card.scored)
     ends = (card.fpr, *(block.high for block in card.blocks))
     limit = next((end for end in (0.05, 0.1, 0.25, 0.5) if max(ends) <= end), 1.0)
-    shown = result.worst[:SHOWN]
-    top = max((part for one in shown for *_, part in one.tokens), default=0.0)
     return ScreeningView(
         result=result,
         share=share,
@@ -128,8 +126,7 @@ def screening_view(result: ScreeningResult) -> ScreeningView:
         limit=limit,
         line=_height(card.fpr, limit),
         columns=tuple(_columns(card.blocks, card.block_rows, limit)),
-        heats=tuple(_heat(one, top) for one in shown),
-        top=top,
+        heats=tuple(map(_heat, result.worst[:SHOWN])),
     )
 
 
@@ -150,10 +147,11 @@ def _height(share: float, limit: float) -> float:
     return round(_TOP + HEIGHT * (1 - min(1.0, share / limit)), 1)
 
 
-def _heat(sample: WorstSample, top: float) -> Heat:
+def _heat(sample: WorstSample) -> Heat:
     parts = _merged(sample.tokens)
-    pieces: list[Piece] = []
-    at = 0
+    top = max((part for *_, part in parts), default=0.0)
+    at = _opening(sample.text, parts[0][0] if parts else 0)
+    pieces = [Piece("⋯\n")] if at else []
     for begin, end, part in parts:
         pieces += _visible(sample.text[at:begin], "", None)
         pieces += _visible(sample.text[begin:end], _level(part, top), part)
@@ -162,6 +160,16 @@ def _heat(sample: WorstSample, top: float) -> Heat:
     largest = sorted(parts, key=lambda each: -each[2])[:NAMED]
     named = ((_name(sample.text[begin:end]), part) for begin, end, part in largest if part > 0)
     return Heat(sample, tuple(pieces), tuple(named))
+
+
+def _opening(text: str, answer: int) -> int:
+    """Return where the text begins on the page: some lines before the answer."""
+    at = answer
+    for _ in range(BEFORE + 1):
+        at = text.rfind("\n", 0, at)
+        if at < 0:
+            return 0
+    return at + 1
 
 
 def _merged(tokens: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
