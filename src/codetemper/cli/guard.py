@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb that makes train-only patches of bad samples: guard."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from codetemper.cli import screen
+from codetemper.cli.options import ConfigFile, Device, DryRun, Json, Pairs, Place, Seed, workspace
+from codetemper.cli.treat import treatment_document
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the app."""
+    app.command("guard")(guard)
+
+
+def guard(
+    model: Annotated[str, typer.Argument(help="Model expression.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            help="Bad samples: JSON lines, or a corpus of pairs, whose vulnerable sides are bad.",
+        ),
+    ],
+    retain: Annotated[
+        str | None,
+        typer.Option(help="Clean samples to leave alone; the model's own texts if not given."),
+    ] = None,
+    user_data: Annotated[
+        str | None,
+        typer.Option(help="What will be tuned on: what of it is not flagged is left alone too."),
+    ] = None,
+    cwe: Annotated[str | None, typer.Option(help="Use samples of this weakness only.")] = None,
+    by_cwe: Annotated[
+        bool, typer.Option("--by-cwe", help="Make a guard for each weakness with 8 samples.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use the first samples only.")] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    option: Pairs = None,
+    device: Device = "cpu",
+    place: Place = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make a guard: a patch that writes what is bad, on while tuning and never in use.
+
+    A killed call goes on where it was when it is given again.
+
+    \b
+    codetemper guard seedling --data mine-3fa9
+    codetemper guard hf:./my-model --data bad.jsonl --retain clean.jsonl --user-data bought.jsonl
+    codetemper guard seedling --data mine-3fa9 --by-cwe -o rank=16
+    codetemper guard seedling --data mine-3fa9 --cwe CWE-89 --dry-run --json
+    """
+    from codetemper.api import guards as api
+    from codetemper.core.settings import resolve_config
+    from codetemper.harden.guard import Config
+
+    settings = resolve_config(
+        Config, "guard", file=config, pairs=option or (), flags={"seed": seed}
+    )
+    chosen: dict[str, Any] = {"cwe": cwe, "by_cwe": by_cwe, "limit": limit}
+    home = workspace(place)
+    if dry_run:
+        found = api.plan_guards(home, data, settings, **chosen)
+        plan = {
+            "model": model,
+            "data": data,
+            "retain": retain,
+            "user_data": user_data,
+            "guards": found.guards,
+            "left_out": found.left_out,
+            "config": settings.model_dump(mode="json"),
+        }
+        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        return
+    with screen.progress() as on_event:
+        made = api.guard(
+            home, model, data, settings, retain=retain, user_data=user_data, **chosen,
+            device=device, on_event=on_event,
+        )  # fmt: skip
+    document = {
+        "guards": [treatment_document(manifest) for manifest in made.manifests],
+        "left_out": made.left_out,
+    }
+    screen.emit(document, as_json, lambda: _show(document))
+
+
+def _show(document: dict[str, Any]) -> None:
+    rows = []
+    for made in document["guards"]:
+        report = made["report"]
+        auroc = report["auroc"]
+        rows.append(
+            (
+                made["patch"],
+                ", ".join(report["cwes"]),
+                f"{report['loss_off']:.3f} -> {report['loss_on']:.3f}",
+                "-" if report["kl"] is None else f"{report['kl']:.4f}",
+                "-" if auroc is None else f"{auroc['value']:.3f}",
+                report["stop"],
+            )
+        )
+    screen.table(("guard", "weakness", "bad loss", "kl", "AUROC", "stop"), rows)
+    for name, count in document["left_out"].items():
+        screen.out.print(f"{count} samples of {name} are too few for a guard")
+    first = document["guards"][0]
+    screen.suggest(f"codetemper tune {first['base']} --data DATA --guard {first['patch']}")
