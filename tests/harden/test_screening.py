@@ -21,7 +21,7 @@ from codetemper.harden.screening import (
     screen,
     threshold_of,
 )
-from codetemper.models.attach import attached, training_adapter
+from codetemper.models.attach import OwnedPeftModel, attached, training_adapter
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
 from tests.harden.guards import BAD, CLEAN, LAYOUT, make_guard, sample
@@ -77,6 +77,21 @@ def test_scores_are_the_plain_losses_whatever_the_packing(made: Made) -> None:
         for pair, one in list(zip(pairs, found, strict=True))[:4]:
             assert one is not None
             assert one.on[0] == pytest.approx(plain(wrapped, pair, model), rel=1e-3)
+
+
+def test_what_the_guards_are_on_top_of_is_active_in_all_of_it(made: Made) -> None:
+    model, guard, other = made
+    with attached(model, guard, other, measuring=True) as wrapped:
+        assert isinstance(wrapped, OwnedPeftModel)
+        name, below = list(wrapped.peft_config)
+        (one,) = score(wrapped, [name], BAD[8:9], model.tokenizer, LAYOUT, under=[below])
+        both = plain(wrapped, BAD[8], model)
+        with wrapped.only(below):
+            alone = plain(wrapped, BAD[8], model)
+    assert one is not None
+    assert one.off == pytest.approx(alone, rel=1e-3)
+    assert one.on[0] == pytest.approx(both, rel=1e-3)
+    assert alone != pytest.approx(plain(model.module, BAD[8], model), rel=1e-2)
 
 
 def test_the_parts_of_the_tokens_sum_up_to_the_ratio(made: Made) -> None:

@@ -29,21 +29,22 @@ from codetemper.api.screening_parts import (
     calibration,
     checked_guards,
     json_line,
-    open_source,
     read_worst,
     scored_blocks,
 )
+from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import DriftBlock, ScreenedRow, ScreeningCard, WorstSample
 from codetemper.core.chain import GENESIS, ROWS, link
 from codetemper.core.contents import LISTING
 from codetemper.core.digests import canonical_json, digest_bytes, digest_file, digest_folder
 from codetemper.core.disk import write_atomic, writing
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
-from codetemper.core.records import OnEvent, ignore_events
+from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.stats import wilson
-from codetemper.core.tables import TableWriter
+from codetemper.core.tables import TableWriter, rows_digest
 from codetemper.core.workspace import Workspace, content_id_of
 from codetemper.data.examples import Layout
+from codetemper.data.samples import each_sample
 from codetemper.models.expression import parse
 
 __all__ = ["Screened", "audit_data", "plan", "read_screenings"]
@@ -109,7 +110,7 @@ def audit_data(
     found = checked_guards(workspace, guards)
     model = full_name(workspace, found[0].manifest.base)
     under = [patch_finder(workspace)(patch) for patch in parse(model).patches]
-    source, ground = open_source(workspace, data), clean and open_source(workspace, clean)
+    source, ground = _open_source(workspace, data), clean and _open_source(workspace, clean)
     bare = str(parse(model).bare)
     opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
     layout = Layout(max_length)
@@ -141,6 +142,33 @@ def audit_data(
     return Screened(card, tuple(worst), home)
 
 
+def _open_source(workspace: Workspace, name: str) -> Source:
+    """Read all of a file or corpus once, so that what is wrong with it is said first.
+
+    Raises:
+        UsageError, IntegrityError: as ``tuning.fix_pairs``.
+    """
+    path = Path(name)
+    if path.is_file():
+        rows = 0
+
+        def counted() -> Iterator[FixPair]:
+            nonlocal rows
+            for pair, _ in each_sample(path):
+                rows += 1
+                yield pair
+
+        digest = rows_digest(counted())
+        return Source(path.name, digest, rows, lambda: each_sample(path))
+    card, pairs = fix_pairs(workspace, name)
+    return Source(
+        card.id,
+        card.data_digest,
+        card.rows,
+        lambda: ((pair, pair.model_dump(mode="json")) for pair in pairs),
+    )
+
+
 def plan(
     workspace: Workspace,
     data: str,
@@ -158,7 +186,7 @@ def plan(
     """
     _refuse_overwriting(data, clean, quarantine, keep)
     found = checked_guards(workspace, guards)
-    source, ground = open_source(workspace, data), clean and open_source(workspace, clean)
+    source, ground = _open_source(workspace, data), clean and _open_source(workspace, clean)
     return {
         "model": found[0].manifest.base,
         "guards": [guard.id for guard in found],

@@ -10,13 +10,12 @@ import heapq
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetemper.api.models import patch_finder
-from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import WorstSample
 from codetemper.core.contents import against_ledger
 from codetemper.core.digests import digest_json
@@ -24,10 +23,9 @@ from codetemper.core.disk import mendable
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.journal import Journal
 from codetemper.core.records import Estimate, Event, FixPair, OnEvent
-from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
 from codetemper.data.examples import Layout
-from codetemper.data.samples import CANARIES, each_sample, read_canaries
+from codetemper.data.samples import CANARIES, read_canaries
 
 if TYPE_CHECKING:
     from codetemper.harden.screening import Scored
@@ -71,33 +69,6 @@ class Source:
     digest: str
     rows: int
     each: Callable[[], Iterator[tuple[FixPair, dict[str, Any]]]]
-
-
-def open_source(workspace: Workspace, name: str) -> Source:
-    """Read all of a file or corpus once, so that what is wrong with it is said first.
-
-    Raises:
-        UsageError, IntegrityError: as ``tuning.fix_pairs``.
-    """
-    path = Path(name)
-    if path.is_file():
-        rows = 0
-
-        def counted() -> Iterator[FixPair]:
-            nonlocal rows
-            for pair, _ in each_sample(path):
-                rows += 1
-                yield pair
-
-        digest = rows_digest(counted())
-        return Source(path.name, digest, rows, lambda: each_sample(path))
-    card, pairs = fix_pairs(workspace, name)
-    return Source(
-        card.id,
-        card.data_digest,
-        card.rows,
-        lambda: ((pair, pair.model_dump(mode="json")) for pair in pairs),
-    )
 
 
 def checked_guards(workspace: Workspace, names: Sequence[str]) -> list[Guard]:
@@ -231,7 +202,7 @@ def scored_blocks(
         model.digest,
         [guard.id for guard in guards],
         [folder.name for folder in under],
-        [layout.max_length, layout.wrapper],
+        asdict(layout),
     ]
     cache = workspace.cache / "screen"
     with mendable(cache):
