@@ -18,17 +18,20 @@ from codetemper.core.records import FixPair
 from codetemper.harden import TechniqueCard
 
 #: Public files that make no patch: what techniques and verbs measure with.
-TOOLS = {"meters", "screening"}
+TOOLS = {"meters", "screening", "controls", "defences"}
 NAMES = [
     module.name
     for module in pkgutil.iter_modules(codetemper.harden.__path__)
     if module.name[0] != "_" and module.name not in TOOLS
 ]
 
-PAIR = FixPair(
-    id="0", language="c", before="int f(int a)\n{\n    return a;\n}\n",
-    after="int f(int a)\n{\n    return a > 0 ? a : 0;\n}\n", body_start=15, name="f", path="f.c",
-    repository="r", commit="c" * 40, date="2024-01-01",
+PAIRS = tuple(
+    FixPair(
+        id=str(number), language="c", before="int f(int a)\n{\n    return a;\n}\n",
+        after=f"int f(int a)\n{{\n    return a > {number} ? a : 0;\n}}\n", body_start=15, name="f",
+        path="f.c", repository="r", commit="c" * 40, date="2024-01-01",
+    )
+    for number in range(8)
 )  # fmt: skip
 
 
@@ -37,7 +40,7 @@ def _module(name: str) -> ModuleType:
 
 
 def test_there_are_techniques() -> None:
-    assert "tune" in NAMES
+    assert {"tune", "guard"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +85,7 @@ def test_a_patch_changes_something_and_comes_off_bit_for_bit(
     config = module.Config(**({} if method is None else {"method": method}))
     refused: CannotKnowError | None = None
     try:
-        getattr(module, name)(loaded, [PAIR] * 8, config, tmp_path)
+        getattr(module, name)(loaded, PAIRS, config, tmp_path)
     except CannotKnowError as error:
         refused = error
     assert weights_digest(base) == digest
