@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,7 +145,8 @@ def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
     not the whole weight (see ``models.rows_folder``).
 
     Raises:
-        UsageError: the target exists, or the patch is train-only.
+        UsageError: the target exists, the patch is train-only, or it holds much of a guard of this
+            workspace.
         IntegrityError: the patch is damaged.
     """
     # Imported when needed: this is what pulls torch in.
@@ -162,6 +164,7 @@ def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
         raise UsageError(
             f"{target} exists already", why="export does not overwrite", mend="name a new folder"
         )
+    _refuse_leaked(workspace, folder, manifest)
     # Copied beside it and renamed: what is at the target is whole, whenever this is stopped.
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -173,6 +176,34 @@ def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
         "export", inputs={"patch": manifest.id}, outputs={f"export:{target}": digest_folder(target)}
     )
     return manifest
+
+
+def _refuse_leaked(workspace: Workspace, folder: Path, manifest: PatchManifest) -> None:
+    """Refuse a patch whose weight change projects onto a guard for the same base."""
+    from codetemper.models.projection import LIMIT, needs_weights, projection
+
+    made = [state.manifest for state in patches(workspace)]
+    guards = [
+        found
+        for found in made
+        if found.purpose == "train-only" and found.base_digest == manifest.base_digest
+    ]
+    if not guards:
+        return
+    with ExitStack() as scope:
+        module = None
+        if needs_weights(folder):
+            handle = scope.enter_context(load_model(workspace, manifest.base))
+            module = handle.loaded.module
+        for guard in guards:
+            share = projection(folder, workspace.patches / guard.id, module)
+            if share > LIMIT:
+                raise UsageError(
+                    f"{manifest.id} may not leave the workspace",
+                    why=f"its weight change holds {share:.0%} of {guard.id}, which writes what "
+                    "training is to be kept from",
+                    mend="tune again, with the guard frozen beside the task: tune --guard",
+                )
 
 
 def corpora(workspace: Workspace) -> list[CorpusCard]:

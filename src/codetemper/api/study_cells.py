@@ -24,7 +24,7 @@ from codetemper.api.evidence import evidence_for
 from codetemper.api.models import full_name
 from codetemper.api.runs import Run, read_run
 from codetemper.api.study_parts import StudyConfig, memory, part_of
-from codetemper.api.tuning import fix_pairs
+from codetemper.api.tuning import fix_pairs, recorded
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.contents import REMOVED
 from codetemper.core.digests import digest_file, digest_folder, digest_json
@@ -130,7 +130,7 @@ class Cells:
             if self.handle is not None and manifest.base_digest != self.handle.loaded.digest:
                 continue
             same = all(manifest.config.get(name) == value for name, value in config.items())
-            if same and manifest.config.get("limit") is None:
+            if same and not manifest.config.get("guards") and manifest.config.get("limit") is None:
                 return manifest, noted
         return None, noted
 
@@ -202,7 +202,7 @@ class Cells:
             values |= {"method": "lora", "unlikelihood": 0.0, "contrast": 0.0}
         else:
             values |= {"method": setting.method, "granularity": setting.granularity}
-        return dict(self._checked(values).model_dump(mode="json"))
+        return recorded(self._checked(values), guarded=False)
 
     def _recorded(self, setting: Setting, seed: int) -> dict[str, Any]:
         """Return the configuration as a manifest records it: a mix by its name and digest."""

@@ -11,11 +11,18 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codetemper.api.curation import mined_pairs
 from codetemper.api.models import full_name, load_model, patch_finder
-from codetemper.api.tuning import checkpoints, first_process, fix_pairs, suite_score
+from codetemper.api.tuning import (
+    checkpoints,
+    first_process,
+    fix_pairs,
+    recorded,
+    suite_score,
+    suspects,
+)
 from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import canonical_json, digest_file, digest_folder
 from codetemper.core.disk import mendable
@@ -28,6 +35,9 @@ from codetemper.data.mine import MineConfig, MineResult, Sources
 from codetemper.data.mixing import read_general
 from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
+
+if TYPE_CHECKING:
+    from codetemper.models.guards import Guard
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ def tune(
     corpus: str,
     config: Any | None = None,
     *,
+    guards: Sequence[str] = (),
     limit: int | None = None,
     validate_on: str | None = None,
     validate_limit: int | None = None,
@@ -132,6 +143,9 @@ def tune(
             top of them.
         corpus: id of the corpus, or the beginning of it, or a corpus folder.
         config: ``codetemper.harden.tune.Config``; its defaults where None.
+        guards: ids of guards, or beginnings of ids. They keep the model from learning what they
+            write (``config.guard_mode``), are off afterwards, and are no part of the expression
+            that the patch goes on top of.
         limit: use the first pairs of the corpus only.
         validate_on: suite whose score ``early_stop="score"`` goes by.
         validate_limit: use this many of its cases.
@@ -141,10 +155,13 @@ def tune(
         loaded: a handle of the bare base that is loaded already.
 
     Raises:
-        UsageError: an unknown corpus, a corpus that is not of pairs, patches that do not stack.
-        IntegrityError: the corpus does not match its card.
+        UsageError: an unknown corpus, a corpus that is not of pairs, patches that do not stack,
+            guards that cannot be used.
+        IntegrityError: the corpus does not match its card, or a guard is damaged.
+        CannotKnowError: samples are to be flagged, and a guard tells no threshold.
     """
     # Imported when needed: this is what pulls torch in.
+    from codetemper.api.screening_parts import checked_guards
     from codetemper.harden import tune as technique
     from codetemper.models.patch import save_patch
 
@@ -154,7 +171,8 @@ def tune(
     card, pairs = fix_pairs(workspace, corpus)
     config = config or technique.Config()
     general = read_general(Path(config.mix)) if config.mix else []
-    facts = _facts(config, limit, validate_on, validate_limit)
+    known = checked_guards(workspace, guards) if guards else []
+    facts = _facts(config, known, limit, validate_on, validate_limit)
     bare = str(expression.bare)
     opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
     with opened as handle, workspace.staged("patches") as staged:
@@ -163,7 +181,8 @@ def tune(
             "model_digest": handle.loaded.digest,
             "corpus": card.id,
             "corpus_digest": card.data_digest,
-        }
+        } | {f"guard:{number}": guard.id for number, guard in enumerate(known)}
+        flagged = suspects(workspace, handle.loaded, known, frozen, pairs[:limit], config, on_event)
         asked = {"limit": validate_limit, "seed": config.seed, "options": options}
         score = suite_score(handle, validate_on, **asked) if validate_on else None
         with checkpoints(workspace, inputs | {"config": facts}) as kept:
@@ -173,6 +192,8 @@ def tune(
                 config,
                 staged,
                 frozen=frozen,
+                guards=[guard.folder for guard in known],
+                flagged=flagged,
                 general=general,
                 score=score,
                 checkpoints=kept,
@@ -204,10 +225,16 @@ def tune(
 
 
 def _facts(
-    config: Any, limit: int | None, validate_on: str | None, validate_limit: int | None
+    config: Any,
+    guards: Sequence[Guard],
+    limit: int | None,
+    validate_on: str | None,
+    validate_limit: int | None,
 ) -> dict[str, Any]:
     """Return all that a patch depends on beside model and corpus, for its manifest."""
-    facts: dict[str, Any] = config.model_dump(mode="json") | {"limit": limit}
+    facts: dict[str, Any] = recorded(config, guarded=bool(guards)) | {"limit": limit}
+    if guards:
+        facts |= {"guards": [guard.id for guard in guards]}
     if config.mix:
         facts |= {"mix": Path(config.mix).name, "mix_digest": digest_file(Path(config.mix))}
     if config.early_stop == "score":

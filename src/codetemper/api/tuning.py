@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``tune`` and a study of it hand to the technique: pairs, the score to stop by, checkpoints.
+"""What ``tune`` and a study of it hand to the technique: pairs, flags, a score, checkpoints.
 
 The technique imports neither suites nor judges nor the workspace, so they come as functions, values
 and folders from here.
@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import digest_json
-from codetemper.core.errors import UsageError
-from codetemper.core.records import FixPair, Sampling
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import Event, FixPair, OnEvent, Sampling
 from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus
 from codetemper.data.samples import read_samples
 from codetemper.evaluate import scorecards, suites
 from codetemper.judges import JudgeOptions, judge_all
+
+if TYPE_CHECKING:
+    from codetemper.models.guards import Guard
 
 
 def first_process() -> bool:
@@ -68,6 +71,72 @@ def fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPa
             mend="make one with: codetemper mine REPOSITORY",
         )
     return card, pairs
+
+
+def recorded(config: Any, *, guarded: bool) -> dict[str, Any]:
+    """Return a configuration of ``tune`` as a manifest holds it.
+
+    Args:
+        config: the configuration.
+        guarded: whether guards are used; else settings of them are left out, which say nothing.
+    """
+    from codetemper.harden.tune import GUARDED
+
+    values: dict[str, Any] = config.model_dump(mode="json")
+    return {name: value for name, value in values.items() if guarded or name not in GUARDED}
+
+
+def suspects(
+    workspace: Workspace,
+    model: Any,
+    guards: Sequence[Guard],
+    under: Sequence[Path],
+    pairs: Sequence[FixPair],
+    config: Any,
+    on_event: OnEvent,
+) -> frozenset[str] | None:
+    """Say which pairs guards flag, each by the threshold that it was calibrated to.
+
+    Args:
+        workspace: keeps scores for the next time.
+        model: the base, loaded.
+        guards: for it.
+        under: patch folders that are active meanwhile.
+        pairs: what could be learnt.
+        config: of ``tune``.
+        on_event: progress.
+
+    Returns:
+        Ids of pairs; None where there are no guards, or where they tell no threshold and the mode
+        does not go by flags.
+
+    Raises:
+        CannotKnowError: a guard tells no threshold, and the mode is ``selective``.
+    """
+    from codetemper.api.screening_parts import BLOCK, scored_blocks
+    from codetemper.harden.screening import flagged, threshold_of
+    from codetemper.harden.tune import layout_of, learnable
+
+    if not guards:
+        return None
+    try:
+        limits = [threshold_of(guard.manifest)[0] for guard in guards]
+    except CannotKnowError as error:
+        if config.guard_mode != "selective":
+            return None
+        raise CannotKnowError(
+            error.what, why=error.why, mend="make the guard again, or use --guard-mode always"
+        ) from error
+    asked = [pair for pair in pairs if learnable(pair, config)]
+    found: set[str] = set()
+    with scored_blocks(workspace, model, guards, under, layout_of(config)) as scorer:
+        for begin in range(0, len(asked), BLOCK):
+            block = asked[begin : begin + BLOCK]
+            scored = scorer.score(block)
+            found |= {one.id for one in scored if one is not None and flagged(one, limits)}
+            done = min(begin + BLOCK, len(asked))
+            on_event(Event(stage="screen", done=done, total=len(asked), unit="samples"))
+    return frozenset(found)
 
 
 def suite_score(

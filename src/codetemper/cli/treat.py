@@ -155,6 +155,14 @@ def tune(
         bool,
         typer.Option("--like-the-study", help="Start from the settings of Li et al. 2024."),
     ] = False,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(help="Guard that keeps what it writes from being learnt; repeatable."),
+    ] = None,
+    guard_mode: Annotated[
+        str | None,
+        typer.Option(help="Where guards are on: selective (flagged samples), always or audit."),
+    ] = None,
     validate_on: Annotated[
         str | None, typer.Option(help="Suite to stop early by; sets early_stop=score.")
     ] = None,
@@ -177,6 +185,8 @@ def tune(
     codetemper tune hf:./my-model --data mine-3fa9 --method ia3 -o epochs=2 --seed 1
     codetemper tune hf:./my-model mine-3fa9 --like-the-study -o granularity=block
     codetemper tune seedling mine-3fa9 -c tune.yaml --dry-run
+    codetemper tune seedling --data bought.jsonl --guard guard-5c1e -o leak_budget=0.1
+    codetemper tune seedling --data bought.jsonl --guard guard-5c1e --guard-mode always
     accelerate launch --multi_gpu --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
     """
     from codetemper.core.settings import resolve_config
@@ -189,13 +199,14 @@ def tune(
         "tune",
         file=config,
         pairs=option or (),
-        flags={"seed": seed, "method": method, "early_stop": stop},
+        flags={"seed": seed, "method": method, "early_stop": stop, "guard_mode": guard_mode},
         defaults=LIKE_THE_STUDY if like_the_study else None,
     )
     if dry_run:
         plan = {
             "model": model,
             "corpus": corpus,
+            "guards": guard or [],
             "limit": limit,
             "config": settings.model_dump(mode="json"),
         }
@@ -209,6 +220,7 @@ def tune(
             model,
             corpus,
             settings,
+            guards=guard or (),
             limit=limit,
             validate_on=validate_on,
             validate_limit=validate_limit,
@@ -243,4 +255,28 @@ def _show_treatment(document: dict[str, Any]) -> None:
         f"patch {document['patch']}: {document['parameters_changed']:,} parameters, "
         f"{document['bytes'] / 1e6:.2f} MB, {document['seconds']:.1f} s"
     )
+    if document["report"].get("guarded"):
+        _show_guarded(document["report"]["guarded"])
     screen.suggest(f"codetemper eval {document['base']}+{document['patch']} world-security-c")
+
+
+def _show_guarded(found: dict[str, Any]) -> None:
+    """Say what guards did: the meters before and after, and what went beyond a limit."""
+    looked = "" if found["flagged"] is None else f", {found['flagged']} samples flagged"
+    screen.out.print(
+        f"guards {', '.join(g['id'] for g in found['guards'])}: {found['mode']}{looked}"
+    )
+    last = found["readings"][-1]
+    meters = ("leak", "transfer_gap", "kl_drift")
+    told = [f"{name} {last[name]:.3f}" for name in meters if last[name] is not None]
+    screen.out.print(f"without guards, in nats a token: {', '.join(told) or 'nothing to meter by'}")
+    for alarm in found["alarms"]:
+        screen.out.print(
+            f"ALARM {alarm['meter']} {alarm['value']:.3f} at step {alarm['step']}, "
+            f"limit {alarm['limit']:g}"
+        )
+    if found["stopped"]:
+        screen.out.print(
+            f"ended at step {found['stopped']['step']}: the budget of {found['stopped']['meter']} "
+            f"was passed; the weights are those of step {found['kept_step']}"
+        )

@@ -39,13 +39,23 @@ from codetemper.harden._session import (
     scratch_beside,
     seeded,
 )
-from codetemper.harden._settings import LIKE_THE_STUDY, STUDY_LAYERS, Config
+from codetemper.harden._settings import GUARDED, LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
 from codetemper.models.guards import read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
 
-__all__ = ["CARD", "LIKE_THE_STUDY", "Config", "TuneResult", "tune"]
+__all__ = [
+    "CARD",
+    "GUARDED",
+    "LIKE_THE_STUDY",
+    "Config",
+    "TuneResult",
+    "layout_of",
+    "learnable",
+    "tune",
+    "weights_of",
+]
 
 CARD = TechniqueCard(
     name="tune",
