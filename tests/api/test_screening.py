@@ -231,6 +231,21 @@ def test_two_guards_flag_by_either(bench: Bench) -> None:
         assert len(row.ratios) == 2
         assert row.flagged == any(ratio > 0.3 for ratio in row.ratios)
     assert {one.guard for one in found.worst} <= {bench.guard.id, other.id}
+    # Rates add up, so each guard has to keep to its part of what is asked for.
+    with pytest.raises(CannotKnowError, match=r"no threshold for a false-positive rate of 0\.0275"):
+        bench.audit(guards=[bench.guard.id, other.id], fpr=0.055)
+
+
+def test_the_worst_are_the_largest_each_text_once() -> None:
+    from codetemper.api.screening_parts import SHOWN, Worst
+    from codetemper.harden.screening import Scored
+
+    worst = Worst()
+    for number in range(3 * SHOWN):
+        ratio = float(number % (2 * SHOWN))
+        scored = Scored("s", 1, 1.0, (1.0,), (ratio,))
+        worst.offer(number, BAD[0], scored, f"text {number % (2 * SHOWN)}")
+    assert [number for number, _ in worst.ordered()] == list(range(2 * SHOWN - 1, SHOWN - 1, -1))
 
 
 def test_samples_without_an_answer_are_in_neither_file(bench: Bench, tmp_path: Path) -> None:
