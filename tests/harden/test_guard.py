@@ -76,7 +76,7 @@ def settled(made: Made, **changes: Any) -> Path:
 
 
 def test_it_writes_what_is_bad_and_keeps_the_rest(made: Made) -> None:
-    first, last = made.result.measured[0], made.result.measured[-1]
+    first, last = made.result.measured[0], made.result.kept
     assert last.on < 0.7 * last.off
     assert last.on < first.on
     assert last.kl is not None
@@ -97,7 +97,7 @@ def test_it_is_told_what_it_does_on_samples_it_did_not_learn(made: Made) -> None
     assert report["auroc"]["low"] < 1.0
     assert report["fpr"] == 0.25
     assert report["threshold"] > 0
-    assert report["loss_on"] == made.result.measured[-1].on
+    assert report["loss_on"] == made.result.kept.on == min(m["on"] for m in report["measured"])
     canaries = read_canaries(made.folder)
     assert len(canaries.bad) == len(canaries.retain) == 3
     assert {c.id for c in canaries.bad} < {c.id for c in BAD}
@@ -111,7 +111,9 @@ def test_a_frozen_guard_scores_as_it_did_when_it_was_made(made: Made) -> None:
     ratios = [each.largest for each in found if each is not None]
     bad, clean = ratios[: len(BAD)], ratios[len(BAD) :]
     assert min(bad) > max(clean)
-    assert made.result.threshold in clean, "that of a held-out clean sample, to the last bit"
+    assert made.result.threshold is not None
+    off = [abs(ratio - made.result.threshold) for ratio in clean]
+    assert min(off) < 1e-5, "it is the ratio of a held-out clean sample"
 
 
 def folder_id(folder: Path) -> str:
@@ -175,6 +177,30 @@ def test_training_ends_when_the_guard_is_good_enough(made: Made, tmp_path: Path)
     strict = FAST.model_copy(update={"stop_loss": 100.0, "kl_budget": 1e-9, "epochs": 2})
     held = guard(made.model, BAD, strict, tmp_path / "strict", retain=CLEAN)
     assert (held.stop, len(held.measured)) == ("epochs", 2)
+    assert held.kept == held.measured[-1], "none is within the budget, and so the last is kept"
+
+
+def test_the_best_weights_are_kept_and_training_ends_when_none_are_better(
+    made: Made, tmp_path: Path
+) -> None:
+    wild = FAST.model_copy(update={"learning_rate": 1.0, "epochs": 9, "patience": 2, "seed": 3})
+    result = guard(made.model, BAD, wild.model_copy(update={"kl_budget": 1e9}), tmp_path,
+                   retain=CLEAN)  # fmt: skip
+    best = result.measured.index(result.kept)
+    assert result.kept.on == min(m.on for m in result.measured)
+    assert result.stop == "flat"
+    assert len(result.measured) == best + 3
+    save_patch(
+        tmp_path, verb="guard", technique="guard", base="hf:tiny", base_digest=made.model.digest,
+        config={}, seconds=1.0, seed=0, purpose="train-only",
+    )  # fmt: skip
+    canaries = read_canaries(tmp_path).bad
+    with attached(made.model, tmp_path, measuring=True) as wrapped:
+        layout = Layout(max_length=64)
+        found = score(wrapped, [folder_id(tmp_path)], canaries, made.model.tokenizer, layout)
+    losses = [each.on[0] * each.count for each in found if each is not None]
+    tokens = sum(each.count for each in found if each is not None)
+    assert sum(losses) / tokens == pytest.approx(result.kept.on, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +33,14 @@ from codetemper.harden._losses import LossWeights, retention
 from codetemper.harden._methods import TASK, Training, trainable
 from codetemper.harden._session import arguments, curve, refuse_divergence, seeded
 from codetemper.harden._settings import Config as Loop
-from codetemper.harden._trainer import PairTrainer, Run, newest_checkpoint, seconds_until
+from codetemper.harden._trainer import (
+    PairTrainer,
+    Run,
+    newest_checkpoint,
+    read_trained,
+    seconds_until,
+    write_trained,
+)
 from codetemper.harden.screening import score, token_losses
 from codetemper.models.loaded import LoadedModel
 
@@ -73,6 +81,7 @@ class Job:
         epochs: most passes over the bad samples.
         stop_loss: held-out bad loss below which training ends, in nats a token,
         kl_budget: where the divergence on held-out kept samples is at most this.
+        patience: epochs without a lower one after which training ends too.
         checkpoint_seconds: time between checkpoints; None for none.
         on_event: progress.
     """
@@ -86,6 +95,7 @@ class Job:
     epochs: int
     stop_loss: float
     kl_budget: float
+    patience: int
     checkpoint_seconds: float | None
     on_event: OnEvent
 
@@ -117,8 +127,10 @@ class Pass:
         seconds: wall seconds, those before a break included.
         parameters: numbers of the guard.
         steps: optimiser steps.
+        stop: ``reached``, ``flat`` or ``epochs``.
         losses: (step, mean loss since the entry before).
         measured: at the end of each epoch.
+        kept: of these the one whose weights were kept.
         bad: log-ratios of the held-out bad samples.
         clean: of the held-out samples of the first kind that is kept.
         screened: of those that were to be screened; None where there is nothing to score.
@@ -127,8 +139,10 @@ class Pass:
     seconds: float
     parameters: int
     steps: int
+    stop: Literal["reached", "flat", "epochs"]
     losses: tuple[tuple[int, float], ...]
     measured: tuple[Measured, ...]
+    kept: Measured
     bad: tuple[float, ...]
     clean: tuple[float, ...]
     screened: tuple[float | None, ...]
@@ -164,6 +178,7 @@ def run(
     loop = job.loop.model_copy(update={"epochs": 1.0, "batch_size": job.loop.batch_size * group})
     pack = packs(job.model.module)
     begun = time.monotonic()
+    scratch.mkdir(parents=True, exist_ok=True)
     last = newest_checkpoint(scratch)
     if last is not None:
         begun -= seconds_until(last)
@@ -186,14 +201,15 @@ def run(
         calm = [example for kind in keep for example in kind.asked]
         measures = Measures(made, bad.asked, calm, pack=pack)
         every = math.ceil(len(bad.examples) / (job.loop.batch_size * trainer.args.world_size))
-        trainer.add_callback(_StopRule(measures, every, job))
+        rule = _StopRule(made, measures, job, every, scratch)
+        trainer.add_callback(rule)
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
         losses = curve(trainer, "loss")
         refuse_divergence(losses, loop)
-        found = [Measured(**e["measured"]) for e in trainer.state.log_history if "measured" in e]
-        steps = trainer.state.global_step
-        if not found or found[-1].step < steps:
-            found.append(measures(steps))
+        found = _measured(trainer.state)
+        best = rule.best(found)
+        trainer.accelerator.wait_for_everyone()
+        read_trained(made.module, rule.weights(best))
         if into is not None:
             with mendable(into):
                 made.save(into)
@@ -203,9 +219,11 @@ def run(
         return Pass(
             seconds=time.monotonic() - begun,
             parameters=made.parameters,
-            steps=steps,
+            steps=trainer.state.global_step,
+            stop=rule.reason(found),
             losses=losses,
             measured=tuple(found),
+            kept=best,
             bad=tuple(ratio for ratio in wrong if ratio is not None),
             clean=tuple(ratio for ratio in right if ratio is not None),
             screened=other,
@@ -304,10 +322,16 @@ def _counted(example: Example) -> list[int]:
 
 
 class _StopRule(TrainerCallback):  # type: ignore[misc]
-    """Measures at the end of every epoch, and ends training when the guard is good enough."""
+    """Measures at the end of every epoch, and keeps the weights that were best.
 
-    def __init__(self, measures: Measures, every: int, job: Job) -> None:
-        self._measures, self._every, self._job = measures, every, job
+    Training ends when the guard is good enough, or gets no better.
+    """
+
+    def __init__(
+        self, made: Training, measures: Measures, job: Job, every: int, scratch: Path
+    ) -> None:
+        self._made, self._measures, self._job = made, measures, job
+        self._every, self._scratch = every, scratch
 
     def on_step_end(
         self,
@@ -316,15 +340,39 @@ class _StopRule(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,
         **kwargs: object,
     ) -> None:
-        if state.global_step % self._every:
+        if state.global_step % self._every and state.global_step < state.max_steps:
             return
         found = self._measures(state.global_step)
         # In the trainer's own history, which a checkpoint holds.
         state.log_history.append({"step": found.step, "measured": vars(found)})
-        if good_enough(found, self._job):
+        known = _measured(state)
+        best = self.best(known)
+        if best == found and state.is_world_process_zero:
+            write_trained(self._made.module, self.weights(best))
+        if self.reason(known) != "epochs":
             control.should_training_stop = True
 
+    def reason(self, known: Sequence[Measured]) -> Literal["reached", "flat", "epochs"]:
+        """Return why training ends here; where it does not, the end of all epochs will end it."""
+        last = known[-1]
+        if last.on < self._job.stop_loss and _calm(last, self._job):
+            return "reached"
+        waited = len(known) - 1 - known.index(self.best(known))
+        return "flat" if waited >= self._job.patience else "epochs"
 
-def good_enough(found: Measured, job: Job) -> bool:
-    """Say whether a guard writes what is bad and leaves alone what is not."""
-    return found.on < job.stop_loss and (found.kl is None or found.kl <= job.kl_budget)
+    def best(self, known: Sequence[Measured]) -> Measured:
+        """Return the one with the least bad loss of those within the budget; else the last."""
+        within = [found for found in known if _calm(found, self._job)]
+        return min(within, key=lambda found: found.on) if within else known[-1]
+
+    def weights(self, found: Measured) -> Path:
+        """Return where the weights of a step are."""
+        return self._scratch / f"best-{found.step}.safetensors"
+
+
+def _measured(state: TrainerState) -> list[Measured]:
+    return [Measured(**entry["measured"]) for entry in state.log_history if "measured" in entry]
+
+
+def _calm(found: Measured, job: Job) -> bool:
+    return found.kl is None or found.kl <= job.kl_budget

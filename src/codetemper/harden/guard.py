@@ -40,7 +40,7 @@ from codetemper.core.records import Estimate, FixPair, OnEvent, ignore_events
 from codetemper.data.examples import Layout, encode, kept
 from codetemper.data.samples import Canaries, write_canaries
 from codetemper.harden import TechniqueCard
-from codetemper.harden._guard_loop import Job, Kind, Measured, good_enough, run
+from codetemper.harden._guard_loop import Job, Kind, Measured, run
 from codetemper.harden._losses import LossWeights
 from codetemper.harden._session import quiet, scratch_beside
 from codetemper.harden._settings import Config as Loop
@@ -109,6 +109,9 @@ class Config(BaseModel):
     tokens that a fix changed, or all where none is known) ..."""
     kl_budget: float = Field(default=0.05, gt=0)
     """... and the divergence from the base on what is kept is at most this, in nats a token."""
+    patience: int = Field(default=3, ge=1)
+    """Epochs after which training ends if that loss gets no lower. Kept are the weights that had
+    the lowest of those within the budget."""
     fpr: float = Field(default=0.01, gt=0, lt=1)
     """Share of clean samples that the guard's threshold may flag. Where fewer are held out than
     that rate needs, the threshold is for the least rate that they allow."""
@@ -127,9 +130,11 @@ class GuardResult:
         seconds: wall seconds, without loading the model.
         parameters_changed: numbers of the guard.
         steps: optimiser steps of the last pass.
-        stop: ``reached``: both goals were met; ``epochs``: the passes were used up before.
+        stop: ``reached``: both goals were met; ``flat``: the guard got no better for too long;
+            ``epochs``: the passes were used up before.
         losses: (step, mean loss since the entry before).
         measured: by epoch: held-out bad loss without and with the guard, divergence on the kept.
+        kept: of these the one whose weights were kept.
         cwes: bad samples by weakness; those without one under ``unknown``.
         counts: samples of each kind: ``bad``, ``retain`` and ``user`` as learnt or kept, the same
             with ``_held_out``, ``user_flagged``, and ``skipped``, of which nothing could be learnt.
@@ -141,9 +146,10 @@ class GuardResult:
     seconds: float
     parameters_changed: int
     steps: int
-    stop: Literal["reached", "epochs"]
+    stop: Literal["reached", "flat", "epochs"]
     losses: tuple[tuple[int, float], ...]
     measured: tuple[Measured, ...]
+    kept: Measured
     cwes: dict[str, int]
     counts: dict[str, int]
     auroc: Estimate | None
@@ -152,10 +158,10 @@ class GuardResult:
 
     def report(self) -> dict[str, Any]:
         """Return it as plain JSON data, for the manifest."""
-        last = self.measured[-1]
-        plain = asdict(self) | {"loss_off": last.off, "loss_on": last.on, "kl": last.kl}
+        own = self.kept
+        plain = asdict(self) | {"loss_off": own.off, "loss_on": own.on, "kl": own.kl}
         plain["losses"] = [list(entry) for entry in self.losses]
-        plain["measured"] = [vars(entry) for entry in self.measured]
+        plain["measured"] = list(plain["measured"])
         plain["auroc"] = None if self.auroc is None else self.auroc.model_dump(mode="json")
         return plain
 
@@ -222,9 +228,10 @@ def guard(
         seconds=time.monotonic() - begun,
         parameters_changed=found.parameters,
         steps=found.steps,
-        stop="reached" if good_enough(found.measured[-1], job) else "epochs",
+        stop=found.stop,
         losses=found.losses,
         measured=found.measured,
+        kept=found.kept,
         cwes=dict(sorted(Counter(pair.cwe or "unknown" for pair in chosen).items())),
         counts=_counts({"bad": wrong, "retain": clean, "user": own}, len(user) - len(unflagged)),
         auroc=auroc(found.bad, found.clean) if found.bad and found.clean else None,
@@ -259,6 +266,7 @@ def _job(
         epochs=config.epochs,
         stop_loss=config.stop_loss,
         kl_budget=config.kl_budget,
+        patience=config.patience,
         checkpoint_seconds=checkpoint_seconds,
         on_event=on_event,
     )
