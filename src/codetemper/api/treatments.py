@@ -19,6 +19,7 @@ from codetemper.api.tuning import (
     checkpoints,
     first_process,
     fix_pairs,
+    guards_named,
     recorded,
     suite_score,
     suspects,
@@ -161,19 +162,16 @@ def tune(
         CannotKnowError: samples are to be flagged, and a guard tells no threshold.
     """
     # Imported when needed: this is what pulls torch in.
-    from codetemper.api.screening_parts import checked_guards
     from codetemper.harden import tune as technique
     from codetemper.models.patch import save_patch
 
     model = full_name(workspace, model)
-    expression = parse(model)
-    frozen = [patch_finder(workspace)(patch) for patch in expression.patches]
-    card, pairs = fix_pairs(workspace, corpus)
-    config = config or technique.Config()
-    general = read_general(Path(config.mix)) if config.mix else []
-    known = checked_guards(workspace, guards) if guards else []
+    frozen = list(map(patch_finder(workspace), parse(model).patches))
+    card, rows = fix_pairs(workspace, corpus)
+    pairs, config = rows[:limit], config or technique.Config()
+    known = guards_named(workspace, guards)
     facts = _facts(config, known, limit, validate_on, validate_limit)
-    bare = str(expression.bare)
+    bare = str(parse(model).bare)
     opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
     with opened as handle, workspace.staged("patches") as staged:
         inputs = {
@@ -182,20 +180,19 @@ def tune(
             "corpus": card.id,
             "corpus_digest": card.data_digest,
         } | {f"guard:{number}": guard.id for number, guard in enumerate(known)}
-        flagged = suspects(workspace, handle.loaded, known, frozen, pairs[:limit], config, on_event)
+        flagged = suspects(workspace, handle.loaded, known, frozen, pairs, config, on_event)
         asked = {"limit": validate_limit, "seed": config.seed, "options": options}
-        score = suite_score(handle, validate_on, **asked) if validate_on else None
         with checkpoints(workspace, inputs | {"config": facts}) as kept:
             result = technique.tune(
                 handle.loaded,
-                pairs[:limit],
+                pairs,
                 config,
                 staged,
                 frozen=frozen,
                 guards=[guard.folder for guard in known],
                 flagged=flagged,
-                general=general,
-                score=score,
+                general=read_general(Path(config.mix)) if config.mix else [],
+                score=suite_score(handle, validate_on, **asked) if validate_on else None,
                 checkpoints=kept,
                 on_event=on_event,
             )
@@ -219,7 +216,7 @@ def tune(
         "tune",
         inputs=inputs,
         outputs={f"patch:{manifest.id}": digest_folder(home)},
-        note=f"{len(pairs[:limit])} pairs, {manifest.parameters_changed} parameters",
+        note=f"{len(pairs)} pairs, {manifest.parameters_changed} parameters",
     )
     return manifest
 

@@ -86,6 +86,17 @@ def recorded(config: Any, *, guarded: bool) -> dict[str, Any]:
     return {name: value for name, value in values.items() if guarded or name not in GUARDED}
 
 
+def guards_named(workspace: Workspace, names: Sequence[str]) -> list[Guard]:
+    """Find guards by id or beginning; none where none is named.
+
+    Raises:
+        UsageError, IntegrityError: as ``screening_parts.checked_guards``.
+    """
+    from codetemper.api.screening_parts import checked_guards
+
+    return checked_guards(workspace, names) if names else []
+
+
 def suspects(
     workspace: Workspace,
     model: Any,

@@ -41,7 +41,7 @@ from codetemper.harden._session import (
 )
 from codetemper.harden._settings import GUARDED, LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
-from codetemper.models.guards import read_guard
+from codetemper.models.guards import Guard, read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
 
@@ -171,8 +171,7 @@ def tune(
     """
     begun = time.monotonic()
     _refuse_settings(config, score, guards, flagged)
-    under = [load_manifest(patch).id for patch in frozen]
-    known = [read_guard(guard, model, under) for guard in guards]
+    known = _guards(model, guards, frozen)
     given = _material(model, pairs, config, general, flagged, metered=bool(known))
     config = _with_layers(config, model)
     with quiet(), seeded(config):
@@ -209,16 +208,14 @@ def tune(
                 training.save(folder)
             changed = training.parameters
             guarded = watch.account(folder, given.flagged, len(given.benign))
-    measure = "eval_score" if config.early_stop == "score" else "eval_loss"
-    best = trainer.state.best_global_step
     learnt, fix = given.learnt, given.learnt.fix
     return TuneResult(
         seconds=time.monotonic() - begun,
         parameters_changed=changed,
         steps=trainer.state.global_step,
         losses=curve(trainer, "loss"),
-        validations=curve(trainer, measure),
-        best_step=best if config.early_stop != "never" else None,
+        validations=curve(trainer, f"eval_{config.early_stop}"),
+        best_step=trainer.state.best_global_step if config.early_stop != "never" else None,
         examples=len(learnt.items),
         mixed=len(given.mixed),
         skipped=learnt.skipped,
@@ -253,6 +250,11 @@ def _refuse_settings(
             why="what it trains is lost on the way to the second time",
             mend="-o gradient_checkpointing=false, or another method",
         )
+
+
+def _guards(model: LoadedModel, guards: Sequence[Path], frozen: Sequence[Path]) -> list[Guard]:
+    under = [load_manifest(patch).id for patch in frozen]
+    return [read_guard(guard, model, under) for guard in guards]
 
 
 def weights_of(config: Config) -> LossWeights:
