@@ -67,6 +67,9 @@ CARD = TechniqueCard(
 )
 
 _FLAGS = "flags.json"
+#: Share of clean samples that the first guard may leave out of what the second one keeps. Leaving
+#: out a good sample costs little; a bad one that is kept makes the guard not write its like.
+_DOUBTED = 0.2
 
 
 class Config(BaseModel):
@@ -216,7 +219,7 @@ def guard(
             _kind(job, _clean(retain, texts), config, keep=True),
         )
         _check(wrong, clean, user, config)
-        flags = _flags(job, wrong, clean, others, scratch, config.fpr)
+        flags = _flags(job, wrong, clean, others, scratch)
         unflagged = [pair for pair in others if pair.id not in flags]
         own = _kind(job, unflagged, config, keep=True)
         keep = [kind for kind in (clean, own) if kind.examples]
@@ -323,9 +326,7 @@ def _check(bad: Kind, clean: Kind, user: Sequence[FixPair], config: Config) -> N
         )
 
 
-def _flags(
-    job: Job, bad: Kind, clean: Kind, user: Sequence[FixPair], scratch: Path, fpr: float
-) -> set[str]:
+def _flags(job: Job, bad: Kind, clean: Kind, user: Sequence[FixPair], scratch: Path) -> set[str]:
     """Return the ids of the user's samples that a first guard flags, from disk where known."""
     if not user:
         return set()
@@ -333,7 +334,7 @@ def _flags(
     if known.is_file():
         return set(json.loads(known.read_bytes()))
     first = run(job, bad, [clean], scratch / "first", screened=user)
-    limit, _ = _threshold(first.clean, fpr)
+    limit, _ = _threshold(first.clean, _DOUBTED)
     pairs = zip(user, first.screened, strict=True)
     flags = sorted({pair.id for pair, ratio in pairs if ratio is not None and ratio > limit})
     write_atomic(known, json.dumps(flags).encode())
