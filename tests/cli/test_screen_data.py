@@ -70,6 +70,12 @@ def test_the_table_shows_names_as_names(place: list[str]) -> None:
     assert "next: codetemper audit-data" in text
 
 
+def test_what_is_kept_can_be_tuned_on(place: list[str], tmp_path: Path) -> None:
+    _, text = asked(place, "--keep", str(tmp_path / "k"))
+    assert f"--data {tmp_path / 'k'}" in text.splitlines()[-1]
+    assert text.splitlines()[-1].startswith("next: codetemper tune hf:")
+
+
 def test_a_plan_writes_nothing(place: list[str], tmp_path: Path) -> None:
     code, text = asked(place, "--dry-run", "--json", "--keep", str(tmp_path / "k"))
     plan = json.loads(text)

@@ -136,7 +136,13 @@ def _show(document: dict[str, Any]) -> None:
     drifting = [block for block in document["blocks"] if block["drifts"]]
     rows = [_block(block, document["block_rows"]) for block in drifting]
     if rows:
-        heads = ("samples", "flagged", "median log-ratio", "p of the share", "p of the shift")
+        heads = (
+            "scored samples",
+            "flagged",
+            "median log-ratio",
+            "p of the share",
+            "p of the shift",
+        )
         screen.table(heads, rows, "blocks unlike the rest, p corrected for all blocks")
     elif len(document["blocks"]) > 1:
         out(f"no drift over {len(document['blocks'])} blocks of {document['block_rows']} samples")
@@ -155,6 +161,8 @@ def _show(document: dict[str, Any]) -> None:
             f"codetemper audit-data {escape(document['data'])} --guard {document['guards'][0]} "
             "--quarantine bad.jsonl --keep good.jsonl"
         )
+    elif document["keep"]:
+        screen.suggest(f"codetemper tune {document['model']} --data {escape(document['keep'])}")
     else:
         screen.suggest(f"codetemper report {document['model']}")
 
