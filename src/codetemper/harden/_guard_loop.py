@@ -183,18 +183,7 @@ def run(
     if last is not None:
         begun -= seconds_until(last)
     with seeded(job.loop), trainable(job.model, job.loop, *job.frozen) as made:
-        plan = Run(
-            examples=rows,
-            held_out=(),
-            weights=job.weights,
-            as_base=made.as_base,
-            pack=pack,
-            score=None,
-            patience=1,
-            checkpoint_seconds=job.checkpoint_seconds,
-            begun=begun,
-            on_event=job.on_event,
-        )
+        plan = _plan(job, made, rows, pack, begun)
         trainer = _GuardTrainer(
             made.module, arguments(loop, job.model.device, len(rows), scratch), plan
         )
@@ -228,6 +217,21 @@ def run(
             clean=tuple(ratio for ratio in right if ratio is not None),
             screened=other,
         )
+
+
+def _plan(job: Job, made: Training, rows: Sequence[Example], pack: bool, begun: float) -> Run:
+    return Run(
+        examples=rows,
+        held_out=(),
+        weights=job.weights,
+        as_base=made.as_base,
+        pack=pack,
+        score=None,
+        patience=1,
+        checkpoint_seconds=job.checkpoint_seconds,
+        begun=begun,
+        on_event=job.on_event,
+    )
 
 
 def _ratios(job: Job, made: Training, pairs: Sequence[FixPair]) -> list[float | None]:
@@ -275,7 +279,7 @@ class _GuardTrainer(PairTrainer):
     """Takes examples in the order they are given in, which is that of ``schedule``."""
 
     def _get_train_sampler(self, train_dataset: Dataset[Example] | None = None) -> Sampler[int]:
-        return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+        return SequentialSampler(self._run.examples)
 
 
 class Measures:

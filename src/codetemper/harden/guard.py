@@ -90,8 +90,8 @@ class Config(BaseModel):
     """How much a token counts that a fix changed, against 1 for one it left alone."""
     kl: float = Field(default=1.0, ge=0)
     """Weight of staying at the base on what is to be kept."""
-    beside: int = Field(default=2, ge=1)
-    """Kept samples beside each bad one in a step; as many again of the user's data."""
+    beside: int = Field(default=1, ge=1)
+    """Kept samples beside each bad one in a step, and as many again of the user's data."""
     own_texts: int = Field(default=500, ge=0)
     """Texts of the base's own that are kept where no retain data are given."""
     wrapper: str = "{prompt}"
