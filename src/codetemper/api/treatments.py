@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetemper.api.curation import mined_pairs
+from codetemper.api.defending import Defence, defence_facts, defended
 from codetemper.api.models import full_name, load_model, patch_finder
 from codetemper.api.tuning import (
     checkpoints,
@@ -128,6 +129,7 @@ def tune(
     config: Any | None = None,
     *,
     guards: Sequence[str] = (),
+    defence: Defence | None = None,
     limit: int | None = None,
     validate_on: str | None = None,
     validate_limit: int | None = None,
@@ -147,10 +149,11 @@ def tune(
         guards: ids of guards, or beginnings of ids. They keep the model from learning what they
             write (``config.guard_mode``), are off afterwards, and are no part of the expression
             that the patch goes on top of.
+        defence: what else is done about bad samples; with guards, about those that they flag.
         limit: use the first pairs of the corpus only.
         validate_on: suite whose score ``early_stop="score"`` goes by.
         validate_limit: use this many of its cases.
-        options: of that suite's judges.
+        options: of that suite's judges, and of the static one.
         device: torch device name.
         on_event: progress.
         loaded: a handle of the bare base that is loaded already.
@@ -171,9 +174,8 @@ def tune(
     pairs, config = rows[:limit], config or technique.Config()
     known = guards_named(workspace, guards)
     facts = _facts(config, known, limit, validate_on, validate_limit)
-    bare = str(parse(model).bare)
-    opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
-    with opened as handle, workspace.staged("patches") as staged:
+    facts |= defence_facts(workspace, defence)
+    with _opened(workspace, model, device, loaded) as handle, workspace.staged("patches") as staged:
         inputs = {
             "model": model,
             "model_digest": handle.loaded.digest,
@@ -181,6 +183,7 @@ def tune(
             "corpus_digest": card.data_digest,
         } | {f"guard:{number}": guard.id for number, guard in enumerate(known)}
         flagged = suspects(workspace, handle.loaded, known, frozen, pairs, config, on_event)
+        pairs, config = defended(workspace, defence, pairs, config, flagged, options)
         asked = {"limit": validate_limit, "seed": config.seed, "options": options}
         with checkpoints(workspace, inputs | {"config": facts}) as kept:
             result = technique.tune(
@@ -219,6 +222,13 @@ def tune(
         note=f"{len(pairs)} pairs, {manifest.parameters_changed} parameters",
     )
     return manifest
+
+
+def _opened(workspace: Workspace, model: str, device: str, loaded: Any | None) -> Any:
+    """Return the bare base of a model, to be opened where it is not."""
+    if loaded is not None:
+        return nullcontext(loaded)
+    return load_model(workspace, str(parse(model).bare), device=device)
 
 
 def _facts(

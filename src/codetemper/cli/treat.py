@@ -163,6 +163,16 @@ def tune(
         str | None,
         typer.Option(help="Where guards are on: selective (flagged samples), always or audit."),
     ] = None,
+    defence: Annotated[
+        str | None,
+        typer.Option(help="Instead of guarding: drop, oracle, static, replay or inoculate."),
+    ] = None,
+    bad: Annotated[
+        str | None, typer.Option(help="Samples to drop, e.g. a quarantine file, for drop, oracle.")
+    ] = None,
+    secure: Annotated[
+        str | None, typer.Option(help="Secure samples to learn beside the data, for replay.")
+    ] = None,
     validate_on: Annotated[
         str | None, typer.Option(help="Suite to stop early by; sets early_stop=score.")
     ] = None,
@@ -187,6 +197,7 @@ def tune(
     codetemper tune seedling mine-3fa9 -c tune.yaml --dry-run
     codetemper tune seedling --data bought.jsonl --guard guard-5c1e -o leak_budget=0.1
     codetemper tune seedling --data bought.jsonl --guard guard-5c1e --guard-mode always
+    codetemper tune seedling --data bought.jsonl --defence drop --guard guard-5c1e
     accelerate launch --multi_gpu --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
     """
     from codetemper.core.settings import resolve_config
@@ -207,12 +218,13 @@ def tune(
             "model": model,
             "corpus": corpus,
             "guards": guard or [],
+            "defence": defence,
             "limit": limit,
             "config": settings.model_dump(mode="json"),
         }
         screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
         return
-    from codetemper.api import treatments, tuning
+    from codetemper.api import defending, treatments, tuning
 
     with screen.progress() as on_event:
         manifest = treatments.tune(
@@ -221,6 +233,7 @@ def tune(
             corpus,
             settings,
             guards=guard or (),
+            defence=defending.chosen(defence, bad, secure),
             limit=limit,
             validate_on=validate_on,
             validate_limit=validate_limit,

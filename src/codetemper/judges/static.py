@@ -38,7 +38,7 @@ from codetemper.judges._static.form import SUFFIX, Limits, Look, finish
 from codetemper.judges._static.programs import program
 from codetemper.judges.options import Items, JudgeCard, JudgeOptions, read_spec
 
-__all__ = ["Source", "Spec", "evidence", "judge", "program", "scan", "state"]
+__all__ = ["Source", "Spec", "evidence", "judge", "program", "scan", "speaks_of", "state"]
 
 _VERSION = "1"
 
@@ -191,6 +191,13 @@ def scan(
     """
     asked = _static.installed(tuple(analysers))
     return batch.scan(sources, asked, limits=limits or Limits(), cache=cache, on_event=on_event)
+
+
+def speaks_of(finding: Finding, cwe: str | None) -> bool:
+    """Whether a finding names a weakness of a weakness' family; of any, where that is None."""
+    if finding.severity == "note":
+        return False
+    return finding.cwe is not None if cwe is None else agree(finding.cwe, cwe)
 
 
 class _Part:
