@@ -18,7 +18,8 @@ from codetemper.data.examples import Example, Layout, Role, Side, encode
 from codetemper.data.samples import read_canaries, vulnerable_sides
 from codetemper.harden._guard_loop import schedule
 from codetemper.harden.guard import Config, GuardResult, guard
-from codetemper.harden.screening import screen
+from codetemper.harden.screening import score
+from codetemper.models.attach import attached
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import save_patch, weights_digest
 from tests.harden.material import loaded, pair
@@ -104,13 +105,21 @@ def test_it_is_told_what_it_does_on_samples_it_did_not_learn(made: Made) -> None
 
 def test_a_frozen_guard_scores_as_it_did_when_it_was_made(made: Made) -> None:
     folder = settled(made)
-    found = screen(made.model, [folder], [*BAD, *CLEAN], Layout(max_length=64))
+    layout = Layout(max_length=64)
+    with attached(made.model, folder, measuring=True) as wrapped:
+        found = score(wrapped, [folder_id(folder)], [*BAD, *CLEAN], made.model.tokenizer, layout)
     ratios = [each.largest for each in found if each is not None]
     bad, clean = ratios[: len(BAD)], ratios[len(BAD) :]
     assert min(bad) > max(clean)
     assert made.result.threshold is not None
     off = [abs(ratio - made.result.threshold) for ratio in clean]
     assert min(off) < 1e-5, "it is the ratio of a held-out clean sample"
+
+
+def folder_id(folder: Path) -> str:
+    from codetemper.models.patch import load_manifest
+
+    return load_manifest(folder).id
 
 
 def test_without_what_is_to_be_kept_more_is_changed(made: Made, tmp_path: Path) -> None:
@@ -186,7 +195,9 @@ def test_the_best_weights_are_kept_and_training_ends_when_none_are_better(
         config={}, seconds=1.0, seed=0, purpose="train-only",
     )  # fmt: skip
     canaries = read_canaries(tmp_path).bad
-    found = screen(made.model, [tmp_path], canaries, Layout(max_length=64))
+    with attached(made.model, tmp_path, measuring=True) as wrapped:
+        layout = Layout(max_length=64)
+        found = score(wrapped, [folder_id(tmp_path)], canaries, made.model.tokenizer, layout)
     losses = [each.on[0] * each.count for each in found if each is not None]
     tokens = sum(each.count for each in found if each is not None)
     assert sum(losses) / tokens == pytest.approx(result.kept.on, rel=1e-4)
