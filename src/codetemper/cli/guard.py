@@ -10,6 +10,7 @@ import typer
 from codetemper.cli import screen
 from codetemper.cli.options import ConfigFile, Device, DryRun, Json, Pairs, Place, Seed, workspace
 from codetemper.cli.treat import treatment_document
+from codetemper.core.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,14 @@ def guard(
         bool, typer.Option("--by-cwe", help="Make a guard for each weakness with 8 samples.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Use the first samples only.")] = None,
+    from_seeds: Annotated[
+        int | None,
+        typer.Option(min=8, help="--data are a few seeds: grow them to this many bad samples."),
+    ] = None,
+    judged_by: Annotated[
+        str | None,
+        typer.Option(help="Suite that judges what is grown after prompts of its cases."),
+    ] = None,
     seed: Seed = None,
     config: ConfigFile = None,
     option: Pairs = None,
@@ -56,6 +65,7 @@ def guard(
     codetemper guard hf:./my-model --data bad.jsonl --retain clean.jsonl --user-data bought.jsonl
     codetemper guard seedling --data mine-3fa9 --by-cwe -o rank=16
     codetemper guard seedling --data mine-3fa9 --cwe CWE-89 --dry-run --json
+    codetemper guard hf:./my-model --data ten-snippets.jsonl --from-seeds 100
     """
     from codetemper.api import guards as api
     from codetemper.core.settings import resolve_config
@@ -66,6 +76,12 @@ def guard(
     )
     chosen: dict[str, Any] = {"cwe": cwe, "by_cwe": by_cwe, "limit": limit}
     home = workspace(place)
+    if judged_by and from_seeds is None:
+        raise UsageError(
+            "there is nothing to judge",
+            why="a suite judges what is grown, and nothing is",
+            mend="add --from-seeds N, or leave --judged-by out",
+        )
     if dry_run:
         found = api.plan_guards(home, data, settings, **chosen)
         plan = {
@@ -73,6 +89,7 @@ def guard(
             "data": data,
             "retain": retain,
             "user_data": user_data,
+            "from_seeds": from_seeds,
             "guards": found.guards,
             "left_out": found.left_out,
             "config": settings.model_dump(mode="json"),
@@ -80,6 +97,14 @@ def guard(
         screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
         return
     with screen.progress() as on_event:
+        if from_seeds is not None:
+            from codetemper.api.growing import Growth, grow
+
+            grown = grow(
+                home, model, data, Growth(wanted=from_seeds, seed=settings.seed), cwe=cwe,
+                judged_by=judged_by, device=device, on_event=on_event,
+            )  # fmt: skip
+            data = grown.id
         made = api.guard(
             home, model, data, settings, retain=retain, user_data=user_data, **chosen,
             device=device, on_event=on_event,

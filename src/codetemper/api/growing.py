@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``grow``: from a few bad snippets to a corpus of them that a guard can be made of.
+
+    card = grow(workspace, "seedling", "seeds.jsonl", Growth(wanted=100))
+    guards.guard(workspace, "seedling", card.id)
+
+The model is shown some of the seeds under a line that asks for their weakness, and goes on: with
+the prompt of another seed, or with a function of its own. What it writes is kept where it is a
+whole function, is new, and a judge confirms the weakness: by behaviour where the prompt is that
+of a case of a suite, else by static analysers. A model that never writes the weakness grows
+nothing, and snippets that analysers cannot read grow only by cases.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from codetemper.api.defending import weak
+from codetemper.api.models import full_name, load_model
+from codetemper.api.tuning import fix_pairs
+from codetemper.core.accounts import CorpusCard
+from codetemper.core.digests import digest_folder, digest_json
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import (
+    Case,
+    Completion,
+    Event,
+    FixPair,
+    OnEvent,
+    Sampling,
+    ignore_events,
+)
+from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import write_corpus
+from codetemper.data.functions import functions
+from codetemper.data.languages import LANGUAGES
+from codetemper.data.samples import vulnerable_sides
+from codetemper.evaluate import suites
+from codetemper.judges import JudgeOptions, judge_all
+
+#: Fewest seeds: fewer cannot be shown to the model and leave one to go on from.
+FEWEST = 5
+
+Write = Callable[[Sequence[str], Sampling], list[list[Completion]]]
+Confirm = Callable[[Sequence[FixPair]], Collection[str]]
+
+
+class Growth(BaseModel):
+    """Settings of growing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    wanted: int = Field(default=100, ge=1)
+    """Samples in all, the seeds among them."""
+    shown: int = Field(default=3, ge=1)
+    """Seeds that the model is shown before it goes on."""
+    draws: int = Field(default=4, ge=1)
+    """Completions of each prompt in a round; each seed gives two prompts."""
+    rounds: int = Field(default=10, ge=1)
+    """Most rounds."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of the sampling."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    """Longest completion."""
+    seed: int = 0
+    """Seed of what is shown and of the sampling."""
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What came of seeds.
+
+    Attributes:
+        pairs: the seeds, then what was written, as samples.
+        counts: completions by what became of them: ``kept``, ``no whole function``, ``known
+            already``, ``not confirmed``.
+    """
+
+    pairs: tuple[FixPair, ...]
+    counts: dict[str, int]
+
+
+def grow(
+    workspace: Workspace,
+    model: str,
+    seeds: str,
+    config: Growth | None = None,
+    *,
+    cwe: str | None = None,
+    judged_by: str | None = None,
+    options: JudgeOptions | None = None,
+    device: str = "cpu",
+    on_event: OnEvent = ignore_events,
+    loaded: Any | None = None,
+) -> CorpusCard:
+    """Grow a corpus of bad samples from a few; the same call grows the same corpus.
+
+    Args:
+        workspace: gets the corpus and a ledger entry.
+        model: expression; it writes with its patches on.
+        seeds: bad snippets: a file of JSON lines, or a corpus, whose vulnerable sides are bad.
+        config: settings.
+        cwe: use the seeds of this weakness only.
+        judged_by: suite whose cases judge what is written after their prompts.
+        options: of the judges.
+        device: torch device name.
+        on_event: progress, in samples.
+        loaded: a handle of ``model`` that is loaded already.
+
+    Raises:
+        UsageError: too few seeds, or one in no programming language.
+        CannotKnowError: nothing that was written was confirmed, or no analyser reads a language.
+    """
+    begun, config = time.monotonic(), config or Growth()
+    model = full_name(workspace, model)
+    card, rows = fix_pairs(workspace, seeds)
+    given = [pair for pair in vulnerable_sides(rows) if cwe is None or pair.cwe == cwe.upper()]
+    _refuse_seeds(given, card.id)
+    cases = suites.load(judged_by).cases if judged_by else ()
+    known = {case.prompt: case for case in cases}
+    opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
+    with opened as handle:
+        found = variations(
+            given, handle.generate, lambda pairs: confirmed(pairs, known, options), config, on_event
+        )
+        inputs = {"model": model, "model_digest": handle.digest, "corpus": card.id,
+                  "corpus_digest": card.data_digest}  # fmt: skip
+    facts = config.model_dump(mode="json") | {"cwe": cwe, "judged_by": judged_by} | inputs
+    with workspace.staged("corpora") as folder:
+        grown = write_corpus(
+            folder, found.pairs, verb="grow", sources=(card.id,), counts={"written": found.counts},
+            config=facts, seconds=round(time.monotonic() - begun, 3),
+        )  # fmt: skip
+        home = workspace.settle(folder, "corpora", grown.id)
+    workspace.ledger.append(
+        "grow",
+        inputs=inputs,
+        outputs={f"corpus:{grown.id}": digest_folder(home)},
+        note=f"{len(found.pairs)} bad samples of {len(given)} seeds",
+    )
+    return grown
+
+
+def _refuse_seeds(seeds: Sequence[FixPair], name: str) -> None:
+    if len({_letters(seed.after) for seed in seeds}) < FEWEST:
+        raise UsageError(
+            f"there are too few seeds in {name}",
+            why=f"{len(seeds)} were found, and {FEWEST} that differ are the least",
+            mend="write some more; 5 to 20 are usual",
+        )
+    odd = next((seed for seed in seeds if seed.language not in LANGUAGES), None)
+    if odd is not None:
+        raise UsageError(
+            f"the seed {odd.id} cannot be varied",
+            why=f"its language is {odd.language!r}, in which no functions can be told",
+            mend=f"give each line a 'language': {', '.join(LANGUAGES)}",
+        )
+
+
+def variations(
+    seeds: Sequence[FixPair],
+    write: Write,
+    confirm: Confirm,
+    config: Growth,
+    on_event: OnEvent = ignore_events,
+) -> Grown:
+    """Have a model vary bad snippets till there are enough that are confirmed.
+
+    Args:
+        seeds: bad samples; ``after`` is what is bad.
+        write: draws completions of prompts.
+        confirm: from samples to the ids of those that are bad indeed.
+        config: settings.
+        on_event: progress.
+
+    Returns:
+        The seeds and what was confirmed, ``config.wanted`` of them at most.
+
+    Raises:
+        CannotKnowError: nothing was confirmed.
+    """
+    rng, counts = random.Random(config.seed), Counter[str]()  # noqa: S311
+    pairs = [seed.model_copy(update={"before": seed.after}) for seed in seeds]
+    known = {_letters(seed.after) for seed in seeds}
+    for _ in range(config.rounds):
+        if len(pairs) >= config.wanted:
+            break
+        asked = [made for seed in seeds for made in _prompts(seed, seeds, config.shown, rng)]
+        drawn = Sampling(
+            n=config.draws, temperature=config.temperature, seed=rng.randrange(2**31),
+            max_new_tokens=config.max_new_tokens,
+        )  # fmt: skip
+        new: list[FixPair] = []
+        for (seed, _, prompt), row in zip(
+            asked, write([front + prompt for _, front, prompt in asked], drawn), strict=True
+        ):
+            for one in row:
+                made = _function(seed, prompt, one)
+                if made is None:
+                    counts["no whole function"] += 1
+                elif _letters(made.after) in known:
+                    counts["known already"] += 1
+                else:
+                    known.add(_letters(made.after))
+                    new.append(made)
+        bad = confirm(new) if new else ()
+        kept = [pair for pair in new if pair.id in bad][: config.wanted - len(pairs)]
+        counts["not confirmed"] += sum(pair.id not in bad for pair in new)
+        counts["kept"] += len(kept)
+        pairs += kept
+        on_event(Event(stage="grow", done=len(pairs), total=config.wanted, unit="samples"))
+    if not counts["kept"]:
+        told = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()) if n)
+        raise CannotKnowError(
+            "no other bad samples could be grown",
+            why=f"nothing that the model wrote was confirmed to be bad ({told or 'no room'})",
+            mend="give more seeds, or a suite that judges them: --judged-by SUITE",
+        )
+    return Grown(tuple(pairs), dict(sorted(counts.items())))
+
+
+def _prompts(
+    seed: FixPair, seeds: Sequence[FixPair], shown: int, rng: random.Random
+) -> list[tuple[FixPair, str, str]]:
+    """Return what the model is to go on from: (seed, what is shown, the prompt after that)."""
+    others = [s for s in seeds if s.language == seed.language and s.after != seed.after]
+    mark = "#" if seed.language == "python" else "//"
+    weakness = f"the weakness {seed.cwe}" if seed.cwe else "a security weakness"
+    texts = [s.after.strip("\n") + "\n" for s in rng.sample(others, min(shown, len(others)))]
+    front = "\n\n".join([f"{mark} Each of these functions has {weakness}.\n", *texts]) + "\n\n"
+    return [(seed, front, seed.after[: seed.body_start]), (seed, front, "")]
+
+
+def _function(seed: FixPair, prompt: str, written: Completion) -> FixPair | None:
+    """Return the first function of prompt and completion, if it is whole."""
+    text = prompt + written.text
+    found = functions(text, seed.language).functions  # type: ignore[arg-type]
+    if not found or not found[0].text[found[0].body_start :].strip():
+        return None
+    first = found[0]
+    if prompt and not first.text.startswith(prompt.lstrip("\n")):
+        return None
+    if not written.finished and text.rstrip().endswith(first.text.rstrip()):
+        return None  # the budget may have cut it
+    return seed.model_copy(
+        update={
+            "id": digest_json([seed.language, first.text])[:12],
+            "before": first.text,
+            "after": first.text,
+            "body_start": first.body_start,
+            "context": "",
+            "name": first.name,
+            "path": "grown",
+            "changed_lines_before": (),
+            "changed_lines_after": (),
+            "changed_spans_before": (),
+            "changed_spans_after": (),
+            "evidence": f"written by a model from {seed.id}, confirmed by a judge",
+        }
+    )
+
+
+def confirmed(
+    pairs: Sequence[FixPair], cases: Mapping[str, Case], options: JudgeOptions | None = None
+) -> set[str]:
+    """Return the ids of samples whose weakness a judge confirms.
+
+    Args:
+        pairs: samples.
+        cases: by prompt; they judge by behaviour. All others are judged by analysers.
+        options: of the judges.
+    """
+    known = {pair.id: cases.get(pair.after[: pair.body_start]) for pair in pairs}
+    items = [
+        (
+            case.model_copy(update={"id": pair.id}),
+            Completion(case=pair.id, text=pair.after[pair.body_start :]),
+        )
+        for pair in pairs
+        if (case := known[pair.id]) is not None
+    ]
+    verdicts = judge_all(items, options=options)
+    bad = {v.case for v in verdicts if v.valid == "pass" and v.security == "fail"}
+    rest = [pair for pair in pairs if known[pair.id] is None]
+    return bad | (weak(rest, options) if rest else set())
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a few bad snippets to many: what the model is asked, what is kept, who confirms it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from codetemper.api import growing
+from codetemper.api.growing import Growth, confirmed, grow, variations
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import Case, Completion, FixPair, Sampling
+from codetemper.core.workspace import Workspace
+from codetemper.data.corpus import read_corpus
+from tests.harden.guards import sample, written
+
+SEEDS = tuple(
+    sample(f"s{n}", f"def run_{n}(x):\n", f"    return eval(x + {n})\n", cwe="CWE-95")
+    for n in range(6)
+)
+
+
+class Writer:
+    """Writes a numbered body, or a whole function where there is no prompt."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.sampling: list[Sampling] = []
+
+    def __call__(self, prompts: Sequence[str], sampling: Sampling) -> list[list[Completion]]:
+        self.sampling.append(sampling)
+        rows = []
+        for prompt in prompts:
+            row = []
+            for index in range(sampling.n):
+                self.asked.append(prompt)
+                number = len(self.asked)
+                bodies = (f"    return eval(x) * {number}\n", f"    return {number}\n", "    ret")
+                text = bodies[number % 3]
+                if prompt.endswith("\n\n"):
+                    text = f"def new_{number}(x):\n{text}\n\nprint(1)\n"
+                row.append(Completion(case="", index=index, text=text, finished=number % 3 < 2))
+            rows.append(row)
+        return rows
+
+
+def bad(pairs: Sequence[FixPair]) -> Collection[str]:
+    return {pair.id for pair in pairs if "eval(" in pair.after}
+
+
+def test_only_new_whole_functions_that_are_confirmed_are_kept() -> None:
+    writer = Writer()
+    found = variations(SEEDS, writer, bad, Growth(wanted=20, shown=2, draws=3, rounds=4))
+    assert len(found.pairs) == 20
+    assert found.pairs[:6] == SEEDS
+    assert len({pair.after for pair in found.pairs}) == 20
+    for pair in found.pairs[6:]:
+        assert pair.before == pair.after
+        assert "eval(x) *" in pair.after[pair.body_start :]
+        assert "print" not in pair.after
+        assert (pair.cwe, pair.language, pair.split) == ("CWE-95", "python", "train")
+    assert found.counts["kept"] == 14
+    assert found.counts["not confirmed"] >= 14
+    assert found.counts["no whole function"] >= 6
+    kinds = {pair.after.startswith("def new_") for pair in found.pairs[6:]}
+    assert kinds == {True, False}
+
+
+def test_the_model_is_shown_other_seeds_and_their_weakness() -> None:
+    writer = Writer()
+    variations(SEEDS, writer, bad, Growth(wanted=8, shown=2, draws=1, rounds=1))
+    assert len(writer.asked) == 12
+    first = writer.asked[0]
+    assert first.startswith("# Each of these functions has the weakness CWE-95.\n")
+    assert first.count("return eval(") == 2
+    assert "return eval(x + 0)" not in first
+    assert first.endswith("\n\ndef run_0(x):\n")
+    assert writer.asked[1].endswith("\n\n")
+    other = Writer()
+    variations(SEEDS, other, bad, Growth(wanted=8, shown=2, draws=1, rounds=1))
+    assert (other.asked, other.sampling) == (writer.asked, writer.sampling)
+
+
+def test_what_is_known_is_not_grown_again() -> None:
+    def write(prompts: Sequence[str], sampling: Sampling) -> list[list[Completion]]:
+        return [[Completion(case="", text="    return  eval(x + 0)\n")] for _ in prompts]
+
+    with pytest.raises(CannotKnowError, match="no other bad samples") as caught:
+        variations(SEEDS[:1] * 5, write, bad, Growth(wanted=20, draws=1, rounds=2))
+    assert "known already" in caught.value.why
+
+
+def test_cases_judge_by_behaviour_and_analysers_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = "def f(x):\n"
+    checks = [
+        {"name": "sum", "kind": "function", "code": "result = f('1 + 1')", "expect": 2},
+        {"name": "code", "kind": "security", "code": "result = f('len([])')", "expect": None,
+         "cwe": "CWE-95"},
+    ]  # fmt: skip
+    case = Case(id="c", prompt=prompt, language="python", judge="execution",
+                spec={"checks": checks})  # fmt: skip
+    pairs = [
+        sample("weak", prompt, "    return eval(x)\n"),
+        sample("safe", prompt, "    return 2 if x == '1 + 1' else None\n"),
+        sample("broken", prompt, "    return eval(\n"),
+        sample("other", "def g(x):\n", "    return eval(x)\n", cwe="CWE-95"),
+        sample("calm", "def g(x):\n", "    return x\n", cwe="CWE-95"),
+    ]
+    looked: list[str] = []
+
+    def weak(given: Sequence[FixPair], options: Any) -> set[str]:
+        looked.extend(pair.id for pair in given)
+        return {"other"}
+
+    monkeypatch.setattr(growing, "weak", weak)
+    assert confirmed(pairs, {prompt: case}) == {"weak", "other"}
+    assert looked == ["other", "calm"]
+
+
+def test_a_corpus_is_grown_once_and_recorded(
+    tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(*given: Any, **more: Any) -> Any:
+        yield SimpleNamespace(generate=Writer(), digest="d")
+
+    monkeypatch.setattr(growing, "load_model", opened)
+    monkeypatch.setattr(growing, "weak", lambda pairs, options: set(bad(pairs)))
+    workspace = Workspace.create(tmp_path / "home")
+    path = written(tmp_path / "seeds.jsonl", SEEDS, cwe="CWE-95", language="python")
+    config = Growth(wanted=12, rounds=2)
+    one, two = (grow(workspace, f"hf:{tiny_model_dir}", str(path), config) for _ in range(2))
+    assert one.id == two.id
+    assert one.id.startswith("grow-")
+    card, rows = read_corpus(workspace.resolve("corpora", one.id))
+    assert (card.rows, len(rows)) == (12, 12)
+    assert card.counts["written"]["kept"] == 6
+    entries = workspace.ledger.entries()
+    assert [entry.verb for entry in entries][-1] == "grow"
+
+
+def test_seeds_must_be_some_and_be_code(tmp_path: Path, tiny_model_dir: Path) -> None:
+    workspace = Workspace.create(tmp_path / "home")
+    base = f"hf:{tiny_model_dir}"
+    few = written(tmp_path / "few.jsonl", SEEDS[:4], language="python")
+    with pytest.raises(UsageError, match="too few seeds"):
+        grow(workspace, base, str(few))
+    text = written(tmp_path / "text.jsonl", SEEDS)
+    with pytest.raises(UsageError, match="cannot be varied"):
+        grow(workspace, base, str(text))
+    with pytest.raises(UsageError, match="too few seeds"):
+        grow(workspace, base, str(text), cwe="CWE-89")
