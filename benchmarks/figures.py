@@ -65,16 +65,24 @@ def finish(
     show(figures, quick=quick, as_json=as_json)
 
 
-def keep(runner: str, section: str, figures: dict[str, Figure], **said: str) -> None:
-    """Write one section's part of ``results.json`` beside the runner; other sections keep theirs.
+def keep(
+    runner: str,
+    section: str,
+    figures: dict[str, Figure],
+    *,
+    results: str = "results.json",
+    **said: str,
+) -> None:
+    """Write one section's part of the results beside the runner; other sections keep theirs.
 
     Args:
         runner: ``__file__`` of the runner.
         section: its name.
         figures: by name.
+        results: name of the file, where a folder has several runners.
         said: what else the section says, e.g. what it was measured on.
     """
-    path = Path(runner).with_name("results.json")
+    path = Path(runner).with_name(results)
     sections = json.loads(path.read_text("utf-8"))["sections"] if path.exists() else {}
     sections[section] = _plain(figures) | said | describe()
     path.write_text(_text({"sections": {s: sections[s] for s in sorted(sections)}}), "utf-8")

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The study of tuning on the embedded model: methods, granularities, data left out, seeds.
+"""The study of tuning on the embedded model: one question after the other, each resumable.
 
-    python benchmarks/tune/study.py [--quick] [--json] [--keep FOLDER]
+    python benchmarks/tune/study.py [--quick] [--json] [--section NAME]... [--keep FOLDER]
 
-One ``study tune`` on the example repository's fixes, cut as functions, blocks, lines and files;
-three seeds, the suites ``world-security-c``, ``world-security-python`` and ``world-python``; later
-ordinary tuning is on plain Python functions of the same world. Every figure is a row of its table:
-paired over cases, means over seeds. The study is resumable: with ``--keep`` a run that was stopped
-goes on where it was. No figure is a claim about real LLMs.
+Each section is a ``study tune`` on the example repository's fixes, around the default setting:
+``granularities`` with LoRA; ``methods`` on functions; ``held-out``, each family of weaknesses left
+out in turn; ``sizes``, shares of the fixes; ``later``, ordinary tuning on plain Python functions of
+the same world after it. Three seeds, the suites ``world-security-c``, ``world-security-python`` and
+``world-python``. Every figure is a row of a study's table: paired over cases, means over seeds.
+With ``--keep`` a run that was stopped goes on where it was, and sections share their cells. A full
+section writes its part of ``study.json``. No figure is a claim about real LLMs.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.figures import Figure, finish
+from benchmarks.figures import Figure, keep, show
 from codetemper.api import treatments
 from codetemper.api.demo import plant_example
 from codetemper.api.study import StudyConfig, study_tuning
@@ -33,8 +35,11 @@ from codetemper.data.mine import MineConfig
 from codetemper.evaluate.study_rows import POOLED
 from seedling.world.corpus import WORLDS, tasks
 
+SECTIONS = ("granularities", "methods", "held-out", "sizes", "later")
 SECURITY = ("world-security-c", "world-security-python")
 GRANULARITIES: Final = ("function", "block", "line", "file")
+#: Completions per case and seed: six in all, as cases vary more than their completions.
+SAMPLES = 2
 METHODS = ("lora", "ia3", "prompt", "full")
 #: (metric, gain asked for, lower end asked for) of the best setting on each security suite.
 GAINS = (("secure@1", 0.30, 0.20), ("secure_pass@1", 0.20, 0.0))
@@ -115,6 +120,22 @@ def figures_of(rows: tuple[StudyRow, ...]) -> dict[str, Figure]:
     return found
 
 
+def config_of(section: str, workspace: Workspace, *, quick: bool) -> StudyConfig:
+    """Return the study that answers a section's question."""
+    size: dict[str, Any] = {"samples": SAMPLES}
+    if quick:
+        size |= {"seeds": (0,), "limit": 60}
+    if section == "granularities":
+        return StudyConfig(granularities=GRANULARITIES, **size)
+    if section == "methods":
+        return StudyConfig(methods=METHODS, **size)
+    if section == "held-out":
+        return StudyConfig(leave_one_out=True, **size)
+    if section == "sizes":
+        return StudyConfig(sizes=(0.125, 0.25, 0.5, 1.0), **size)
+    return StudyConfig(then=ordinary_corpus(workspace, 480), **size)
+
+
 def progress(event: Event) -> None:
     """Tell on stderr which cell is made."""
     if event.stage == "study":
@@ -124,30 +145,24 @@ def progress(event: Event) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, LoRA, two kinds of pairs")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer cases; not kept")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
     parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
     given = parser.parse_args()
-    config = StudyConfig(methods=METHODS, granularities=GRANULARITIES, leave_one_out=True)
-    if given.quick:
-        config = StudyConfig(granularities=("function", "line"), seeds=(0,), samples=2, limit=60)
+    found: dict[str, Figure] = {}
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace.create(given.keep or Path(scratch))
         corpus = corpus_of(workspace)
-        rows = study_tuning(workspace, "seedling", corpus, config, on_event=progress).rows
-        if not given.quick:
-            # Further questions, about the default setting alone; its cells are there already.
-            more = StudyConfig(
-                sizes=(0.125, 0.25, 0.5, 1.0),
-                leave_one_out=True,
-                then=ordinary_corpus(workspace, 480),
-            )
-            found = study_tuning(workspace, "seedling", corpus, more, on_event=progress).rows
-            rows += tuple(row for row in found if row.question != "settings")
-    finish(
-        __file__, figures_of(rows), quick=given.quick, as_json=given.json,
-        results="study.json",
-    )  # fmt: skip
+        for section in given.section or (SECTIONS[:1] if given.quick else SECTIONS):
+            sys.stderr.write(f"-- {section}\n")
+            config = config_of(section, workspace, quick=given.quick)
+            rows = study_tuning(workspace, "seedling", corpus, config, on_event=progress).rows
+            figures = figures_of(rows)
+            if not given.quick:
+                keep(__file__, section, figures, results="study.json")
+            found |= figures
+    show(found, quick=given.quick, as_json=given.json)
 
 
 if __name__ == "__main__":
