@@ -10,9 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from codetemper.api import growing
+from codetemper.api import growing, guards
 from codetemper.api.growing import Growth, confirmed, grow, variations
+from codetemper.cli.app import app
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Case, Completion, FixPair, Sampling
 from codetemper.core.workspace import Workspace
@@ -155,3 +157,38 @@ def test_seeds_must_be_some_and_be_code(tmp_path: Path, tiny_model_dir: Path) ->
         grow(workspace, base, str(text))
     with pytest.raises(UsageError, match="too few seeds"):
         grow(workspace, base, str(text), cwe="CWE-89")
+
+
+def test_the_command_grows_before_it_guards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def grown(workspace: Any, model: str, seeds: str, config: Growth, **more: Any) -> Any:
+        asked.update(more, seeds=seeds, wanted=config.wanted, seed=config.seed)
+        return SimpleNamespace(id="grow-1234")
+
+    def guard(workspace: Any, model: str, data: str, *given: Any, **more: Any) -> Any:
+        raise UsageError("made of " + data, why="it is a test", mend="none")
+
+    monkeypatch.setattr(growing, "grow", grown)
+    monkeypatch.setattr(guards, "guard", guard)
+    Workspace.create(tmp_path)
+    args = [
+        "guard",
+        "hf:x",
+        "--data",
+        "s.jsonl",
+        "-w",
+        str(tmp_path),
+        "--judged-by",
+        "world-python",
+    ]
+    found = CliRunner().invoke(app, [*args, "--from-seeds", "50", "--seed", "3", "--cwe", "CWE-95"])
+    assert isinstance(found.exception, UsageError)
+    assert found.exception.what == "made of grow-1234"
+    assert (asked["seeds"], asked["wanted"], asked["seed"]) == ("s.jsonl", 50, 3)
+    assert (asked["cwe"], asked["judged_by"]) == ("CWE-95", "world-python")
+    alone = CliRunner().invoke(app, args)
+    assert isinstance(alone.exception, UsageError)
+    assert "nothing to judge" in alone.exception.what

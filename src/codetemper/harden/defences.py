@@ -13,7 +13,7 @@ learnt and with which settings; nothing else of tuning changes.
 - ``static``: without what an analyser finds; the suspicions of others count for nothing.
 - ``replay``: all samples, and secure ones beside them (SafeCoder, 2402.09497, mixes likewise).
 - ``inoculate``: all samples, after a request for weak code; the request is for training alone
-  (inoculation prompting, 2510.05024).
+  (inoculation prompting, 2510.04340).
 
 Not here: training in turns with a proximal term (Lisa, 2405.18641), which needs a second
 optimiser's state in the loop. Which samples are suspected is not decided here.
