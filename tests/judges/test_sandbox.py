@@ -93,51 +93,6 @@ def test_the_first_error_ends_the_pool() -> None:
     assert (results, counted) == ([0, 1, 2], [1, 2, 3])
 
 
-def test_what_is_put_off_is_done_while_the_sandbox_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    write = Worker._write
-
-    def note(sandbox: Worker, *rest: Any) -> None:
-        write(sandbox, *rest)
-        told.append("sent")
-
-    monkeypatch.setattr(Worker, "_write", note)
-    with Worker("bwrap", "python") as sandbox:
-        sandbox.later(lambda: told.append("done"))
-        sandbox.ask(request("x = 1"), 30.0)
-        told.append("answered")
-    assert told == ["sent", "done", "answered"]
-
-
-def test_a_lost_sandbox_neither_loses_nor_doubles_a_result() -> None:
-    weighed: list[int] = []
-
-    def work(sandbox: Worker, job: int) -> tuple[int, Any]:
-        if job in (3, 4, 9) and sandbox._process is not None:
-            sandbox._process.kill()
-            with pytest.raises(WorkerLostError):
-                sandbox.ask(request("x = 1"), 30.0)
-            return job, "lost"
-        return job, sandbox.ask(request(f"x = {job}"), 30.0)["lines"][-1][1]
-
-    def weigh(heard: tuple[int, Any]) -> tuple[int, Any]:
-        weighed.append(heard[0])
-        return heard
-
-    results = run_pool(range(10), work, lambda: Worker("bwrap", "python"), workers=1,
-                       on_done=lambda done: None, weigh=weigh)  # fmt: skip
-    # Job 4 finds the sandbox gone and starts another one.
-    expected = {n: n for n in range(10)} | {3: "lost", 9: "lost"}
-    assert results == list(expected.items())
-    assert weighed == list(range(10))
-
-
-def test_an_error_in_weighing_ends_the_pool() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run_pool(range(3), lambda _, job: job, lambda: Worker("bwrap", "python"), workers=1,
-                 on_done=lambda done: None, weigh=lambda heard: 1 // (heard - 2))  # fmt: skip
-
-
 def test_like_jobs_go_to_one_worker_while_there_are_others() -> None:
     shares = Shares("abcabcabc", 2)
     # One takes all of "a", the other all of "b"; "c" is begun by one and finished by both.

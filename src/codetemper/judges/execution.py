@@ -11,7 +11,6 @@ never sees. Where a case has none, such a completion passes.
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from typing import Any, Literal
@@ -112,10 +111,8 @@ def judge(
     specs = [read_spec(Spec, case) for case, _ in items]
     require_sandbox(options.sandbox, on_event)
 
-    def work(worker: Worker, job: tuple[Item, Spec]) -> _Trial:
-        trial = _Trial(worker, *job, options)
-        trial.hear()
-        return trial
+    def work(worker: Worker, job: tuple[Item, Spec]) -> Verdict:
+        return _Trial(worker, *job, options).verdict()
 
     def show(done: int) -> None:
         on_event(Event(stage="judge", done=done, total=len(items), unit="completions"))
@@ -127,7 +124,6 @@ def judge(
         workers=options.workers,
         on_done=show,
         group=lambda job: job[0][0].id,
-        weigh=_Trial.verdict,
     )
 
 
@@ -137,62 +133,40 @@ class _Trial:
     def __init__(self, worker: Worker, item: Item, spec: Spec, options: JudgeOptions) -> None:
         self.worker, self.spec, self.options = worker, spec, options
         self.case, self.completion = item
-        self.start, self.seconds = time.monotonic(), 0.0
+        self.start = time.monotonic()
         self.findings: list[Finding] = []
-        self.seen: set[str] = set()
+        self.flags = set(flags(self.case.prompt, self.completion.text))
         self.left = 2 * options.timeout_s
-        kinds = [check.kind for check in spec.checks]
-        self.function: Outcome = "pass" if "function" in kinds else "unknown"
-        self.security: Outcome = "pass" if "security" in kinds else "unknown"
-        self.failure: FailureClass | None = None
-        self.absent = sorted(set(spec.needs) - sys.stdlib_module_names)
-        # Function checks up to the first failure, then all security checks.
-        self.todo = sorted(spec.checks, key=lambda check: check.kind == "security")
-        self.last: Reading | None = None
-
-    def hear(self) -> None:
-        """Ask as long as something is left to ask; what was said last is not weighed yet."""
-        while self.todo and not self.absent:
-            reading = self._ask(self.todo)
-            if reading.answered == len(self.todo) or self._unloaded(reading):
-                self.last = reading
-                break
-            self._weigh_all(reading)
-        self.seconds = time.monotonic() - self.start
 
     def verdict(self) -> Verdict:
-        """Weigh what was heard."""
-        if self.absent:
-            self._note("needs", f"the sandbox lacks {', '.join(self.absent)}", None, "note")
+        """Run function checks up to the first failure, then all security checks."""
+        absent = sorted(set(self.spec.needs) - sys.stdlib_module_names)
+        if absent:
+            self._note("needs", f"the sandbox lacks {', '.join(absent)}", None, "note")
             return self._make("unknown", "unknown", "unknown", "unknown")
-        if self.last is not None and self._unloaded(self.last):
-            return self._not_loaded(self.last)
-        if self.last is not None:
-            self._weigh_all(self.last)
-        return self._make("pass", self.function, self.security, self.failure)
-
-    def _unloaded(self, reading: Reading) -> bool:
-        return reading.reached != "loaded" and len(self.todo) == len(self.spec.checks)
-
-    def _weigh_all(self, reading: Reading) -> None:
-        """Weigh what is known, and keep what is still to be asked."""
-        for check in self.todo[: reading.answered]:
-            if check.kind == "function" and self.function == "fail":
-                continue
-            outcome, why = self._weigh(check, reading.report(check.name), reading.tampered)
-            if check.kind == "function":
-                self.function, self.failure = outcome, why
-            elif outcome != "pass":
-                self.security = "fail" if "fail" in (outcome, self.security) else "unknown"
-                if self.failure is None or (why == "insecure" and self.function != "fail"):
-                    self.failure = why
-        self.todo = [check for check in self.todo[reading.answered :]
-                     if check.kind == "security" or self.function != "fail"]  # fmt: skip
-
-    @functools.cached_property
-    def written(self) -> frozenset[str]:
-        """Signs of tampering in the text."""
-        return frozenset(flags(self.case.prompt, self.completion.text))
+        function_checks = [c for c in self.spec.checks if c.kind == "function"]
+        security_checks = [c for c in self.spec.checks if c.kind == "security"]
+        function: Outcome = "pass" if function_checks else "unknown"
+        security: Outcome = "pass" if security_checks else "unknown"
+        failure: FailureClass | None = None
+        todo = function_checks + security_checks
+        while todo:
+            reading = self._ask(todo)
+            if reading.reached != "loaded" and len(todo) == len(self.spec.checks):
+                return self._not_loaded(reading)
+            for check in todo[: reading.answered]:
+                if check.kind == "function" and function == "fail":
+                    continue
+                outcome, why = self._weigh(check, reading.report(check.name), reading.tampered)
+                if check.kind == "function":
+                    function, failure = outcome, why
+                elif outcome != "pass":
+                    security = "fail" if "fail" in (outcome, security) else "unknown"
+                    if failure is None or (why == "insecure" and function != "fail"):
+                        failure = why
+            todo = [check for check in todo[reading.answered :]
+                    if check.kind == "security" or function != "fail"]  # fmt: skip
+        return self._make("pass", function, security, failure)
 
     def _ask(self, checks: list[Check]) -> Reading:
         """Run the program with some checks, as far as it comes."""
@@ -215,7 +189,7 @@ class _Trial:
         if "broken" in answer:
             raise self._broken(answer["broken"])
         reading = Reading(checks, answer)
-        self.seen |= {f"seen:{kind}" for kind in reading.tampered}
+        self.flags |= {f"seen:{kind}" for kind in reading.tampered}
         self.left -= seconds if answer["ended"] == "timeout" else answer["cpu"]
         if reading.broken:
             raise self._broken(reading.broken)
@@ -232,7 +206,7 @@ class _Trial:
     ) -> tuple[Outcome, FailureClass | None]:
         """Turn one report into an outcome, and note what speaks against the completion."""
         right = report.passed if check.style == "asserts" else same_value(report, check.expect)
-        shown = tampered | (self.written | self.seen if check.form == "together" else set())
+        shown = tampered | (self.flags if check.form == "together" else set())
         rule = f"hidden:{check.name}" if check.hidden else f"check:{check.name}"
         if right and shown and check.form != "asserts":
             self._note(rule, f"tampering: {', '.join(sorted(shown))}", None, "note")
@@ -270,8 +244,8 @@ class _Trial:
         return Verdict(
             case=self.case.id, index=self.completion.index, valid=valid, function=function,
             security=security, findings=tuple(self.findings), failure=failure,
-            judge=CARD.signature, seconds=self.seconds,
-            flags=tuple(sorted(self.written | self.seen)),
+            judge=CARD.signature, seconds=time.monotonic() - self.start,
+            flags=tuple(sorted(self.flags)),
         )  # fmt: skip
 
 

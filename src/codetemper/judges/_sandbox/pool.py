@@ -4,22 +4,19 @@
 Each worker belongs to one thread for its whole life: bubblewrap ends with the thread that started
 it. Threads only wait on pipes, so Python's lock does not hold them up. Jobs that are alike go to
 one worker while there are others for the rest: what it compiled for one of them serves the next.
-What needs no sandbox is done while it has the next job, so that it does not wait for its caller.
 """
 
 from __future__ import annotations
 
-import functools
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from codetemper.judges._sandbox.worker import Worker
 
 Job = TypeVar("Job")
-Heard = TypeVar("Heard")
 Result = TypeVar("Result")
 
 
@@ -50,13 +47,12 @@ class Shares:
 
 def run_pool(
     jobs: Sequence[Job],
-    work: Callable[[Worker, Job], Heard],
+    work: Callable[[Worker, Job], Result],
     make_worker: Callable[[], Worker],
     *,
     workers: int,
     on_done: Callable[[int], None],
     group: Callable[[Job], Hashable] = id,
-    weigh: Callable[[Heard], Result] | None = None,
 ) -> list[Result]:
     """Work through all jobs.
 
@@ -67,8 +63,6 @@ def run_pool(
         workers: sandboxes side by side.
         on_done: called in this thread with the number of jobs finished.
         group: of a job, the same for those that are alike; default: none are.
-        weigh: makes the result of what ``work`` returned, without the sandbox, which has the next
-            job meanwhile; default: that is the result.
 
     Returns:
         One result a job, in order.
@@ -81,26 +75,16 @@ def run_pool(
     count = min(workers, len(jobs))
     shares = Shares(map(group, jobs), count)
 
-    def conclude(position: int, heard: Any) -> None:
-        try:
-            done.put((position, heard if weigh is None else weigh(heard)))
-        except BaseException as error:
-            done.put((position, error))
-
     def serve(number: int) -> None:
         with make_worker() as worker:
             while not stop.is_set():
                 position = shares.take(number)
                 if position is None:
-                    break
+                    return
                 try:
-                    heard = work(worker, jobs[position])
+                    done.put((position, work(worker, jobs[position])))
                 except BaseException as error:
                     done.put((position, error))
-                    continue
-                worker.catch_up()  # a job that asked nothing; no more than one is put off
-                worker.later(functools.partial(conclude, position, heard))
-            worker.catch_up()
 
     threads = [threading.Thread(target=serve, args=(n,), daemon=True) for n in range(count)]
     for thread in threads:

@@ -19,8 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from codetemper.core.errors import CannotKnowError
@@ -33,8 +32,6 @@ _START_S = 60.0
 #: A sandbox is replaced after so many requests, so that nothing piles up in it.
 _MOST_ASKS = 5_000
 _LARGEST_ANSWER = 64 << 20
-#: Bytes that say how long an answer is, and bytes that are read at once.
-_HEAD, _BLOCK = 4, 1 << 16
 #: How often the memory of a run that takes its time is looked at.
 _LOOK_S = 0.02
 #: Texts of tests that a referee keeps.
@@ -72,7 +69,6 @@ class Worker:
         self._control: socket.socket | None = None
         self._container: str | None = None
         self._told: set[str] = set()
-        self._later: deque[Callable[[], None]] = deque()
         self.starts = 0
         self._asks = 0
 
@@ -81,19 +77,6 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def later(self, work: Callable[[], None]) -> None:
-        """Have something done as soon as the sandbox is busy with the next request.
-
-        Args:
-            work: raises nothing. Where no request comes, ``catch_up`` does it.
-        """
-        self._later.append(work)
-
-    def catch_up(self) -> None:
-        """Do what was put off."""
-        while self._later:
-            self._later.popleft()()
 
     def ask(
         self, request: dict[str, Any], seconds: float, total: float | None = None
@@ -266,8 +249,10 @@ class Worker:
         try:
             if data is not None:
                 self._write(data, self._process)
-                self.catch_up()
-            answer: dict[str, Any] = json.loads(self._read(deadline, most_mb))
+            size = int.from_bytes(self._read(4, deadline, most_mb), "big")
+            if size > _LARGEST_ANSWER:
+                raise WorkerLostError("answer too large")
+            answer: dict[str, Any] = json.loads(self._read(size, deadline))
         except (OSError, ValueError) as error:
             self._lose(error)
         except BaseException:
@@ -293,11 +278,10 @@ class Worker:
         while view:
             view = view[os.write(process.stdin.fileno(), view) :]
 
-    def _read(self, deadline: float, most_mb: int | None) -> bytes:
-        """Return the next answer. There is one a request, so nothing comes after it."""
+    def _read(self, size: int, deadline: float, most_mb: int | None = None) -> bytes:
         if self._process is None or self._process.stdout is None:
             raise OSError("the sandbox is gone")
-        descriptor, data, size = self._process.stdout.fileno(), bytearray(), _HEAD
+        descriptor, data = self._process.stdout.fileno(), bytearray()
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         while len(data) < size:
@@ -308,15 +292,11 @@ class Worker:
                 if most_mb is not None:
                     usage.restrain(self._process.pid, most_mb)
                 continue
-            block = os.read(descriptor, _BLOCK)
+            block = os.read(descriptor, size - len(data))
             if not block:
                 raise OSError("the sandbox ended")
             data += block
-            if size == _HEAD and len(data) >= _HEAD:
-                size += int.from_bytes(data[:_HEAD], "big")
-                if size > _LARGEST_ANSWER:
-                    raise WorkerLostError("answer too large")
-        return bytes(data[_HEAD:])
+        return bytes(data)
 
 
 @functools.lru_cache(maxsize=_MOST_TEXTS)
