@@ -7,18 +7,14 @@ JSON. Tensors are never in a record; they live in safetensors files that records
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from codetemper.core.digests import digest_json
+from codetemper.core._record import Event as Event
+from codetemper.core._record import OnEvent as OnEvent
+from codetemper.core._record import Record as Record
+from codetemper.core._record import ignore_events as ignore_events
 
 Outcome = Literal["pass", "fail", "unknown"]
 """What a judge can say. ``unknown`` is never counted as a pass and always reported."""
@@ -38,48 +34,6 @@ FailureClass = Literal[
 """Why a completion is not a clean pass. ``insecure``: works, but an exploit worked too."""
 
 Language = Literal["python", "c", "cpp", "sql", "shell", "java", "javascript", "go", "text"]
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, no unknown fields, versioned, digestible."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    schema_version: int = 1
-    """Version of this record's form; readers refuse versions they do not know."""
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the record's canonical JSON (64 hexadecimal digits)."""
-        return digest_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Parse and validate one JSON document."""
-        return cls.model_validate_json(text)
-
-
-class Event(BaseModel):
-    """Progress of a stage, handed to an ``on_event`` callback; never stored with results."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    stage: str
-    """What is being done, e.g. ``generate``, ``judge``, ``mine``, ``train``."""
-    done: int = 0
-    """Units finished so far."""
-    total: int | None = None
-    """Units in all, where known."""
-    unit: str = "items"
-    """What is counted."""
-    note: str = ""
-    """A short remark, e.g. the current loss."""
-
-
-OnEvent = Callable[[Event], None]
-
-
-def ignore_events(event: Event) -> None:
-    """Take an event and do nothing: the default ``on_event``."""
 
 
 class Sampling(Record):
@@ -378,3 +332,53 @@ class FixPair(Record):
     """How likely the piece is the fix and nothing else, 0 to 1; None where it was not scored."""
     split: Literal["train", "validation", "test"] = "train"
     """What the pair is for; all pieces of a repository (or of its younger part) share it."""
+
+
+class PreferencePair(Record):
+    """Two answers to one prompt, of which one is to be preferred."""
+
+    id: str
+    """Digest over case, prompt, both answers and why, short form."""
+    case: str
+    """Id of the case; where several suites are pooled, whatever tells their cases apart."""
+    prompt: str
+    """Text that both answers go on from."""
+    chosen: str
+    """The better answer."""
+    rejected: str
+    """The worse answer."""
+    language: Language
+    """Language of prompt and answers."""
+    family: str = ""
+    """Family of the case."""
+    round: int = Field(default=0, ge=0)
+    """Round of refinement whose samples the answers are; 0: none."""
+    because: Literal["execution", "static", "human", "reference"]
+    """What prefers it. ``execution``: what came of running both, exploits included. ``static``:
+    both work, an analyser speaks against the worse. ``human``: somebody looked. ``reference``: no
+    sample works, the case's own answer is the better one."""
+    failure: FailureClass | None = None
+    """What is wrong with the worse answer; ``insecure`` where it works. None: nobody said."""
+    chosen_count: int = Field(default=1, ge=0)
+    """How often the better answer was drawn, copies by form included; 0: it is the reference."""
+    rejected_count: int = Field(default=1, ge=0)
+    """How often the worse one was."""
+
+
+class Answer(Record):
+    """An answer that is in no pair, and whether it is good: what an unpaired loss learns from."""
+
+    id: str
+    """Digest over case, prompt and text, short form."""
+    case: str
+    """Id of the case."""
+    prompt: str
+    """Text that the answer goes on from."""
+    text: str
+    """The answer."""
+    language: Language
+    """Language of both."""
+    good: bool
+    """Whether it is a right answer, and a clean one where that can be told."""
+    round: int = Field(default=0, ge=0)
+    """Round of refinement that it was drawn in."""
