@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,16 +126,14 @@ def test_cases_judge_by_behaviour_and_analysers_the_rest(monkeypatch: pytest.Mon
 def test_a_corpus_is_grown_once_and_recorded(
     tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def opened(*given: Any, **more: Any) -> Any:
-        yield SimpleNamespace(generate=Writer(), digest="d")
-
-    monkeypatch.setattr(growing, "load_model", opened)
     monkeypatch.setattr(growing, "weak", lambda pairs, options: set(bad(pairs)))
     workspace = Workspace.create(tmp_path / "home")
     path = written(tmp_path / "seeds.jsonl", SEEDS, cwe="CWE-95", language="python")
     config = Growth(wanted=12, rounds=2)
-    one, two = (grow(workspace, f"hf:{tiny_model_dir}", str(path), config) for _ in range(2))
+    models = [SimpleNamespace(generate=Writer(), digest="d") for _ in range(2)]
+    one, two = (
+        grow(workspace, f"hf:{tiny_model_dir}", str(path), config, loaded=model) for model in models
+    )
     assert one.id == two.id
     assert one.id.startswith("grow-")
     card, rows = read_corpus(workspace.resolve("corpora", one.id))

@@ -11,7 +11,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 from codetemper.api.evidence import Evidence, add_evidence, evidence_for
-from codetemper.api.models import full_name, load_model
+from codetemper.api.models import full_name, opened
 from codetemper.api.runs import Run, RunWriter, look_at, pair_runs
 from codetemper.core.digests import digest_file, digest_folder, digest_json
 from codetemper.core.disk import mendable
@@ -82,8 +81,7 @@ def evaluate(
     _enough(sampling.n, ks)
     suite = suites.load(suite_name, limit=limit, seed=sampling.seed)
     _signatures(suite)
-    opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
-    with opened as handle:
+    with opened(workspace, model, loaded, device=device) as handle:
         digest = handle.digest
         journal = Journal(_journal(workspace, "completions", [digest, suite.digest]))
         completions = harness.complete(handle, suite, sampling, journal, on_event=on_event)

@@ -17,14 +17,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from codetemper.api.defending import weak
-from codetemper.api.models import full_name, load_model
+from codetemper.api.models import full_name, opened
 from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import CorpusCard
 from codetemper.core.digests import digest_folder, digest_json
@@ -126,8 +125,7 @@ def grow(
     _refuse_seeds(given, card.id)
     cases = suites.load(judged_by).cases if judged_by else ()
     known = {case.prompt: case for case in cases}
-    opened = load_model(workspace, model, device=device) if loaded is None else nullcontext(loaded)
-    with opened as handle:
+    with opened(workspace, model, loaded, device=device) as handle:
         found = variations(
             given, handle.generate, lambda pairs: confirmed(pairs, known, options), config, on_event
         )

@@ -12,22 +12,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codetemper.api.models import full_name, load_model, patch_finder
-from codetemper.api.tuning import checkpoints, first_process, fix_pairs
+from codetemper.api.models import full_name, opened_base, patch_folders
+from codetemper.api.tuning import checkpoints, fix_pairs, settle_patch
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import digest_folder
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import UsageError
 from codetemper.core.plugins import did_you_mean
 from codetemper.core.records import FixPair, OnEvent, Sampling, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.samples import vulnerable_sides
-from codetemper.models.expression import parse
 
 #: Fewest samples of a weakness that get a guard of their own.
 FEWEST = 8
@@ -135,16 +132,10 @@ def guard(
     """
     config = config or _default()
     model = full_name(workspace, model)
-    expression = parse(model)
-    frozen = [patch_finder(workspace)(patch) for patch in expression.patches]
+    frozen = patch_folders(workspace, model)
     found = _read(workspace, data, config, cwe, by_cwe, limit, retain, user_data)
-    opened = (
-        load_model(workspace, str(expression.bare), device=device)
-        if loaded is None
-        else nullcontext(loaded)
-    )
     made = []
-    with opened as handle:
+    with opened_base(workspace, model, loaded, device=device) as handle:
         for weakness, bad in found.parts.items():
             facts = config.model_dump(mode="json") | {
                 "limit": limit,
@@ -170,7 +161,6 @@ def _guard(
 ) -> PatchManifest:
     # Imported when needed: this is what pulls torch in.
     from codetemper.harden import guard as technique
-    from codetemper.models.patch import save_patch
 
     named = {name: inputs[name] for name in inputs if name.startswith(("retain", "user_data"))}
     with workspace.staged("patches") as staged:
@@ -187,30 +177,17 @@ def _guard(
                 checkpoints=kept,
                 on_event=on_event,
             )
-        manifest = save_patch(
+        return settle_patch(
+            workspace,
             staged,
+            result,
             verb="guard",
-            technique="guard",
-            base=inputs["model"],
-            base_digest=inputs["model_digest"],
-            corpus=inputs["corpus"],
-            corpus_digest=inputs["corpus_digest"],
-            config=facts | named,
-            purpose="train-only",
-            seconds=round(result.seconds, 3),
+            inputs=inputs,
+            facts=facts | named,
             seed=config.seed,
-            report=result.report(),
+            note=f"{len(bad)} bad samples of {facts['cwe'] or 'all weaknesses'}",
+            purpose="train-only",
         )
-        if not first_process():
-            return manifest
-        home = workspace.settle(staged, "patches", manifest.id)
-    workspace.ledger.append(
-        "guard",
-        inputs=inputs,
-        outputs={f"patch:{manifest.id}": digest_folder(home)},
-        note=f"{len(bad)} bad samples of {facts['cwe'] or 'all weaknesses'}, for training only",
-    )
-    return manifest
 
 
 def _default() -> Any:

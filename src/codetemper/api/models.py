@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -79,6 +80,37 @@ def load_model(workspace: Workspace, expression: str, *, device: str = "cpu") ->
     # Imported by name, and only now: this is what pulls torch in.
     backend = resolve("backends", name, BACKENDS)
     return backend.load(parsed, resolve_patch=patch_finder(workspace), device=device)
+
+
+def opened(workspace: Workspace, expression: str, loaded: Any | None, *, device: str) -> Any:
+    """Return a model for a ``with``: loaded and closed by it, or one that is loaded and stays so.
+
+    Args:
+        workspace: where patch ids are looked up.
+        expression: the model.
+        loaded: a handle of it, or None.
+        device: torch device name.
+
+    Raises:
+        UsageError, IntegrityError: as ``load_model``.
+    """
+    if loaded is not None:
+        return nullcontext(loaded)
+    return load_model(workspace, expression, device=device)
+
+
+def opened_base(workspace: Workspace, expression: str, loaded: Any | None, *, device: str) -> Any:
+    """Return the bare base of a model as ``opened`` does; ``loaded`` is a handle of the base."""
+    return opened(workspace, str(parse(expression).bare), loaded, device=device)
+
+
+def patch_folders(workspace: Workspace, expression: str) -> list[Path]:
+    """Return the folders of an expression's patches, in its order.
+
+    Raises:
+        UsageError: malformed expression, unknown or reverted patch.
+    """
+    return list(map(patch_finder(workspace), parse(expression).patches))
 
 
 def base_folder(expression: str) -> Path | None:

@@ -16,12 +16,12 @@ import math
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from codetemper.api.models import full_name, load_model, patch_finder
+from codetemper.api.models import full_name, opened_base, patch_folders
 from codetemper.api.screening_parts import (
     Calibration,
     Source,
@@ -45,7 +45,6 @@ from codetemper.core.tables import TableWriter, rows_digest
 from codetemper.core.workspace import Workspace, content_id_of
 from codetemper.data.examples import Layout
 from codetemper.data.samples import each_sample
-from codetemper.models.expression import parse
 
 __all__ = ["Screened", "audit_data", "plan", "read_screenings"]
 
@@ -109,12 +108,14 @@ def audit_data(
     _refuse_overwriting(data, clean, quarantine, keep)
     found = checked_guards(workspace, guards)
     model = full_name(workspace, found[0].manifest.base)
-    under = [patch_finder(workspace)(patch) for patch in parse(model).patches]
+    under = patch_folders(workspace, model)
     source, ground = _open_source(workspace, data), clean and _open_source(workspace, clean)
-    bare = str(parse(model).bare)
-    opened = load_model(workspace, bare, device=device) if loaded is None else nullcontext(loaded)
     layout = Layout(max_length)
-    with opened as handle, workspace.staged("screenings") as folder, ExitStack() as files:
+    with (
+        opened_base(workspace, model, loaded, device=device) as handle,
+        workspace.staged("screenings") as folder,
+        ExitStack() as files,
+    ):
         blocks = scored_blocks(workspace, handle.loaded, found, under, layout)
         scoring = files.enter_context(blocks)
         limits = calibration(scoring, found, ground or None, fpr, on_event)

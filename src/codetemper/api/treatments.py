@@ -8,20 +8,19 @@ killed verb leaves no half-made folder; a killed ``tune`` goes on when the comma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetemper.api.curation import mined_pairs
 from codetemper.api.defending import Defence, defence_facts, defended
-from codetemper.api.models import full_name, load_model, patch_finder
+from codetemper.api.models import full_name, opened_base, patch_folders
 from codetemper.api.tuning import (
     checkpoints,
-    first_process,
     fix_pairs,
     guards_named,
     recorded,
+    settle_patch,
     suite_score,
     suspects,
 )
@@ -36,7 +35,6 @@ from codetemper.data.curation import Curated
 from codetemper.data.mine import MineConfig, MineResult, Sources
 from codetemper.data.mixing import read_general
 from codetemper.judges import JudgeOptions
-from codetemper.models.expression import parse
 
 if TYPE_CHECKING:
     from codetemper.models.guards import Guard
@@ -166,16 +164,18 @@ def tune(
     """
     # Imported when needed: this is what pulls torch in.
     from codetemper.harden import tune as technique
-    from codetemper.models.patch import save_patch
 
     model = full_name(workspace, model)
-    frozen = list(map(patch_finder(workspace), parse(model).patches))
+    frozen = patch_folders(workspace, model)
     card, rows = fix_pairs(workspace, corpus)
     pairs, config = rows[:limit], config or technique.Config()
     known = guards_named(workspace, guards)
     facts = _facts(config, known, limit, validate_on, validate_limit)
     facts |= defence_facts(workspace, defence)
-    with _opened(workspace, model, device, loaded) as handle, workspace.staged("patches") as staged:
+    with (
+        opened_base(workspace, model, loaded, device=device) as handle,
+        workspace.staged("patches") as staged,
+    ):
         inputs = {
             "model": model,
             "model_digest": handle.loaded.digest,
@@ -199,36 +199,16 @@ def tune(
                 checkpoints=kept,
                 on_event=on_event,
             )
-        manifest = save_patch(
+        return settle_patch(
+            workspace,
             staged,
+            result,
             verb="tune",
-            technique="tune",
-            base=model,
-            base_digest=handle.loaded.digest,
-            corpus=card.id,
-            corpus_digest=card.data_digest,
-            config=facts,
-            seconds=round(result.seconds, 3),
+            inputs=inputs,
+            facts=facts,
             seed=config.seed,
-            report=result.report(),
+            note=f"{len(pairs)} pairs",
         )
-        if not first_process():
-            return manifest
-        home = workspace.settle(staged, "patches", manifest.id)
-    workspace.ledger.append(
-        "tune",
-        inputs=inputs,
-        outputs={f"patch:{manifest.id}": digest_folder(home)},
-        note=f"{len(pairs)} pairs, {manifest.parameters_changed} parameters",
-    )
-    return manifest
-
-
-def _opened(workspace: Workspace, model: str, device: str, loaded: Any | None) -> Any:
-    """Return the bare base of a model, to be opened where it is not."""
-    if loaded is not None:
-        return nullcontext(loaded)
-    return load_model(workspace, str(parse(model).bare), device=device)
 
 
 def _facts(

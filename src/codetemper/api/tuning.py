@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``tune`` and a study of it hand to the technique: pairs, flags, a score, checkpoints.
+"""What verbs that train hand to their technique: pairs, flags, a score, checkpoints.
 
-The technique imports neither suites nor judges nor the workspace, so they come as functions, values
-and folders from here.
+Techniques import neither suites nor judges nor the workspace, so they come as functions, values
+and folders from here. What a technique wrote becomes a patch of the workspace here, too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from codetemper.core.accounts import CorpusCard
-from codetemper.core.digests import digest_json
+from codetemper.core.accounts import CorpusCard, PatchManifest
+from codetemper.core.digests import digest_folder, digest_json
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Event, FixPair, OnEvent, Sampling
 from codetemper.core.tables import rows_digest
@@ -208,3 +208,59 @@ def checkpoints(workspace: Workspace, facts: Mapping[str, Any]) -> Iterator[Path
     with workspace.lock(name, timeout_s=1.0):
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle_patch(
+    workspace: Workspace,
+    staged: Path,
+    result: Any,
+    *,
+    verb: str,
+    inputs: Mapping[str, str],
+    facts: dict[str, Any],
+    seed: int,
+    note: str,
+    purpose: Literal["inference", "train-only"] = "inference",
+) -> PatchManifest:
+    """Make what a technique wrote a patch of the workspace, with its ledger entry.
+
+    Args:
+        workspace: gets both; of several processes only the first writes to it.
+        staged: folder of ``workspace.staged`` with the tensors.
+        result: of the technique; its ``seconds`` and ``report()`` are told.
+        verb: what trained; the technique is named like it.
+        inputs: of the ledger entry; ``model`` and ``corpus`` with their digests are the manifest's.
+        facts: the configuration, and all else that decides what is learnt.
+        seed: of the training.
+        note: of the ledger entry; the number of parameters is added to it.
+        purpose: what the patch may be used for.
+
+    Raises:
+        UsageError, IntegrityError: as ``models.patch.save_patch``.
+    """
+    # Imported when needed: this is what pulls torch in.
+    from codetemper.models.patch import save_patch
+
+    manifest = save_patch(
+        staged,
+        verb=verb,
+        technique=verb,
+        base=inputs["model"],
+        base_digest=inputs["model_digest"],
+        corpus=inputs["corpus"],
+        corpus_digest=inputs["corpus_digest"],
+        config=facts,
+        purpose=purpose,
+        seconds=round(result.seconds, 3),
+        seed=seed,
+        report=result.report(),
+    )
+    if first_process():
+        home = workspace.settle(staged, "patches", manifest.id)
+        workspace.ledger.append(
+            verb,
+            inputs=inputs,
+            outputs={f"patch:{manifest.id}": digest_folder(home)},
+            note=f"{note}, {manifest.parameters_changed} parameters",
+        )
+    return manifest
