@@ -11,8 +11,10 @@ imported when first needed. Nothing here stores or caches verdicts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from codetemper.core import plugins
+from codetemper.core.errors import CannotKnowError, CodetemperError
 from codetemper.core.records import Case, Completion, Event, OnEvent, Verdict, ignore_events
 from codetemper.judges._answers import as_program
 from codetemper.judges._sandbox import filter_available, sandbox_available
@@ -69,7 +71,8 @@ def judge_all(
 
     Raises:
         UsageError: an unknown judge, or a spec its judge does not understand.
-        CannotKnowError: a tool or the sandbox a judge needs is missing (exit code 3).
+        CannotKnowError: a tool or the sandbox a judge needs is missing, or a judge broke down
+            (exit code 3).
     """
     options = options or JudgeOptions()
     first: dict[tuple[str, str, bool], int] = {}
@@ -86,7 +89,7 @@ def judge_all(
         module = plugins.resolve("judges", name, BUILTIN)
         shown = _shifted(on_event, copies + len(verdicts), len(items))
         asked = [as_program(items[i]) for i in positions]
-        judged = module.judge(asked, options=options, on_event=shown)
+        judged = _judged(module, name, asked, options, shown)
         verdicts.update(zip(positions, judged, strict=True))
     return [
         verdicts[position]
@@ -94,6 +97,32 @@ def judge_all(
         else verdicts[position].model_copy(update={"index": items[own][1].index, "seconds": 0.0})
         for own, position in enumerate(owner)
     ]
+
+
+def _judged(
+    module: ModuleType,
+    name: str,
+    items: Sequence[tuple[Case, Completion]],
+    options: JudgeOptions,
+    on_event: OnEvent,
+) -> list[Verdict]:
+    try:
+        verdicts: list[Verdict] = module.judge(items, options=options, on_event=on_event)
+    except (CodetemperError, OSError):
+        raise
+    except Exception as error:  # a judge may be anybody's
+        raise CannotKnowError(
+            f"the judge '{name}' broke down",
+            why=f"{type(error).__name__}: {error}",
+            mend="mend it and give the command again: verdicts that were made are kept",
+        ) from error
+    if len(verdicts) != len(items):
+        raise CannotKnowError(
+            f"the judge '{name}' broke down",
+            why=f"it was asked about {len(items)} completions and gave {len(verdicts)} verdicts",
+            mend="mend it and give the command again: verdicts that were made are kept",
+        )
+    return verdicts
 
 
 def _shifted(on_event: OnEvent, before: int, total: int) -> Callable[[Event], None]:
