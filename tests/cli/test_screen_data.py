@@ -109,8 +109,9 @@ def test_what_cannot_be_done_has_a_code_and_a_reason(
     clean = written(tmp_path / "clean.jsonl", benign(range(5)))
     words: dict[str, Any] = {"CLEAN": str(clean), "DATA": place[1]}
     given = [words.get(word, word) for word in more]
-    monkeypatch.setattr(sys, "argv", ["codetemper", *place, *given, "--json"])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == code
-    assert said in json.loads(capsys.readouterr().out)["error"]["what"]
+    for plan in ((), ("--dry-run",)):
+        monkeypatch.setattr(sys, "argv", ["codetemper", *place, *given, *plan, "--json"])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == code, plan
+        assert said in json.loads(capsys.readouterr().out)["error"]["what"]

@@ -21,7 +21,8 @@ import yaml
 from codetemper.api.evidence import Evidence, add_evidence, evidence_for
 from codetemper.api.models import full_name, opened
 from codetemper.api.runs import Run, RunWriter, look_at, pair_runs
-from codetemper.core.digests import digest_file, digest_folder, digest_json
+from codetemper.api.settling import settle
+from codetemper.core.digests import digest_file, digest_json
 from codetemper.core.disk import mendable
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.journal import Journal
@@ -46,7 +47,7 @@ _VERSIONED = ("codetemper", "torch", "transformers", "peft")
 def evaluate(
     workspace: Workspace,
     model: str,
-    suite_name: str,
+    suite: str | suites.Suite,
     sampling: Sampling,
     *,
     limit: int | None = None,
@@ -62,9 +63,9 @@ def evaluate(
     Args:
         workspace: gets the run and a ledger entry.
         model: model expression.
-        suite_name: shipped name or ``FORMAT:PATH``.
+        suite: shipped name or ``FORMAT:PATH``, or a suite itself, which is taken as it is.
         sampling: how completions are drawn.
-        limit: evaluate this many cases, drawn with the sampling's seed.
+        limit: evaluate this many cases of a suite by name, drawn with the sampling's seed.
         options: of the judges.
         ks: values of k to report beside those of the suite's card.
         cluster: what intervals resample, cases or families of cases.
@@ -79,7 +80,8 @@ def evaluate(
     options = options or JudgeOptions()
     model = full_name(workspace, model)
     _enough(sampling.n, ks)
-    suite = suites.load(suite_name, limit=limit, seed=sampling.seed)
+    if isinstance(suite, str):
+        suite = suites.load(suite, limit=limit, seed=sampling.seed)
     _signatures(suite)
     with opened(workspace, model, loaded, device=device) as handle:
         digest = handle.digest
@@ -258,19 +260,15 @@ def _finish(
                  "seconds": round(time.monotonic() - start, 3)}  # fmt: skip
         write_atomic(folder / "events.jsonl", (json.dumps(event) + "\n").encode())
         id = content_id(asked.verb, {}, writer.facts() | {"card": card.digest()})
-        run = Run(id, workspace.settle(folder, "runs", id), card)
-    workspace.ledger.append(
-        asked.verb,
-        inputs={
+        inputs = {
             "model": asked.model,
             "model_digest": asked.model_digest,
             "suite": suite.card.name,
             "suite_digest": suite.digest,
-        },
-        outputs={f"run:{run.id}": digest_folder(run.folder)},
-        note="" if options.sandbox == "bwrap" else f"sandbox: {options.sandbox}",
-    )
-    return run
+        }
+        note = "" if options.sandbox == "bwrap" else f"sandbox: {options.sandbox}"
+        home = settle(workspace, folder, "runs", id, asked.verb, inputs=inputs, note=note)
+    return Run(id, home, card)
 
 
 def _blocks(

@@ -24,9 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from codetemper.api.defending import weak
 from codetemper.api.models import full_name, opened
+from codetemper.api.settling import settle
 from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import CorpusCard
-from codetemper.core.digests import digest_folder, digest_json
+from codetemper.core.digests import digest_json
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import (
     Case,
@@ -137,13 +138,8 @@ def grow(
             folder, found.pairs, verb="grow", sources=(card.id,), counts={"written": found.counts},
             config=facts, seconds=round(time.monotonic() - begun, 3),
         )  # fmt: skip
-        home = workspace.settle(folder, "corpora", grown.id)
-    workspace.ledger.append(
-        "grow",
-        inputs=inputs,
-        outputs={f"corpus:{grown.id}": digest_folder(home)},
-        note=f"{len(found.pairs)} bad samples of {len(given)} seeds",
-    )
+        note = f"{len(found.pairs)} bad samples of {len(given)} seeds"
+        settle(workspace, folder, "corpora", grown.id, "grow", inputs=inputs, note=note)
     return grown
 
 

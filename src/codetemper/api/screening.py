@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from codetemper.api.models import full_name, opened_base, patch_folders
 from codetemper.api.screening_parts import (
@@ -30,21 +30,25 @@ from codetemper.api.screening_parts import (
     checked_guards,
     json_line,
     read_worst,
+    refuse_rate,
     scored_blocks,
 )
+from codetemper.api.settling import read_settled, settle_card
 from codetemper.api.tuning import fix_pairs
 from codetemper.core.accounts import DriftBlock, ScreenedRow, ScreeningCard, WorstSample
 from codetemper.core.chain import GENESIS, ROWS, link
-from codetemper.core.contents import LISTING
-from codetemper.core.digests import canonical_json, digest_bytes, digest_file, digest_folder
+from codetemper.core.digests import canonical_json, digest_bytes, digest_file
 from codetemper.core.disk import write_atomic, writing
-from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
+from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import FixPair, OnEvent, ignore_events
 from codetemper.core.stats import wilson
 from codetemper.core.tables import TableWriter, rows_digest
-from codetemper.core.workspace import Workspace, content_id_of
+from codetemper.core.workspace import Workspace
 from codetemper.data.examples import Layout
 from codetemper.data.samples import each_sample
+
+if TYPE_CHECKING:
+    from codetemper.models.guards import Guard
 
 __all__ = ["Screened", "audit_data", "plan", "read_screenings"]
 
@@ -66,6 +70,27 @@ class Screened:
     card: ScreeningCard
     worst: tuple[WorstSample, ...]
     folder: Path
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a screening reads and writes, looked up and checked.
+
+    Attributes:
+        guards: found, of one model.
+        model: their model's expression, by full ids.
+        under: folders of its patches.
+        source: the data.
+        clean: clean samples, where they are given.
+        outputs: where samples go: ``quarantine`` and ``keep``.
+    """
+
+    guards: list[Guard]
+    model: str
+    under: list[Path]
+    source: Source
+    clean: Source | None
+    outputs: Mapping[str, Path | None]
 
 
 def audit_data(
@@ -105,42 +130,53 @@ def audit_data(
         IntegrityError: a guard is not what was recorded.
     """
     begun = time.monotonic()
-    _refuse_overwriting(data, clean, quarantine, keep)
-    found = checked_guards(workspace, guards)
-    model = full_name(workspace, found[0].manifest.base)
-    under = patch_folders(workspace, model)
-    source, ground = _open_source(workspace, data), clean and _open_source(workspace, clean)
+    asked = _read(workspace, data, guards, fpr, clean, quarantine, keep)
     layout = Layout(max_length)
     with (
-        opened_base(workspace, model, loaded, device=device) as handle,
+        opened_base(workspace, asked.model, loaded, device=device) as handle,
         workspace.staged("screenings") as folder,
         ExitStack() as files,
     ):
-        blocks = scored_blocks(workspace, handle.loaded, found, under, layout)
+        blocks = scored_blocks(workspace, handle.loaded, asked.guards, asked.under, layout)
         scoring = files.enter_context(blocks)
-        limits = calibration(scoring, found, ground or None, fpr, on_event)
+        limits = calibration(scoring, asked.guards, asked.clean, fpr, on_event)
         writer = files.enter_context(_Writer(folder, limits, quarantine, keep))
-        for block in scoring.blocks(source, "audit", on_event):
+        for block in scoring.blocks(asked.source, "audit", on_event):
             writer.add(block)
         if not writer.ratios:
-            raise _nothing(source)
+            raise _nothing(asked.source)
         worst = scoring.tokens(writer.worst, limits.thresholds)
         files.close()
         write_atomic(folder / _WORST, canonical_json([w.model_dump(mode="json") for w in worst]))
-        card = _card(writer, source, limits, model, handle.loaded.digest, layout)
-        card = card.model_copy(
-            update={
-                "guards": tuple(guard.id for guard in found),
-                "files": {name: digest_file(folder / name) for name in (ROWS, _WORST)},
-                "seconds": round(time.monotonic() - begun, 3),
-            }
-        )
-        id = content_id_of(card.model_dump(mode="json"), "screening")
-        card = card.model_copy(update={"id": id})
-        write_atomic(folder / LISTING["screenings"][0], card.model_dump_json(indent=1).encode())
-        home = workspace.settle(folder, "screenings", id)
-    _record(workspace, card, home, {"quarantine": quarantine, "keep": keep})
+        card = _card(writer, asked, limits, handle.loaded.digest, layout)
+        seconds = round(time.monotonic() - begun, 3)
+        card, home = _settle(workspace, folder, card.model_copy(update={"seconds": seconds}), asked)
     return Screened(card, tuple(worst), home)
+
+
+def _read(
+    workspace: Workspace,
+    data: str,
+    guards: Sequence[str],
+    fpr: float | None,
+    clean: str | None,
+    quarantine: Path | None,
+    keep: Path | None,
+) -> _Asked:
+    """Look up all that is named, and refuse what could not be answered."""
+    _refuse_overwriting(data, clean, quarantine, keep)
+    found = checked_guards(workspace, guards)
+    model = full_name(workspace, found[0].manifest.base)
+    asked = _Asked(
+        guards=found,
+        model=model,
+        under=patch_folders(workspace, model),
+        source=_open_source(workspace, data),
+        clean=None if clean is None else _open_source(workspace, clean),
+        outputs={"quarantine": quarantine, "keep": keep},
+    )
+    refuse_rate(found, asked.clean, fpr)
+    return asked
 
 
 def _open_source(workspace: Workspace, name: str) -> Source:
@@ -185,18 +221,15 @@ def plan(
     Raises:
         UsageError, IntegrityError: as ``audit_data``.
     """
-    _refuse_overwriting(data, clean, quarantine, keep)
-    found = checked_guards(workspace, guards)
-    source, ground = _open_source(workspace, data), clean and _open_source(workspace, clean)
+    asked = _read(workspace, data, guards, fpr, clean, quarantine, keep)
     return {
-        "model": found[0].manifest.base,
-        "guards": [guard.id for guard in found],
-        "data": source.name,
-        "samples": source.rows,
-        "clean": ground.rows if ground else None,
+        "model": asked.model,
+        "guards": [guard.id for guard in asked.guards],
+        "data": asked.source.name,
+        "samples": asked.source.rows,
+        "clean": asked.clean.rows if asked.clean else None,
         "fpr": fpr,
-        "quarantine": str(quarantine) if quarantine else None,
-        "keep": str(keep) if keep else None,
+        **{name: str(path) if path else None for name, path in asked.outputs.items()},
     }
 
 
@@ -262,18 +295,18 @@ class _Writer:
 
 
 def _card(
-    writer: _Writer, source: Source, limits: Calibration, model: str, digest: str, layout: Layout
+    writer: _Writer, asked: _Asked, limits: Calibration, digest: str, layout: Layout
 ) -> ScreeningCard:
     flagged = sum(writer.flags)
     low, high = wilson(flagged, len(writer.ratios))
     size, blocks = writer.drift()
     return ScreeningCard(
         id="",
-        model=model,
+        model=asked.model,
         model_digest=digest,
-        guards=(),
-        data=source.name,
-        data_digest=source.digest,
+        guards=tuple(guard.id for guard in asked.guards),
+        data=asked.source.name,
+        data_digest=asked.source.digest,
         rows=writer.rows,
         scored=len(writer.ratios),
         flagged=flagged,
@@ -291,11 +324,15 @@ def _card(
     )
 
 
-def _record(
-    workspace: Workspace, card: ScreeningCard, home: Path, written: dict[str, Path | None]
-) -> None:
-    outputs = {f"{kind}:{path.name}": digest_file(path) for kind, path in written.items() if path}
-    workspace.ledger.append(
+def _settle(
+    workspace: Workspace, folder: Path, card: ScreeningCard, asked: _Asked
+) -> tuple[ScreeningCard, Path]:
+    written = {name: path for name, path in asked.outputs.items() if path}
+    return settle_card(
+        workspace,
+        folder,
+        "screenings",
+        card,
         "audit-data",
         inputs={
             "model": card.model,
@@ -304,8 +341,8 @@ def _record(
             "data_digest": card.data_digest,
             "guards": ", ".join(card.guards),
         },
-        outputs={f"screening:{card.id}": digest_folder(home)} | outputs,
         note=f"{card.flagged} of {card.scored} samples flagged",
+        outputs={f"{name}:{path.name}": digest_file(path) for name, path in written.items()},
     )
 
 
@@ -315,27 +352,11 @@ def read_screenings(workspace: Workspace) -> list[Screened]:
     Raises:
         IntegrityError: one cannot be read.
     """
-    names = dict.fromkeys(
-        name.removeprefix("screening:")
-        for entry in workspace.ledger.entries()
-        for name in entry.outputs
-        if name.startswith("screening:")
-    )
-    folders = [workspace.screenings / name for name in names]
-    return list(_read(folder for folder in folders if folder.is_dir()))
 
+    def read(card: ScreeningCard, folder: Path) -> Screened:
+        return Screened(card, read_worst(folder / _WORST), folder)
 
-def _read(folders: Iterator[Path]) -> Iterator[Screened]:
-    for folder in folders:
-        try:
-            card = ScreeningCard.from_json((folder / LISTING["screenings"][0]).read_bytes())
-            yield Screened(card, read_worst(folder / _WORST), folder)
-        except (OSError, ValueError) as error:
-            raise IntegrityError(
-                f"the screening {folder.name} cannot be read",
-                why=str(error).splitlines()[0],
-                mend="codetemper verify",
-            ) from error
+    return read_settled(workspace, "screenings", read)
 
 
 def _refuse_overwriting(

@@ -236,6 +236,29 @@ class Calibration:
         return flagged(scored, self.thresholds)
 
 
+def refuse_rate(guards: Sequence[Guard], clean: Source | None, fpr: float | None) -> None:
+    """Refuse a rate that there will be no threshold for, before anything is scored.
+
+    Raises:
+        UsageError, CannotKnowError: as ``calibration``.
+    """
+    from codetemper.harden.screening import calibrate, fewest
+
+    rate = _FPR if fpr is None else fpr
+    if clean is None:
+        _own(guards, fpr)
+    elif not 0 < rate < 1 or clean.rows < fewest(rate):
+        calibrate([0.0] * clean.rows, rate)
+
+
+def _own(guards: Sequence[Guard], fpr: float | None) -> list[tuple[float, float]]:
+    """Return the guards' own thresholds and the rates they are for, which add up."""
+    from codetemper.harden.screening import threshold_of
+
+    share = None if fpr is None else fpr / len(guards)
+    return [threshold_of(guard.manifest, share) for guard in guards]
+
+
 def calibration(
     scorer: Scorer,
     guards: Sequence[Guard],
@@ -252,18 +275,15 @@ def calibration(
         CannotKnowError: too few clean samples for the rate, or guards without a threshold for it.
         UsageError: a rate that is none.
     """
-    from codetemper.harden.screening import auroc, calibrate, fewest, threshold_of
+    from codetemper.harden.screening import auroc, calibrate
 
     if clean is None:
-        share = None if fpr is None else fpr / len(guards)
-        own = [threshold_of(guard.manifest, share) for guard in guards]
+        own = _own(guards, fpr)
         rate = min(1.0, sum(part for _, part in own))
         told = {guard.id: guard.manifest.report.get("auroc") for guard in guards}
         known = {id: Estimate.model_validate(found) for id, found in told.items() if found}
         return Calibration(tuple(limit for limit, _ in own), rate, "guards", known)
     rate = _FPR if fpr is None else fpr
-    if not 0 < rate < 1 or clean.rows < fewest(rate):
-        calibrate([0.0] * clean.rows, rate)  # says why, before anything is scored
     ratios = [
         one.ratio
         for block in scorer.blocks(clean, "calibrate", on_event)

@@ -16,16 +16,13 @@ from typing import Any
 
 from codetemper.api.models import load_model
 from codetemper.api.runs import read_rows
+from codetemper.api.settling import read_settled, settle_card
 from codetemper.api.study_cells import Cells
 from codetemper.api.study_parts import StudyConfig
 from codetemper.core.accounts import StudyCard, StudyRow
-from codetemper.core.contents import LISTING
-from codetemper.core.digests import digest_file, digest_folder
-from codetemper.core.disk import write_atomic
-from codetemper.core.errors import IntegrityError
 from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.core.tables import TableWriter
-from codetemper.core.workspace import Workspace, content_id_of
+from codetemper.core.workspace import Workspace
 from codetemper.evaluate.study_rows import Cell, Setting, Table
 from codetemper.judges import JudgeOptions
 
@@ -146,14 +143,11 @@ def read_studies(workspace: Workspace) -> list[Studied]:
     Raises:
         IntegrityError: one cannot be read.
     """
-    names = dict.fromkeys(
-        name.removeprefix("study:")
-        for entry in workspace.ledger.entries()
-        for name in entry.outputs
-        if name.startswith("study:")
-    )
-    folders = [workspace.studies / name for name in names]
-    return [_read(folder) for folder in folders if folder.is_dir()]
+
+    def read(card: StudyCard, folder: Path) -> Studied:
+        return Studied(card, tuple(read_rows(folder / _DATA, StudyRow)), folder)
+
+    return read_settled(workspace, "studies", read)
 
 
 def _cells(cells: Cells) -> Iterator[tuple[Setting, int]]:
@@ -178,37 +172,21 @@ def _cells(cells: Cells) -> Iterator[tuple[Setting, int]]:
 
 
 def _write(workspace: Workspace, card: StudyCard, rows: list[StudyRow]) -> Studied:
-    name = LISTING["studies"][0]
     with workspace.staged("studies") as folder:
         with TableWriter(folder / _DATA, StudyRow) as table:
             table.add(rows)
-        files = {_DATA: digest_file(folder / _DATA)}
-        card = card.model_copy(update={"rows": len(rows), "files": files})
-        id = content_id_of(card.model_dump(mode="json"), "study")
-        card = card.model_copy(update={"id": id})
-        write_atomic(folder / name, card.model_dump_json(indent=1).encode())
-        home = workspace.settle(folder, "studies", id)
-    workspace.ledger.append(
-        "study",
-        inputs={
-            "model": card.model,
-            "model_digest": card.model_digest,
-            "corpus": card.corpus,
-            "corpus_digest": card.corpus_digest,
-        },
-        outputs={f"study:{id}": digest_folder(home)},
-        note=f"{len(rows)} numbers",
-    )
+        card, home = settle_card(
+            workspace,
+            folder,
+            "studies",
+            card.model_copy(update={"rows": len(rows)}),
+            "study",
+            inputs={
+                "model": card.model,
+                "model_digest": card.model_digest,
+                "corpus": card.corpus,
+                "corpus_digest": card.corpus_digest,
+            },
+            note=f"{len(rows)} numbers",
+        )
     return Studied(card, tuple(rows), home)
-
-
-def _read(folder: Path) -> Studied:
-    try:
-        card = StudyCard.from_json((folder / LISTING["studies"][0]).read_bytes())
-    except (OSError, ValueError) as error:
-        raise IntegrityError(
-            f"the study {folder.name} cannot be read",
-            why=str(error).splitlines()[0],
-            mend="codetemper verify",
-        ) from error
-    return Studied(card, tuple(read_rows(folder / _DATA, StudyRow)), folder)

@@ -23,11 +23,12 @@ from codetemper.api.account import read_manifest
 from codetemper.api.evidence import evidence_for
 from codetemper.api.models import full_name
 from codetemper.api.runs import Run, read_run
+from codetemper.api.settling import settle
 from codetemper.api.study_parts import StudyConfig, memory, part_of
 from codetemper.api.tuning import fix_pairs, recorded
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.contents import REMOVED
-from codetemper.core.digests import digest_file, digest_folder, digest_json
+from codetemper.core.digests import digest_file, digest_json
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
 from codetemper.core.journal import Journal
@@ -251,13 +252,11 @@ class Cells:
             facts = {"corpus": card.id, "size": setting.size, "without": setting.without,
                      "seed": seed}  # fmt: skip
             made = write_corpus(folder, rows, verb="part", sources=card.sources, config=facts)
-            home = self.workspace.settle(folder, "corpora", made.id)
-        self.workspace.ledger.append(
-            "study",
-            inputs={"corpus": card.id, "corpus_digest": card.data_digest},
-            outputs={f"corpus:{made.id}": digest_folder(home)},
-            note=f"{len(rows)} of {len(self.pairs)} pairs",
-        )
+            settle(
+                self.workspace, folder, "corpora", made.id, "study",
+                inputs={"corpus": card.id, "corpus_digest": card.data_digest},
+                note=f"{len(rows)} of {len(self.pairs)} pairs",
+            )  # fmt: skip
         return made.id
 
     def _evaluated(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from codetemper.api.curation import mined_pairs
 from codetemper.api.defending import Defence, defence_facts, defended
 from codetemper.api.models import full_name, opened_base, patch_folders
+from codetemper.api.settling import settle
 from codetemper.api.tuning import (
     checkpoints,
     fix_pairs,
@@ -25,7 +26,7 @@ from codetemper.api.tuning import (
     suspects,
 )
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import canonical_json, digest_file, digest_folder
+from codetemper.core.digests import canonical_json, digest_file
 from codetemper.core.disk import mendable
 from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
@@ -110,13 +111,11 @@ def mine(
             seconds=result.seconds,
             beside={"curation.json": canonical_json(curated.account())},
         )
-        home = workspace.settle(folder, "corpora", card.id)
-    workspace.ledger.append(
-        "mine",
-        inputs={f"repository:{i}": source for i, source in enumerate(result.sources)},
-        outputs={f"corpus:{card.id}": digest_folder(home)},
-        note=f"{card.rows} pairs of {result.commits_kept} commits",
-    )
+        settle(
+            workspace, folder, "corpora", card.id, "mine",
+            inputs={f"repository:{i}": source for i, source in enumerate(result.sources)},
+            note=f"{card.rows} pairs of {result.commits_kept} commits",
+        )  # fmt: skip
     return Mined(card, result, curated)
 
 

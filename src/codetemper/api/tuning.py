@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from codetemper.api.settling import settle
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import digest_folder, digest_json
+from codetemper.core.digests import digest_json
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Event, FixPair, OnEvent, Sampling
 from codetemper.core.tables import rows_digest
@@ -221,6 +222,7 @@ def settle_patch(
     seed: int,
     note: str,
     purpose: Literal["inference", "train-only"] = "inference",
+    technique: str | None = None,
 ) -> PatchManifest:
     """Make what a technique wrote a patch of the workspace, with its ledger entry.
 
@@ -228,12 +230,13 @@ def settle_patch(
         workspace: gets both; of several processes only the first writes to it.
         staged: folder of ``workspace.staged`` with the tensors.
         result: of the technique; its ``seconds`` and ``report()`` are told.
-        verb: what trained; the technique is named like it.
+        verb: what trained.
         inputs: of the ledger entry; ``model`` and ``corpus`` with their digests are the manifest's.
         facts: the configuration, and all else that decides what is learnt.
         seed: of the training.
         note: of the ledger entry; the number of parameters is added to it.
         purpose: what the patch may be used for.
+        technique: the file that made it; None: it is named like the verb.
 
     Raises:
         UsageError, IntegrityError: as ``models.patch.save_patch``.
@@ -244,7 +247,7 @@ def settle_patch(
     manifest = save_patch(
         staged,
         verb=verb,
-        technique=verb,
+        technique=technique or verb,
         base=inputs["model"],
         base_digest=inputs["model_digest"],
         corpus=inputs["corpus"],
@@ -256,11 +259,6 @@ def settle_patch(
         report=result.report(),
     )
     if first_process():
-        home = workspace.settle(staged, "patches", manifest.id)
-        workspace.ledger.append(
-            verb,
-            inputs=inputs,
-            outputs={f"patch:{manifest.id}": digest_folder(home)},
-            note=f"{note}, {manifest.parameters_changed} parameters",
-        )
+        told = f"{note}, {manifest.parameters_changed} parameters"
+        settle(workspace, staged, "patches", manifest.id, verb, inputs=inputs, note=told)
     return manifest
