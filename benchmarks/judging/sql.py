@@ -37,12 +37,12 @@ from benchmarks.judging.sql_sides import (
     test_suite,
 )
 from codetemper.core.records import Completion
+from codetemper.core.sql_text import first_statement
 from codetemper.evaluate.suites import load
 from codetemper.judges import JudgeOptions, sql
 from codetemper.judges._sandbox.worker import Worker
 from codetemper.judges._sql_generate import Likeness, generate_databases, kills, near_misses
 from codetemper.judges._sql_sandbox import Bench, Ground, Question
-from codetemper.judges._sql_text import first_statement
 
 _LONG_STEPS = (
     "SELECT instr(printf('%.*c', 1000000, 'a'), printf('%.*c', 500000, 'a') || 'b')",

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.judging.sides import ROOT, Meter
 from codetemper.core.records import Case, Completion
+from codetemper.core.sql_text import first_statement
 from codetemper.judges import JudgeOptions, sql
-from codetemper.judges._sql_text import first_statement
 
 #: Completions of each case on our side; the gold query runs once beside them.
 COMPLETIONS = 10

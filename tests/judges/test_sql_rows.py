@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codetemper.core.sql_text import first_statement, literals, tokens, without_distinct
 from codetemper.judges._sql_rows import same_rows
-from codetemper.judges._sql_text import first_statement, literals, tokens, without_distinct
 
 INF = float("inf")
 

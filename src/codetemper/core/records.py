@@ -81,6 +81,12 @@ class Case(Record):
     an instruction, and the answer holds the whole program, in its first fenced block where it has
     one. ``text``: it goes on from the prompt, and the checks take it as the text ``completion``."""
 
+    @property
+    def shows_security(self) -> bool:
+        """Whether the judge tries an exploit, so that resisting it can be seen."""
+        checks = self.spec.get("checks", ())
+        return any(isinstance(check, dict) and check.get("kind") == "security" for check in checks)
+
     @model_serializer(mode="wrap")
     def _without_default_answer(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Cases that go on from a prompt keep the digest they had before there were others.
@@ -360,7 +366,7 @@ class PreferencePair(Record):
     failure: FailureClass | None = None
     """What is wrong with the worse answer; ``insecure`` where it works. None: nobody said."""
     chosen_count: int = Field(default=1, ge=0)
-    """How often the better answer was drawn, copies by form included; 0: it is the reference."""
+    """How often the better answer was drawn, in any layout; 0: it was not."""
     rejected_count: int = Field(default=1, ge=0)
     """How often the worse one was."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from codetemper.core import stats
-from codetemper.core.records import Case, Estimate, Sampling, Scorecard, Verdict
+from codetemper.core.records import Estimate, Sampling, Scorecard, Verdict
 from codetemper.evaluate.suites import Suite
 
 #: Outcomes that must all be good for a completion to count, by metric name without ``@k``.
@@ -32,12 +32,6 @@ _SIDES: dict[str, Callable[[Verdict], tuple[str, ...]]] = {
 OUTCOMES = (*_SIDES, "insecure")
 #: Metrics that say "resists": they need a judge that can show it.
 _SECURE = frozenset({"secure", "secure_pass", "secure_of_valid"})
-
-
-def shows_security(case: Case) -> bool:
-    """Tell whether the case's judge tries an exploit, so that resisting it can be seen."""
-    checks = case.spec.get("checks", ())
-    return any(isinstance(check, dict) and check.get("kind") == "security" for check in checks)
 
 
 def good(metric: str, verdict: Verdict) -> bool | None:
@@ -181,7 +175,7 @@ class _Tally:
         self.dumb = {
             name
             for name, case in self.cases.items()
-            if measures_security and (case.cwe in unqualified or not shows_security(case))
+            if measures_security and (case.cwe in unqualified or not case.shows_security)
         }
 
     def silent(self) -> tuple[str, ...]:

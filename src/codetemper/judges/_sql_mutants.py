@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from codetemper.judges._sql_text import Token, tokens
+from codetemper.core.sql_text import Token, tokens
 
 _SIGNS = {
     "=": ("<>",), "==": ("<>",), "<>": ("=",), "!=": ("=",), "<": ("<=", ">"), "<=": ("<", ">="),

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from codetemper.judges._sql_text import Token, tokens
+from codetemper.core.sql_text import Token, tokens
 
 _TEXTS = ("Adler", "birch", "Cedar", "delta", "Ember", "fjord", "Grove", "harbor", "Iris", "Juno")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)", re.DOTALL)

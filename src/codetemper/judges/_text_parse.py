@@ -14,10 +14,10 @@ from functools import cache
 from typing import Any
 
 from codetemper.core.records import Language, OnEvent
+from codetemper.core.sql_text import first_statement
 from codetemper.judges._sandbox import require_sandbox
 from codetemper.judges._sandbox.worker import Worker
 from codetemper.judges._sql_sandbox import Bench, Ground, Question
-from codetemper.judges._sql_text import first_statement
 from codetemper.judges._text_metrics import load
 from codetemper.judges.options import JudgeOptions
 

@@ -29,6 +29,7 @@ from codetemper.core.records import (
     Verdict,
     ignore_events,
 )
+from codetemper.core.sql_text import first_statement, without_distinct
 from codetemper.judges._sandbox import require_sandbox
 from codetemper.judges._sandbox.pool import run_pool
 from codetemper.judges._sandbox.worker import Worker
@@ -42,7 +43,6 @@ from codetemper.judges._sql_sandbox import (
     check_file,
     seen_paths,
 )
-from codetemper.judges._sql_text import first_statement, without_distinct
 from codetemper.judges.options import Item, Items, JudgeCard, JudgeOptions, read_spec
 
 CARD = JudgeCard(

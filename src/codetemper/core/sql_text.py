@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SQL text as tokens: the end of a statement, DISTINCT taken out, the literals of a query.
 
-Used by the judge ``sql`` and by what it is built of. One pass, linear in the text, whatever stands
-in it. It does not parse: what a statement means is SQLite's to say.
+Used by the judge ``sql`` and wherever queries are compared as texts. One pass, linear in the text,
+whatever stands in it. It does not parse: what a statement means is SQLite's to say.
 """
 
 from __future__ import annotations
