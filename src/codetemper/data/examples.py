@@ -159,6 +159,28 @@ def encode(
     return Examples(tuple(items), skipped, truncated, fix)
 
 
+def answered(tokenizer: Any, prompt: str, answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Turn a prompt and its answer into tokens, as ``encode`` does with a body.
+
+    Args:
+        tokenizer: the model's tokenizer, one that tells offsets.
+        prompt: what is answered.
+        answer: without end token.
+
+    Returns:
+        Tokens of the prompt, which are those that a model is given to answer, and tokens of the
+        answer with the end token. An empty prompt is the start token.
+
+    Raises:
+        UsageError: a tokenizer without offsets.
+    """
+    _check(tokenizer, Layout())
+    made = _tokens(tokenizer, Text(prompt + answer, len(prompt), ()), ends=True)
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    asked = (*made.special, *made.ids[: made.keep]) or (start,)
+    return asked, (*made.ids[made.keep :], *made.end)
+
+
 def kept(examples: Sequence[Example]) -> list[Example]:
     """Return examples of which nothing is learnt: what the base foretells in them is to stay."""
     found = []

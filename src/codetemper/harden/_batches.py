@@ -30,6 +30,8 @@ from codetemper.harden._losses import LossWeights, Targets, counts
 
 #: Longest difference of logits, relative to their size, that counts as rounding.
 _ROUNDING = 1e-3
+#: What of a batch a model reads.
+_READ = ("input_ids", "position_ids", "attention_mask")
 
 
 class Packer:
@@ -146,14 +148,14 @@ def logits_at(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 
     Args:
         model: what is called: the module, or what wraps it for several processes.
-        batch: of a ``Packer``.
+        batch: of a ``Packer``, or anything with ``input_ids``, ``position_ids``, ``index``, and
+            ``attention_mask`` where there is one.
     """
     index = batch["index"]
     inner = model.module if isinstance(model, DistributedDataParallel) else model
     with _head_at(inner, index) as selected:
-        logits = model(
-            input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
-        ).logits
+        given = {name: batch[name] for name in _READ if name in batch}
+        logits = model(**given, use_cache=False).logits
     if selected:
         return logits[0]
     return logits.reshape(-1, logits.shape[-1])[index]

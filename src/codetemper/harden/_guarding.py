@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -184,7 +184,7 @@ class Watch(Unwatched):
             "kl_drift": config.drift_budget,
         }
         self._budgets = {name: value for name, value in budgets.items() if value is not None}
-        self._digests = _digests(training.module)
+        self._digests = frozen_digests(training.module)
         self._first = meters.read(0)
         self._on = {g.id: meters.losses_of_bad((*training.shipped, g.id)) for g in self._guards}
         self._readings: list[Reading] = []
@@ -224,13 +224,7 @@ class Watch(Unwatched):
             self._go_back(over[0])
         if self._readings[-1].step != self._kept_step:
             self._readings.append(self._read(self._kept_step))
-        changed = [n for n, d in _digests(self._training.module).items() if d != self._digests[n]]
-        if changed:
-            raise IntegrityError(
-                f"the tensors of {', '.join(changed)} are not what they were",
-                why="something wrote into a frozen adapter while a task was trained",
-                mend="train again without other callbacks; the patch folders are untouched",
-            )
+        refuse_written(self._training.module, self._digests)
 
     def _go_back(self, alarm: Alarm) -> None:
         path, step = max(self._stashed(), key=lambda found: found[1], default=(None, 0))
@@ -306,7 +300,26 @@ class Watch(Unwatched):
         return [(path, int(path.stem.removeprefix("within-"))) for path in found]
 
 
-def _digests(module: object) -> dict[str, str]:
+def refuse_written(module: object, before: Mapping[str, str]) -> None:
+    """Refuse a training that wrote into adapters that were frozen.
+
+    Args:
+        module: that was trained.
+        before: ``frozen_digests`` of it, taken before.
+
+    Raises:
+        IntegrityError: names the adapters.
+    """
+    changed = [name for name, found in frozen_digests(module).items() if found != before[name]]
+    if changed:
+        raise IntegrityError(
+            f"the tensors of {', '.join(changed)} are not what they were",
+            why="something wrote into a frozen adapter while a task was trained",
+            mend="train again without other callbacks; the patch folders are untouched",
+        )
+
+
+def frozen_digests(module: object) -> dict[str, str]:
     """Return one digest for the tensors of each frozen adapter, by its name."""
     if not isinstance(module, OwnedPeftModel):
         return {}

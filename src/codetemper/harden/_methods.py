@@ -35,8 +35,9 @@ from codetemper.models.attach import (
     training_adapter,
     training_weights,
 )
+from codetemper.models.forms import fill
 from codetemper.models.loaded import LoadedModel
-from codetemper.models.patch import load_manifest
+from codetemper.models.patch import adapter_config, load_manifest, verify_patch
 from codetemper.models.rows import Kept
 from codetemper.models.targets import ia3_targets, matching
 from codetemper.models.virtual import first_prefix
@@ -174,12 +175,12 @@ class Training:
         return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
     @contextmanager
-    def as_base(self) -> Iterator[None]:
-        """Compute as what is tuned did before, without gradient; guards are off."""
+    def as_base(self, *, guarded: bool = False) -> Iterator[None]:
+        """Compute as what is tuned did before, without gradient; guards are off, or all on."""
         with ExitStack() as scope:
             if self.kept is not None:
                 scope.enter_context(self.kept.base())
-            scope.enter_context(self._only(self.under))
+            scope.enter_context(self._only((*self.under, *(self.guards if guarded else ()))))
             scope.enter_context(torch.no_grad())
             yield
 
@@ -194,6 +195,34 @@ class Training:
         """Compute with all guards on."""
         with self._only((*self.shipped, *self.guards)) if self.guards else nullcontext():
             yield
+
+    def start_at(self, folder: Path) -> None:
+        """Have what is trained be what an earlier training by the same method made.
+
+        Args:
+            folder: its patch folder; what comes of training on replaces that patch.
+
+        Raises:
+            UsageError: what is trained here has another form, or another base.
+            IntegrityError: the folder is damaged.
+        """
+        manifest = verify_patch(folder)
+        if self.kept is not None and manifest.kind == "rows":
+            self.kept.start_at(folder)
+            return
+        if self.kept is None and manifest.kind == "adapter":
+            held, own = (
+                [found.get(field) for field in ("peft_type", "r", "lora_alpha")]
+                for found in (adapter_config(folder), self.module.peft_config[TASK].to_dict())
+            )
+            if held == own:
+                fill(self.module, TASK, folder)
+                return
+        raise UsageError(
+            f"training cannot start at patch {manifest.id}",
+            why="it was made by another method, or with another rank or alpha",
+            mend="keep method, rank and alpha from round to round",
+        )
 
     @property
     def shipped(self) -> tuple[str, ...]:

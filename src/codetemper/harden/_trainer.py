@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""transformers' ``Trainer`` with the losses of ``_losses`` on the batches of ``_batches``.
+"""transformers' ``Trainer`` for patches, and with the losses of ``_losses`` on fix pairs.
 
     trainer = PairTrainer(module, arguments, run)
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
@@ -50,8 +50,24 @@ Score = Callable[[nn.Module], float]
 """What early stopping asks of the model being trained: a number, higher is better."""
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What goes on beside the steps of a training.
+
+    Attributes:
+        checkpoint_seconds: time between checkpoints; None for none but the best's.
+        begun: when training began, by the monotonic clock; where it goes on from a checkpoint,
+            when it would have begun without the break.
+        on_event: progress.
+    """
+
+    checkpoint_seconds: float | None
+    begun: float
+    on_event: OnEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Course):
     """What is trained on, and how a batch becomes a loss.
 
     Attributes:
@@ -62,10 +78,6 @@ class Run:
         pack: whether several sequences share a row.
         score: a score to stop by instead of the validation loss.
         patience: evaluations without a better one after which training stops.
-        checkpoint_seconds: time between checkpoints; None for none but the best's.
-        begun: when training began, by the monotonic clock; where it goes on from a checkpoint,
-            when it would have begun without the break.
-        on_event: progress.
         gate: switches frozen adapters by token, as batches say; None where they are on for all.
         in_use: gives a scope in which the module computes as it does in use, guards off.
     """
@@ -77,35 +89,60 @@ class Run:
     pack: bool
     score: Score | None
     patience: int
-    checkpoint_seconds: float | None
-    begun: float
-    on_event: OnEvent
     gate: Gates | None = None
     in_use: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-class PairTrainer(Trainer):  # type: ignore[misc]
-    """Trains the parameters of a module that have gradients, on both sides of fix pairs."""
+class KeepsTrained:
+    """Has a ``Trainer`` write and read the tensors that are trained, and no others.
+
+    Mixed into a trainer, in front of it; ``course`` is what it goes by.
+    """
+
+    course: Course
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_trained(self.accelerator.unwrap_model(self.model), folder / _TENSORS)
+
+    def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
+        module = self.accelerator.unwrap_model(model or self.model)
+        read_trained(module, Path(checkpoint, _TENSORS))
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        Trainer._save_checkpoint(self, model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+            seconds = time.monotonic() - self.course.begun
+            write_atomic(folder / _SECONDS, f"{seconds:.3f}\n".encode())
+
+
+class PatchTrainer(KeepsTrained, Trainer):  # type: ignore[misc]
+    """Trains the parameters of a module that have gradients, by sums and what to divide them by.
+
+    Who inherits says in ``_terms`` what is computed of a batch, whose ``counts`` say how much each
+    term sums over.
+    """
 
     def __init__(
         self,
         module: nn.Module,
         arguments: TrainingArguments,
-        run: Run,
+        course: Course,
         *watching: TrainerCallback,
+        **given: Any,
     ) -> None:
-        self._run = run
-        callbacks: list[TrainerCallback] = [OnlyTheTask(module), *watching, _Watch(run)]
-        if arguments.load_best_model_at_end:
-            callbacks.append(EarlyStoppingCallback(run.patience))
+        self.course = course
         super().__init__(
             model=module,
             args=arguments,
-            train_dataset=run.examples,
-            # Of no use where a score is evaluated, but asked for.
-            eval_dataset=run.held_out or run.examples,
-            data_collator=Packer(run.weights, pack=run.pack),
-            callbacks=callbacks,
+            callbacks=[OnlyTheTask(module), *watching, Progress(course)],
+            **given,
         )
         # It would print to standard output, where a script expects one document.
         self.remove_callback(PrinterCallback)
@@ -126,6 +163,43 @@ class PairTrainer(Trainer):  # type: ignore[misc]
         return (loss, None) if return_outputs else loss
 
     def _terms(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor | None:
+        """Return what each term is divided by: what there is in the step, in all processes."""
+        if not batch_samples:
+            return None
+        own = torch.stack([batch["counts"].to(device) for batch in batch_samples]).sum(0)
+        return self.accelerator.gather(own[None]).sum(0)
+
+
+class PairTrainer(PatchTrainer):
+    """Trains on both sides of fix pairs."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        arguments: TrainingArguments,
+        run: Run,
+        *watching: TrainerCallback,
+    ) -> None:
+        self._run = run
+        super().__init__(
+            module,
+            arguments,
+            run,
+            *watching,
+            train_dataset=run.examples,
+            # Of no use where a score is evaluated, but asked for.
+            eval_dataset=run.held_out or run.examples,
+            data_collator=Packer(run.weights, pack=run.pack),
+        )
+        if arguments.load_best_model_at_end:
+            self.add_callback(EarlyStoppingCallback(run.patience))
+
+    def _terms(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         run, base = self._run, None
         if run.weights.needs_base:
             module = self.accelerator.unwrap_model(model)
@@ -141,15 +215,6 @@ class PairTrainer(Trainer):  # type: ignore[misc]
         logits = logits_at(model, inputs)
         targets = Targets(**{part.name: inputs[part.name] for part in fields(Targets)})
         return sums(logits, targets, run.weights, base)
-
-    def _get_num_items_in_batch(
-        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
-    ) -> torch.Tensor | None:
-        """Return what each term is divided by: the tokens of the step, in all processes."""
-        if not batch_samples:
-            return None
-        own = torch.stack([batch["counts"].to(device) for batch in batch_samples]).sum(0)
-        return self.accelerator.gather(own[None]).sum(0)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return ``eval_score`` or ``eval_loss``, log it, and tell the callbacks.
@@ -182,26 +247,6 @@ class PairTrainer(Trainer):  # type: ignore[misc]
         pair = torch.stack([torch.stack(totals).sum(0), torch.stack(counted).sum(0)])
         terms, whole = self.accelerator.gather(pair[None]).sum(0)
         return float((terms / whole.clamp(min=1)).sum())
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_trained(self.accelerator.unwrap_model(self.model), folder / _TENSORS)
-
-    def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
-        module = self.accelerator.unwrap_model(model or self.model)
-        read_trained(module, Path(checkpoint, _TENSORS))
-
-    def _load_best_model(self) -> None:
-        self._load_from_checkpoint(self.state.best_model_checkpoint)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
-            seconds = time.monotonic() - self._run.begun
-            write_atomic(folder / _SECONDS, f"{seconds:.3f}\n".encode())
 
 
 def _trained(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -274,18 +319,18 @@ def _stray(name: str, step: int, own: bool) -> IntegrityError:
     )
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc]
+class Progress(TrainerCallback):  # type: ignore[misc]
     """Passes progress on, and asks for a checkpoint from time to time."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, course: Course) -> None:
+        self._course = course
         self._saved = time.monotonic()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         last = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
-        self._run.on_event(
+        self._course.on_event(
             Event(
                 stage="train",
                 done=state.global_step,
@@ -300,7 +345,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
             self._saved = time.monotonic()
 
     def _due(self, args: TrainingArguments) -> bool:
-        every = self._run.checkpoint_seconds
+        every = self._course.checkpoint_seconds
         due = [every is not None and time.monotonic() - self._saved >= every]
         if args.world_size > 1:
             # Clocks differ, and all processes write a checkpoint together.

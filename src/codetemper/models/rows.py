@@ -127,26 +127,40 @@ def swapped(module: nn.Module, folder: Path) -> Iterator[None]:
         IntegrityError: the folder is damaged.
         UsageError: a weight is unknown, of another shape, quantised, or not what is replaced.
     """
-    listed = read_rows(folder)
-    weights = dict(module.named_parameters(remove_duplicate=False))
-    kept: list[tuple[torch.Tensor, RowsPart, torch.Tensor, torch.Tensor]] = []
+    replaced: list[_Replaced] = []
     try:
-        with safe_open(folder / ROWS_WEIGHTS, framework="pt") as tensors:
-            for part in listed.parts:
-                data = _known(weights, part.weight).data
-                index = torch.zeros(0, dtype=torch.int64)
-                if part.axis is not None:
-                    index = tensors.get_tensor(part.weight + INDEX).to(data.device)
-                _refuse_misfit(folder, part, data)
-                old = _part(data, part.axis, index).clone()
-                if tensor_digest(old) != part.replaced:
-                    raise _misfit(folder, f"{part.weight} does not hold what it replaces")
-                kept.append((data, part, index, old))
-                _set(data, part.axis, index, tensors.get_tensor(part.weight))
+        for each in _put_in(dict(module.named_parameters(remove_duplicate=False)), folder):
+            replaced.append(each)
         yield
     finally:
-        for data, part, index, old in reversed(kept):
-            _set(data, part.axis, index, old)
+        for each in reversed(replaced):
+            _set(each.data, each.part.axis, each.index, each.old)
+
+
+@dataclass(frozen=True)
+class _Replaced:
+    """A part of a weight, and what was there before."""
+
+    data: torch.Tensor
+    part: RowsPart
+    index: torch.Tensor
+    old: torch.Tensor
+
+
+def _put_in(weights: dict[str, nn.Parameter], folder: Path) -> Iterator[_Replaced]:
+    """Write the parts of a ``rows`` patch into weights, yielding each before it is replaced."""
+    with safe_open(folder / ROWS_WEIGHTS, framework="pt") as tensors:
+        for part in read_rows(folder).parts:
+            data = _known(weights, part.weight).data
+            index = torch.zeros(0, dtype=torch.int64)
+            if part.axis is not None:
+                index = tensors.get_tensor(part.weight + INDEX).to(data.device)
+            _refuse_misfit(folder, part, data)
+            old = _part(data, part.axis, index).clone()
+            if tensor_digest(old) != part.replaced:
+                raise _misfit(folder, f"{part.weight} does not hold what it replaces")
+            yield _Replaced(data, part, index, old)
+            _set(data, part.axis, index, tensors.get_tensor(part.weight))
 
 
 class Kept:
@@ -171,6 +185,15 @@ class Kept:
         finally:
             for parameter, data in new:
                 parameter.data = data
+
+    def start_at(self, folder: Path) -> None:
+        """Put the new values of a ``rows`` patch in the weights, to go on from there.
+
+        Raises:
+            IntegrityError, UsageError: as ``swapped``.
+        """
+        for _ in _put_in({name: p for name, p, _ in self._places}, folder):
+            pass
 
     def write(self, folder: Path) -> None:
         """Write the weights that changed as a ``rows`` patch of whole weights.
