@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from codetemper.cli import screen
-from codetemper.cli.options import ConfigFile, DryRun, Json, Pairs, Place, workspace
+from codetemper.cli.options import ConfigFile, DryRun, Json, ModelOrRun, Pairs, Place, workspace
 from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
@@ -138,7 +138,7 @@ def patch_show(patch: PatchId, place: Place = None, as_json: Json = False) -> No
 
     manifest = read_manifest(workspace(place).resolve("patches", patch))
     document = manifest.model_dump(mode="json")
-    screen.emit(document, as_json, lambda: screen.out.print_json(data=document))
+    screen.emit(document, as_json)
 
 
 @patch_app.command("verify")
@@ -278,7 +278,7 @@ def export(
 
 
 def report(
-    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    before: ModelOrRun,
     after: Annotated[str | None, typer.Argument(help="The changed model, to compare.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="The HTML file.")] = None,
     config: ConfigFile = None,
@@ -301,7 +301,7 @@ def report(
     margins = resolve_config(Thresholds, "gate", file=config, pairs=option or ())
     if dry_run:
         plan = reporting.plan(workspace(place), before, after, out=output)
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     made = reporting.report(workspace(place), before, after, out=output, thresholds=margins)
     decision = made.decision.decision if made.decision else None

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from codetemper.cli import screen
-from codetemper.cli.options import ConfigFile, Device, DryRun, Json, Pairs, Place, Seed, workspace
+from codetemper.cli.options import (
+    ConfigFile,
+    Device,
+    DryRun,
+    Json,
+    Model,
+    Pairs,
+    Place,
+    Seed,
+    workspace,
+)
 from codetemper.cli.treat import treatment_document
 from codetemper.core.errors import UsageError
 
@@ -19,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def guard(
-    model: Annotated[str, typer.Argument(help="Model expression.")],
+    model: Model,
     data: Annotated[
         str,
         typer.Option(
@@ -94,7 +104,7 @@ def guard(
             "left_out": found.left_out,
             "config": settings.model_dump(mode="json"),
         }
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     with screen.progress() as on_event:
         if from_seeds is not None:

@@ -16,6 +16,7 @@ from codetemper.cli.options import (
     DryRun,
     Json,
     Limit,
+    ModelOrRun,
     Pairs,
     Place,
     Sandbox,
@@ -86,7 +87,7 @@ def evaluate(
     if dry_run:
         drawn = {name: sampling.model_dump(mode="json") for name, sampling in plans.items()}
         plan = {"model": model, "suites": drawn, "limit": limit, "sandbox": sandbox}
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     home, runs = workspace(place, make=True), []
     with load_model(home, model, device=device) as loaded, screen.progress() as on_event:
@@ -130,7 +131,7 @@ def judge(
     judging = judge_options(sandbox)
     if dry_run:
         plan = evaluation.plan_judging(suite, completions)
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     with screen.progress() as on_event:
         run = evaluation.judge_file(
@@ -146,8 +147,8 @@ def judge(
 
 
 def compare(
-    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
-    after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    before: ModelOrRun,
+    after: ModelOrRun,
     cluster: Cluster = "case",
     place: Place = None,
     as_json: Json = False,
@@ -168,8 +169,8 @@ def compare(
 
 
 def gate(
-    before: Annotated[str, typer.Argument(help="Model expression or run id.")],
-    after: Annotated[str, typer.Argument(help="Model expression or run id.")],
+    before: ModelOrRun,
+    after: ModelOrRun,
     cluster: Cluster = "case",
     config: ConfigFile = None,
     option: Pairs = None,

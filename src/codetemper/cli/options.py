@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from codetemper.core.workspace import Workspace
     from codetemper.judges.options import JudgeOptions
 
+Model = Annotated[str, typer.Argument(help="Model expression.")]
+ModelOrRun = Annotated[str, typer.Argument(help="Model expression or run id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 Place = Annotated[
     Path | None,

@@ -39,11 +39,13 @@ def write_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
-def emit(document: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
-    """Print the JSON document, or call ``show`` for people."""
+def emit(document: dict[str, Any], as_json: bool, show: Callable[[], None] | None = None) -> None:
+    """Print the JSON document, or for people call ``show``; without one they see it in colour."""
     try:
         if as_json:
             write_json(document)
+        elif show is None:
+            out.print_json(data=document)
         else:
             show()
         sys.stdout.flush()

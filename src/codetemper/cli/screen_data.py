@@ -75,7 +75,7 @@ def audit_data(
     given: dict[str, Any] = {"fpr": fpr, "clean": clean, "quarantine": quarantine, "keep": keep}
     if dry_run:
         plan = screening.plan(workspace(place), data, guard or (), **given)
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     with screen.progress() as on_event:
         found = screening.audit_data(

@@ -15,6 +15,7 @@ from codetemper.cli.options import (
     Device,
     DryRun,
     Json,
+    Model,
     Pairs,
     Place,
     Seed,
@@ -143,7 +144,7 @@ def _show_mined(document: dict[str, Any]) -> None:
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="Model expression.")],
+    model: Model,
     corpus: Annotated[
         str | None, typer.Argument(help="Corpus id (or its beginning), or a folder.")
     ] = None,
@@ -222,7 +223,7 @@ def tune(
             "limit": limit,
             "config": settings.model_dump(mode="json"),
         }
-        screen.emit(plan, as_json, lambda: screen.out.print_json(data=plan))
+        screen.emit(plan, as_json)
         return
     from codetemper.api import defending, treatments, tuning
 
