@@ -15,7 +15,17 @@ from typing import Annotated
 import typer
 
 from codetemper import __version__
-from codetemper.cli import account, guard, measure, screen, screen_data, start, study, treat
+from codetemper.cli import (
+    account,
+    guard,
+    measure,
+    refine,
+    screen,
+    screen_data,
+    start,
+    study,
+    treat,
+)
 from codetemper.core.errors import EXIT_UNKNOWN, EXIT_USAGE, CodetemperError
 
 #: Typer's own error for a command line it cannot parse; it exports the subclass only.
@@ -39,7 +49,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (start, measure, treat, guard, screen_data, study, account):
+for group in (start, measure, treat, refine, guard, screen_data, study, account):
     group.register(app)
 
 

@@ -16,7 +16,6 @@ from typing import Literal
 from codetemper.core import stats
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Difference, Estimate, Scorecard
-from codetemper.evaluate.scorecards import shows_security
 from codetemper.evaluate.suites import Suite
 
 #: Metrics that can say an answer is right, the strictest first. Where several suites are pooled, a
@@ -48,7 +47,7 @@ def metric_of(suite: Suite, *, security: bool = True) -> str:
             why=f"it measures {', '.join(suite.card.metrics) or 'nothing'}: no tests are run",
             mend="take a suite with tests, e.g. world-python, or humaneval:PATH",
         )
-    partial = found[0].startswith("secure") and not all(map(shows_security, suite.cases))
+    partial = found[0].startswith("secure") and not all(c.shows_security for c in suite.cases)
     return "/".join(found) if partial else found[0]
 
 

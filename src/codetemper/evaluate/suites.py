@@ -82,6 +82,11 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Suite:
             why="its file of cases is empty",
             mend="check the file the card names under 'cases'",
         )
+    return drawn(suite, limit, seed)
+
+
+def drawn(suite: Suite, limit: int | None, seed: int) -> Suite:
+    """Return a suite with this many of its cases, drawn with a seed and left in their order."""
     if limit is None or limit >= len(suite.cases):
         return suite
     draw = random.Random(seed)  # noqa: S311 (a sample, not a secret)
