@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from codetemper.data.corpus import write_corpus
 from codetemper.evaluate import suites
 from codetemper.models.patch import weights_digest
 from tests.api.conftest import Bench
+from tests.publish.test_refinement import refinement
 
 
 def test_everything_made_is_in_the_ledger_and_verifies(bench: Bench) -> None:
@@ -179,6 +181,34 @@ def test_the_report_is_one_page_with_the_way_back(bench: Bench, tmp_path: Path) 
         assert question in text
     assert f"codetemper revert {bench.patch.id}" in text
     assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_the_report_shows_the_refinements_of_what_it_is_about(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(id: str, base: str = bench.base, **more: object) -> account.PatchState:
+        report = refinement(**more).model_dump(mode="json")
+        facts = {"id": id, "verb": "refine", "base": base, "report": report}
+        return account.PatchState(bench.patch.model_copy(update=facts), "made")
+
+    def shown(*models: str) -> list[str]:
+        out = tmp_path / "page.html"
+        reporting.report(bench.workspace, *models, out=out)
+        return re.findall(r'class="refinement">\s*<h3><code>([^<]+)', out.read_text("utf-8"))
+
+    used, other = {"suites": {"s": "0"}}, made("refine-3", base="seedling")
+    found = [made(bench.patch.id), made("refine-1"), made("refine-2", **used), other]
+    monkeypatch.setattr(reporting, "patches", lambda workspace: found)
+    assert shown(bench.base) == ["refine-1", "refine-2"], "the newest on each suites"
+    assert shown(bench.base, bench.patched) == [bench.patch.id], "that of the model reported"
+    ended = refinement().rounds[0].model_copy(update={"patch": bench.patch.id})
+    found[:] = [made("refine-1"), made("refine-2", rounds=(ended,), chosen_round=1, **used)]
+    assert shown(bench.base, bench.patched) == ["refine-2"], "a round of it was evaluated"
+    found[:] = [made("refine-1")]
+    assert shown(bench.base, bench.patched) == [], "another patch of the base"
+    found[0].manifest.report["rounds"] = "?"
+    with pytest.raises(IntegrityError, match="rounds of refine-1 cannot be read"):
+        shown(bench.base)
 
 
 def test_doctor_says_what_a_missing_tool_costs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from codetemper import __version__
-from codetemper.api.account import corpora, patches
+from codetemper.api.account import PatchState, corpora, patches
 from codetemper.api.models import base_folder
 from codetemper.api.runs import Run, find_scorecards, look_at, pair_runs, read_rows
 from codetemper.api.screening import read_screenings
 from codetemper.api.study import read_studies
+from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_file
+from codetemper.core.errors import IntegrityError
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
+from codetemper.core.refinement import Refinement
 from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
 from codetemper.evaluate import suites
 from codetemper.models.expression import parse
 from codetemper.publish.report import (
+    RefinementResult,
     ReportInput,
     ScreeningResult,
     StudyResult,
@@ -71,7 +75,8 @@ def report(
     base = runs[0][0].scorecard
     changed = pairs[0][1].model if pairs else None
     expressions = f"{base.model} {changed or ''}"
-    shown = [p for p in patches(workspace) if p.manifest.id in expressions]
+    made = patches(workspace)
+    shown = [p for p in made if p.manifest.id in expressions]
     used = {p.manifest.corpus for p in shown}
     in_use = [p.manifest.id for p in shown if p.state != "reverted"]
     page = render(
@@ -90,6 +95,7 @@ def report(
             version=__version__,
             studies=_studies(workspace, base.model),
             screenings=_screenings(workspace, base.model),
+            refinements=_refinements(made, base.model, changed),
         )
     )
     path = out or workspace.root / "report.html"
@@ -137,6 +143,37 @@ def _screenings(workspace: Workspace, model: str) -> tuple[ScreeningResult, ...]
         if parse(each.card.model).bare == base
     }
     return tuple(found.values())
+
+
+def _refinements(
+    made: list[PatchState], model: str, changed: str | None
+) -> tuple[RefinementResult, ...]:
+    """Return the refinements behind what is reported; of a base alone the newest on each suites."""
+    base = parse(model).bare
+    found = [
+        RefinementResult(each.manifest.id, _refinement(each.manifest))
+        for each in made
+        if "chosen_round" in each.manifest.report and parse(each.manifest.base).bare == base
+    ]
+    worn = {*parse(model).patches, *parse(changed or model).patches}
+    if not worn:
+        return tuple({frozenset(each.refinement.suites): each for each in found}.values())
+    return tuple(
+        each
+        for each in found
+        if worn & {each.patch, *(round.patch for round in each.refinement.rounds)}
+    )
+
+
+def _refinement(manifest: PatchManifest) -> Refinement:
+    try:
+        return Refinement.model_validate(manifest.report)
+    except ValueError as error:
+        raise IntegrityError(
+            f"the account of the rounds of {manifest.id} cannot be read",
+            why=str(error).splitlines()[0],
+            mend="codetemper verify",
+        ) from error
 
 
 def _runs(workspace: Workspace, before: str, after: str | None) -> list[tuple[Run, Run | None]]:

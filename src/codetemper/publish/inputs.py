@@ -26,6 +26,7 @@ from codetemper.core.records import (
     SuiteCard,
     Verdict,
 )
+from codetemper.core.refinement import Refinement
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,19 @@ class ScreeningResult:
 
 
 @dataclass(frozen=True)
+class RefinementResult:
+    """A refinement and the patch that came of it.
+
+    Attributes:
+        patch: id of the patch.
+        refinement: what its rounds did.
+    """
+
+    patch: str
+    refinement: Refinement
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything one page shows.
 
@@ -100,6 +114,7 @@ class ReportInput:
         version: version of this package.
         studies: studies of the first model's base.
         screenings: what guards of that base said of data.
+        refinements: refinements of that base.
     """
 
     title: str
@@ -116,3 +131,4 @@ class ReportInput:
     version: str
     studies: tuple[StudyResult, ...] = ()
     screenings: tuple[ScreeningResult, ...] = ()
+    refinements: tuple[RefinementResult, ...] = ()

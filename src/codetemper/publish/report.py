@@ -18,11 +18,24 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codetemper.publish import screenings, studies, views, wording
+from codetemper.publish import refinement, screenings, studies, views, wording
 from codetemper.publish.drill import drill
-from codetemper.publish.inputs import ReportInput, ScreeningResult, StudyResult, SuiteResult
+from codetemper.publish.inputs import (
+    RefinementResult,
+    ReportInput,
+    ScreeningResult,
+    StudyResult,
+    SuiteResult,
+)
 
-__all__ = ["ReportInput", "ScreeningResult", "StudyResult", "SuiteResult", "render"]
+__all__ = [
+    "RefinementResult",
+    "ReportInput",
+    "ScreeningResult",
+    "StudyResult",
+    "SuiteResult",
+    "render",
+]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Ledger entries shown unfolded; older ones are folded away.
@@ -58,7 +71,11 @@ def render(report: ReportInput) -> str:
         unsafe=views.unsafe_suites(report),
         studies=tuple(studies.study_view(study) for study in report.studies),
         screenings=tuple(screenings.screening_view(each) for each in report.screenings),
+        refinements=tuple(refinement.refinement_view(each) for each in report.refinements),
+        refined=frozenset(each.patch for each in report.refinements),
         HEIGHT=screenings.HEIGHT,
+        NUMBERED=refinement.NUMBERED,
+        CURVE=refinement.HEIGHT + 2 * refinement.EDGE,
         recent=RECENT,
         ASPECT_ENTRIES=ASPECT_ENTRIES,
         drill=data,
@@ -96,6 +113,8 @@ def _environment() -> Environment:
         "thousands": wording.thousands,
         "size": wording.size,
         "duration": wording.duration,
+        "because": refinement.because,
+        "rejected": refinement.rejected,
         "brief": wording.brief,
         "pretty": wording.pretty,
         "weakness": wording.weakness,

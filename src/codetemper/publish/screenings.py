@@ -9,13 +9,12 @@ name them. Numbers are the screening's own.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codetemper.core.accounts import DriftBlock, WorstSample
 from codetemper.core.records import Estimate
-from codetemper.publish import charts
+from codetemper.publish import charts, unseen
 from codetemper.publish.inputs import ScreeningResult
 
 #: Steps of colour for what speaks for the guard, and for what speaks against it.
@@ -28,8 +27,6 @@ SHOWN, NAMED = 12, 4
 BEFORE = 5
 #: Height of the drawing of blocks, in pixels: of the plot, and of the space above it.
 HEIGHT, _TOP = 96, 6
-#: Kinds of characters that are named and not shown; line feeds and tabs are.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -195,16 +192,8 @@ def _level(part: float, top: float) -> str:
 
 def _visible(text: str, level: str, part: float | None) -> Iterator[Piece]:
     """Yield text in pieces; a character that cannot be seen is named by its code point."""
-    begin = 0
-    for place, character in enumerate(text):
-        if character in "\n\t" or unicodedata.category(character) not in _UNSEEN:
-            continue
-        if place > begin:
-            yield Piece(text[begin:place], level, part)
-        yield Piece(f"U+{ord(character):04X}", level, part, unseen=True)
-        begin = place + 1
-    if begin < len(text):
-        yield Piece(text[begin:], level, part)
+    for characters, hidden in unseen.runs(text):
+        yield Piece(characters, level, part, unseen=hidden)
 
 
 def _name(token: str) -> str:
