@@ -69,7 +69,7 @@ def test_a_form_is_blind_to_layout_alone(language: Any, same: list[str], other: 
 
 
 def test_a_program_too_deep_to_walk_still_has_a_form() -> None:
-    deep = "    return " + "+".join(["x"] * 900) + "\n"
+    deep = "    return " + "+".join(["x"] * 2500) + "\n"
     assert form_of(a_case(), deep) == form_of(a_case(), deep.replace("+", " + "))
 
 
@@ -181,6 +181,7 @@ def test_syntax_errors_keep_to_their_share_and_no_prompt_is_lost() -> None:
     assert alone.counts["rejected"] == {"syntax": 8}
     none = make_pairs(rows(0), PairConfig(syntax_share=0), round=1, seed=0)
     assert none.counts["rejected"] == {"wrong": 8}
+    assert make_pairs(rows(8), PairConfig(syntax_share=0), round=1, seed=0).pairs == []
     exact = make_pairs(rows(5), PairConfig(syntax_share=0.5), round=1, seed=0)
     assert exact.counts["rejected"] == {"syntax": 5, "wrong": 3}
 
@@ -229,6 +230,9 @@ def test_a_human_goes_before_the_judge() -> None:
     assert both.counts["dropped"] == {"choices that contradict each other": 2}
     elsewhere = other.model_copy(update={"prompt": "def g():\n"})
     assert [p.because for p in paired(right, wrong, choices=[elsewhere]).pairs] == ["execution"]
+    third = sample("    return 3\n")
+    used = paired(right, third, wrong, uses=1, choices=[other])
+    assert [p.because for p in used.pairs] == ["human"]
     alone = paired(right, choices=[choice("    return 7\n", "    return 8\n")])
     assert [(p.because, p.chosen_count) for p in alone.pairs] == [("human", 0)]
 

@@ -119,7 +119,7 @@ def make_pairs(
         if choice.because == "human":
             chosen[choice.case, choice.prompt].append(choice)
     dropped: Counter[str] = Counter()
-    for key, one in sorted(asked.items()):
+    for key, one in asked.items():
         one.answers = answers(one.case, one.samples, security=config.security)
         rng = random.Random(digest_json([seed, round, *key]))  # noqa: S311 (a draw, not a secret)
         human = _human(one, chosen[key], dropped)
