@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,25 +167,34 @@ def test_the_command_grows_before_it_guards(
         return SimpleNamespace(id="grow-1234")
 
     def guard(workspace: Any, model: str, data: str, *given: Any, **more: Any) -> Any:
-        raise UsageError("made of " + data, why="it is a test", mend="none")
+        asked["made_of"] = data
+        raise UsageError("made", why="it is a test", mend="none")
 
     monkeypatch.setattr(growing, "grow", grown)
     monkeypatch.setattr(guards, "guard", guard)
     Workspace.create(tmp_path)
-    args = [
-        "guard",
-        "hf:x",
-        "--data",
-        "s.jsonl",
-        "-w",
-        str(tmp_path),
-        "--judged-by",
-        "world-python",
-    ]
-    found = CliRunner().invoke(app, [*args, "--from-seeds", "50", "--seed", "3", "--cwe", "CWE-95"])
+    seeds = str(written(tmp_path / "s.jsonl", SEEDS, cwe="CWE-95", language="python"))
+    args = ["guard", "hf:x", "--data", seeds, "-w", str(tmp_path), "--judged-by", "world-python"]
+    grows = [*args, "--from-seeds", "50", "--seed", "3"]
+
+    plan = CliRunner().invoke(app, [*grows, "--by-cwe", "--dry-run", "--json"])
+    document = json.loads(plan.stdout)
+    assert (document["from_seeds"], document["samples"]["seeds"]) == (50, 6)
+    assert document["guards"] == {"CWE-95": None}, "how many is known when they are grown"
+    for wrong, said in (
+        (("--retain", str(tmp_path / "none")), "does not name one of the corpora"),
+        (("--cwe", "CWE-89"), "too few seeds"),
+        (("--judged-by", "nothing"), "nothing"),
+    ):
+        refused = CliRunner().invoke(app, [*grows, *wrong])
+        assert isinstance(refused.exception, UsageError)
+        assert said in refused.exception.what
+    assert not asked, "what cannot be is refused before anything is grown"
+
+    found = CliRunner().invoke(app, [*grows, "--cwe", "CWE-95"])
     assert isinstance(found.exception, UsageError)
-    assert found.exception.what == "made of grow-1234"
-    assert (asked["seeds"], asked["wanted"], asked["seed"]) == ("s.jsonl", 50, 3)
+    assert asked.pop("made_of") == "grow-1234"
+    assert (asked["seeds"], asked["wanted"], asked["seed"]) == (seeds, 50, 3)
     assert (asked["cwe"], asked["judged_by"]) == ("CWE-95", "world-python")
     alone = CliRunner().invoke(app, args)
     assert isinstance(alone.exception, UsageError)

@@ -140,6 +140,9 @@ def test_a_killed_call_goes_on(bench: Bench) -> None:
         (("--by-cwe", "--limit", "7"), "no weakness has samples enough"),
         (("--limit", "1", "-o", "own_texts=2"), "nothing to make a guard of"),
         (("-o", "dropout=0.1"), "dropout"),
+        (("--retain", "none.jsonl"), "does not name one of the corpora"),
+        (("--retain", "DATA"), "the data are of one kind only"),
+        (("--user-data", "DATA", "-o", "own_texts=0"), "the user's data cannot be kept"),
     ],
 )
 def test_what_makes_no_guard_is_refused(
@@ -149,9 +152,11 @@ def test_what_makes_no_guard_is_refused(
     more: tuple[str, ...],
     said: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["codetemper", *bench.words, *more, "--json"])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 2
-    error = json.loads(capsys.readouterr().out)["error"]
-    assert said in f"{error['what']} {error['why']}"
+    given = [str(bench.data) if word == "DATA" else word for word in more]
+    for plan in ((), ("--dry-run",)):
+        monkeypatch.setattr(sys, "argv", ["codetemper", *bench.words, *given, *plan, "--json"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2, plan
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert said in f"{error['what']} {error['why']}"

@@ -88,6 +88,36 @@ class Grown:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """What is grown from.
+
+    Attributes:
+        card: of the file or corpus.
+        pairs: the bad snippets.
+        cases: of the suite that judges, by prompt; none without one.
+    """
+
+    card: CorpusCard
+    pairs: list[FixPair]
+    cases: dict[str, Case]
+
+
+def read_seeds(
+    workspace: Workspace, seeds: str, *, cwe: str | None = None, judged_by: str | None = None
+) -> Seeds:
+    """Read what ``grow`` starts from; the arguments are its own.
+
+    Raises:
+        UsageError: as ``grow``.
+    """
+    card, rows = fix_pairs(workspace, seeds)
+    given = [pair for pair in vulnerable_sides(rows) if cwe is None or pair.cwe == cwe.upper()]
+    _refuse_seeds(given, card.id)
+    cases = suites.load(judged_by).cases if judged_by else ()
+    return Seeds(card, given, {case.prompt: case for case in cases})
+
+
 def grow(
     workspace: Workspace,
     model: str,
@@ -121,24 +151,24 @@ def grow(
     """
     begun, config = time.monotonic(), config or Growth()
     model = full_name(workspace, model)
-    card, rows = fix_pairs(workspace, seeds)
-    given = [pair for pair in vulnerable_sides(rows) if cwe is None or pair.cwe == cwe.upper()]
-    _refuse_seeds(given, card.id)
-    cases = suites.load(judged_by).cases if judged_by else ()
-    known = {case.prompt: case for case in cases}
+    given = read_seeds(workspace, seeds, cwe=cwe, judged_by=judged_by)
     with opened(workspace, model, loaded, device=device) as handle:
         found = variations(
-            given, handle.generate, lambda pairs: confirmed(pairs, known, options), config, on_event
+            given.pairs,
+            handle.generate,
+            lambda pairs: confirmed(pairs, given.cases, options),
+            config,
+            on_event,
         )
-        inputs = {"model": model, "model_digest": handle.digest, "corpus": card.id,
-                  "corpus_digest": card.data_digest}  # fmt: skip
+        inputs = {"model": model, "model_digest": handle.digest, "corpus": given.card.id,
+                  "corpus_digest": given.card.data_digest}  # fmt: skip
     facts = config.model_dump(mode="json") | {"cwe": cwe, "judged_by": judged_by} | inputs
     with workspace.staged("corpora") as folder:
         grown = write_corpus(
-            folder, found.pairs, verb="grow", sources=(card.id,), counts={"written": found.counts},
-            config=facts, seconds=round(time.monotonic() - begun, 3),
+            folder, found.pairs, verb="grow", sources=(given.card.id,), config=facts,
+            counts={"written": found.counts}, seconds=round(time.monotonic() - begun, 3),
         )  # fmt: skip
-        note = f"{len(found.pairs)} bad samples of {len(given)} seeds"
+        note = f"{len(found.pairs)} bad samples of {len(given.pairs)} seeds"
         settle(workspace, folder, "corpora", grown.id, "grow", inputs=inputs, note=note)
     return grown
 

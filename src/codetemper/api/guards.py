@@ -13,9 +13,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from codetemper.api.growing import read_seeds
 from codetemper.api.models import full_name, opened_base, patch_folders
 from codetemper.api.tuning import checkpoints, fix_pairs, settle_patch
 from codetemper.core.accounts import CorpusCard, PatchManifest
@@ -37,12 +39,16 @@ class GuardPlan:
     """What would be made of data.
 
     Attributes:
-        guards: bad samples of each guard, by its weakness; ``all`` where one is made of all.
+        guards: bad samples of each guard, by its weakness; ``all`` where one is made of all. None
+            where they are grown: how many there will be is not known.
         left_out: samples by weakness that are too few for a guard.
+        samples: how many there are of the others: ``seeds``, ``retain`` and ``user_data``; None
+            where none are given.
     """
 
-    guards: dict[str, int]
+    guards: dict[str, int | None]
     left_out: dict[str, int]
+    samples: dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Guards:
 class _Data:
     """Everything that is read, with the cards that name it."""
 
+    model: str
+    frozen: list[Path]
     bad: CorpusCard
     parts: dict[str, list[FixPair]]
     left_out: dict[str, int]
@@ -78,16 +86,53 @@ class _Data:
 
 def plan_guards(
     workspace: Workspace,
+    model: str,
     data: str,
     config: Any | None = None,
     *,
+    retain: str | None = None,
+    user_data: str | None = None,
     cwe: str | None = None,
     by_cwe: bool = False,
     limit: int | None = None,
+    from_seeds: bool = False,
+    judged_by: str | None = None,
 ) -> GuardPlan:
-    """Say what ``guard`` would make; the arguments are its own."""
-    found = _read(workspace, data, config or _default(), cwe, by_cwe, limit, None, None)
-    return GuardPlan({name: len(bad) for name, bad in found.parts.items()}, found.left_out)
+    """Say what ``guard`` would make, or refuse what it would; loads no model and writes nothing.
+
+    Args:
+        workspace: as ``guard``, and likewise all up to ``limit``.
+        model: expression.
+        data: bad samples, or seeds of them.
+        config: settings.
+        retain: clean samples.
+        user_data: what is to be tuned on.
+        cwe: one weakness.
+        by_cwe: a guard for each.
+        limit: the first samples.
+        from_seeds: ``data`` are what ``growing.grow`` is to grow first.
+        judged_by: suite that judges what is grown.
+
+    Raises:
+        UsageError, IntegrityError: as ``guard``, and with seeds as ``growing.grow``.
+    """
+    seeds = None
+    if from_seeds:
+        seeds = len(read_seeds(workspace, data, cwe=cwe, judged_by=judged_by).pairs)
+        limit = None  # of what is grown
+    found = _read(
+        workspace, model, data, config or _default(), cwe, by_cwe, limit, retain, user_data,
+        grown=from_seeds,
+    )  # fmt: skip
+    return GuardPlan(
+        guards={name: None if seeds else len(bad) for name, bad in found.parts.items()},
+        left_out={} if seeds else found.left_out,
+        samples={
+            "seeds": seeds,
+            "retain": len(found.retain[1]) if found.retain else None,
+            "user_data": len(found.user[1]) if found.user else None,
+        },
+    )
 
 
 def guard(
@@ -131,20 +176,16 @@ def guard(
         IntegrityError: data or patches are not what they are recorded to be.
     """
     config = config or _default()
-    model = full_name(workspace, model)
-    frozen = patch_folders(workspace, model)
-    found = _read(workspace, data, config, cwe, by_cwe, limit, retain, user_data)
+    found = _read(workspace, model, data, config, cwe, by_cwe, limit, retain, user_data)
     made = []
-    with opened_base(workspace, model, loaded, device=device) as handle:
+    with opened_base(workspace, found.model, loaded, device=device) as handle:
         for weakness, bad in found.parts.items():
             facts = config.model_dump(mode="json") | {
                 "limit": limit,
                 "cwe": None if weakness == "all" else weakness,
             }
-            inputs = {"model": model, "model_digest": handle.loaded.digest} | found.inputs()
-            made.append(
-                _guard(workspace, handle, bad, found, frozen, config, facts, inputs, on_event)
-            )
+            inputs = {"model": found.model, "model_digest": handle.loaded.digest} | found.inputs()
+            made.append(_guard(workspace, handle, bad, found, config, facts, inputs, on_event))
     return Guards(tuple(made), found.left_out)
 
 
@@ -153,7 +194,6 @@ def _guard(
     handle: Any,
     bad: Sequence[FixPair],
     data: _Data,
-    frozen: Sequence[Path],
     config: Any,
     facts: dict[str, Any],
     inputs: dict[str, str],
@@ -165,7 +205,9 @@ def _guard(
     named = {name: inputs[name] for name in inputs if name.startswith(("retain", "user_data"))}
     with workspace.staged("patches") as staged:
         with checkpoints(workspace, inputs | {"verb": "guard", "config": facts}) as kept:
-            retain = data.retain[1] if data.retain else _own(handle, frozen, config, kept, on_event)
+            retain = (
+                data.retain[1] if data.retain else _own(handle, data.frozen, config, kept, on_event)
+            )
             result = technique.guard(
                 handle.loaded,
                 bad,
@@ -173,7 +215,7 @@ def _guard(
                 staged,
                 retain=retain,
                 user=data.user[1] if data.user else (),
-                frozen=frozen,
+                frozen=data.frozen,
                 checkpoints=kept,
                 on_event=on_event,
             )
@@ -198,6 +240,7 @@ def _default() -> Any:
 
 def _read(
     workspace: Workspace,
+    model: str,
     data: str,
     config: Any,
     cwe: str | None,
@@ -205,39 +248,59 @@ def _read(
     limit: int | None,
     retain: str | None,
     user_data: str | None,
+    *,
+    grown: bool = False,
 ) -> _Data:
+    """Look up all that is named, and refuse what no guard can be made of, or be grown from."""
+    from codetemper.harden.guard import refuse_data, usable
+
+    model = full_name(workspace, model)
+    frozen = patch_folders(workspace, model)
+    card, pairs = fix_pairs(workspace, data)
+    bad = usable(vulnerable_sides(pairs[:limit]), config)
+    names, left_out = _chosen(card.id, bad, cwe, by_cwe, 1 if grown else FEWEST)
+    parts = {name: [p for p in bad if name in ("all", p.cwe)] for name in names}
+    clean, user = (
+        None if name is None else fix_pairs(workspace, name) for name in (retain, user_data)
+    )
+    # Of seeds there will be more of each weakness, so they are looked at together.
+    looked_at = [list(chain(*parts.values()))] if grown else parts.values()
+    for part in looked_at:
+        refuse_data(part, clean and clean[1], user[1] if user else (), config)
+    return _Data(model, frozen, card, parts, left_out, clean, user)
+
+
+def _chosen(
+    name: str, bad: Sequence[FixPair], cwe: str | None, by_cwe: bool, fewest: int
+) -> tuple[list[str], dict[str, int]]:
+    """Return the weaknesses that get a guard, ``all`` for one of all, and what is left out."""
     if cwe and by_cwe:
         raise UsageError(
             "one weakness and each of them cannot both be meant",
             why="--cwe makes a guard of one, --by-cwe one for each",
             mend="give one of the two",
         )
-    card, pairs = fix_pairs(workspace, data)
-    bad = [p for p in vulnerable_sides(pairs[:limit]) if p.granularity == config.granularity]
-    counts = Counter(pair.cwe or "unknown" for pair in bad if pair.split == "train")
-    left_out: dict[str, int] = {}
-    chosen = ["all"]
+    counts = Counter(pair.cwe or "unknown" for pair in bad)
     if cwe:
-        chosen = [cwe.upper()]
-        if chosen[0] not in counts:
+        if cwe.upper() not in counts:
             raise UsageError(
-                f"there is no bad sample of {chosen[0]}",
-                why=f"{card.id} has {', '.join(sorted(counts)) or 'none at all'}",
-                mend=did_you_mean(chosen[0], sorted(counts)),
+                f"there is no bad sample of {cwe.upper()}",
+                why=f"{name} has {', '.join(sorted(counts)) or 'none at all'}",
+                mend=did_you_mean(cwe.upper(), sorted(counts)),
             )
-    if by_cwe:
-        chosen = sorted(name for name, n in counts.items() if n >= FEWEST and name != "unknown")
-        left_out = {name: n for name, n in sorted(counts.items()) if name not in chosen}
-        if not chosen:
-            raise UsageError(
-                "no weakness has samples enough for a guard of its own",
-                why=f"{FEWEST} are the least; there are "
-                + (", ".join(f"{n} of {name}" for name, n in left_out.items()) or "none"),
-                mend="make one guard of all, without --by-cwe",
-            )
-    parts = {name: [p for p in bad if name in ("all", p.cwe)] for name in chosen}
-    given = [None if name is None else fix_pairs(workspace, name) for name in (retain, user_data)]
-    return _Data(card, parts, left_out, *given)
+        return [cwe.upper()], {}
+    if not by_cwe:
+        return ["all"], {}
+    chosen = sorted(name for name, n in counts.items() if n >= fewest and name != "unknown")
+    left_out = {name: n for name, n in sorted(counts.items()) if name not in chosen}
+    if not chosen:
+        raise UsageError(
+            "no weakness has samples enough for a guard of its own",
+            why=f"{fewest} are the least; there are "
+            + (", ".join(f"{n} of {name}" for name, n in left_out.items()) or "none"),
+            mend="make one guard of all, without --by-cwe",
+        )
+    return chosen, left_out
 
 
 def _own(

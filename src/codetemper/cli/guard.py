@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -84,7 +85,6 @@ def guard(
     settings = resolve_config(
         Config, "guard", file=config, pairs=option or (), flags={"seed": seed}
     )
-    chosen: dict[str, Any] = {"cwe": cwe, "by_cwe": by_cwe, "limit": limit}
     home = workspace(place)
     if judged_by and from_seeds is None:
         raise UsageError(
@@ -92,18 +92,25 @@ def guard(
             why="a suite judges what is grown, and nothing is",
             mend="add --from-seeds N, or leave --judged-by out",
         )
+    given: dict[str, Any] = {
+        "retain": retain, "user_data": user_data, "cwe": cwe, "by_cwe": by_cwe, "limit": limit
+    }  # fmt: skip
+    if dry_run or from_seeds is not None:
+        # Growing takes long: what would be refused after it is refused before.
+        found = api.plan_guards(
+            home, model, data, settings, **given, from_seeds=from_seeds is not None,
+            judged_by=judged_by,
+        )  # fmt: skip
     if dry_run:
-        found = api.plan_guards(home, data, settings, **chosen)
         plan = {
             "model": model,
             "data": data,
             "retain": retain,
             "user_data": user_data,
             "from_seeds": from_seeds,
-            "guards": found.guards,
-            "left_out": found.left_out,
+            "judged_by": judged_by,
             "config": settings.model_dump(mode="json"),
-        }
+        } | asdict(found)
         screen.emit(plan, as_json)
         return
     with screen.progress() as on_event:
@@ -115,10 +122,7 @@ def guard(
                 judged_by=judged_by, device=device, on_event=on_event,
             )  # fmt: skip
             data = grown.id
-        made = api.guard(
-            home, model, data, settings, retain=retain, user_data=user_data, **chosen,
-            device=device, on_event=on_event,
-        )  # fmt: skip
+        made = api.guard(home, model, data, settings, **given, device=device, on_event=on_event)
     document = {
         "guards": [treatment_document(manifest) for manifest in made.manifests],
         "left_out": made.left_out,

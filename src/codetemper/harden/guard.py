@@ -46,7 +46,7 @@ from codetemper.harden._session import quiet, scratch_beside
 from codetemper.harden._settings import Config as Loop
 from codetemper.models.loaded import LoadedModel
 
-__all__ = ["CARD", "Config", "GuardResult", "guard"]
+__all__ = ["CARD", "Config", "GuardResult", "guard", "refuse_data", "usable"]
 
 CARD = TechniqueCard(
     name="guard",
@@ -208,7 +208,7 @@ def guard(
             not have, or a loss that is no longer a number.
     """
     begun = time.monotonic()
-    chosen = [p for p in bad if p.granularity == config.granularity and p.split == "train"]
+    chosen = usable(bad, config)
     texts = {pair.after for pair in chosen}
     others = [pair for pair in user if pair.after not in texts]
     with quiet(), scratch_beside(folder, checkpoints) as scratch:
@@ -218,7 +218,7 @@ def guard(
             _kind(job, chosen, config),
             _kind(job, _clean(retain, texts), config, keep=True),
         )
-        _check(wrong, clean, user, config)
+        _check(bool(wrong.examples and wrong.asked), bool(clean.asked), bool(user), config)
         flags = _flags(job, wrong, clean, others, scratch)
         unflagged = [pair for pair in others if pair.id not in flags]
         own = _kind(job, unflagged, config, keep=True)
@@ -310,15 +310,44 @@ def _clean(retain: Sequence[FixPair], bad: Collection[str]) -> list[FixPair]:
     return found
 
 
-def _check(bad: Kind, clean: Kind, user: Sequence[FixPair], config: Config) -> None:
-    if not bad.examples or not bad.asked:
+def usable(bad: Sequence[FixPair], config: Config) -> list[FixPair]:
+    """Return the bad samples that a guard is made of: of its granularity, and none set aside."""
+    return [p for p in bad if p.granularity == config.granularity and p.split == "train"]
+
+
+def refuse_data(
+    bad: Sequence[FixPair],
+    retain: Sequence[FixPair] | None,
+    user: Sequence[FixPair],
+    config: Config,
+) -> None:
+    """Refuse data that ``guard`` would refuse, as far as it shows before texts are tokens.
+
+    Args:
+        bad: as ``guard``.
+        retain: likewise; None where the base is to write them.
+        user: likewise.
+        config: settings.
+
+    Raises:
+        UsageError: as ``guard``.
+    """
+    texts = {pair.after for pair in usable(bad, config)}
+    own = config.own_texts if retain is None else 0
+    clean = len({pair.after for pair in _clean(retain or (), texts)}) + own
+    _check(len(texts) > 1, clean > 1, bool(user), config)
+
+
+def _check(bad: bool, clean: bool, user: bool, config: Config) -> None:
+    """Refuse data of which none can be learnt and held out: bad samples, or clean ones if asked."""
+    if not bad:
         raise UsageError(
             "there is nothing to make a guard of",
             why=f"of the bad samples by {config.granularity} whose split is 'train', fewer than "
             "two texts differ and fit the window",
             mend="give more; 100 of a weakness make a guard, 10 make part of one",
         )
-    if user and not clean.asked:
+    if user and not clean:
         raise UsageError(
             "the user's data cannot be kept",
             why="which of them are bad is calibrated on clean samples, and none are held out",
