@@ -20,7 +20,7 @@ from codetemper.data.corpus import write_corpus
 from codetemper.evaluate import suites
 from codetemper.models.patch import weights_digest
 from tests.api.conftest import Bench
-from tests.publish.test_refinement import refinement
+from tests.publish.refined import refinement
 
 
 def test_everything_made_is_in_the_ledger_and_verifies(bench: Bench) -> None:

@@ -173,6 +173,7 @@ class Tested:
     """One metric of the test suite.
 
     Attributes:
+        suite: its name.
         metric: its name.
         meaning: what it counts.
         change: base against the chosen round.
@@ -180,6 +181,7 @@ class Tested:
         tone: what it settles.
     """
 
+    suite: str
     metric: str
     meaning: str
     change: Difference
@@ -296,7 +298,7 @@ def _curve(name: str, rounds: Sequence[Round]) -> Curve:
 
 def _ends(rounds: Sequence[Round]) -> tuple[float, float]:
     """Return round numbers that all log-probabilities lie between; the upper one is at most 0."""
-    sides = (side for each in rounds for side in (each.chosen_logprob, each.rejected_logprob))
+    sides = (side for each in rounds for side in _logprobs(each))
     found = [value for side in sides for value in side if math.isfinite(value)]
     lowest, highest = min(found, default=-1.0), max(found, default=0.0)
     step = next((step for step in (0.1, 0.25, 0.5, 1, 2, 5) if highest - lowest <= 6 * step), 10)
@@ -305,9 +307,17 @@ def _ends(rounds: Sequence[Round]) -> tuple[float, float]:
 
 
 def _likelihood(each: Round, ends: tuple[float, float]) -> Likelihood:
-    chosen = _shift("better answers", "chosen", each.chosen_logprob, ends)
-    rejected = _shift("worse answers", "rejected", each.rejected_logprob, ends)
+    better, worse = _logprobs(each)
+    chosen = _shift("better answers", "chosen", better, ends)
+    rejected = _shift("worse answers", "rejected", worse, ends)
     return Likelihood(f"Round {each.round}", (chosen, rejected))
+
+
+def _logprobs(each: Round) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return what was measured of the better and the worse answers; no pairs, no numbers."""
+    if any(each.pairs.values()):
+        return each.chosen_logprob, each.rejected_logprob
+    return (math.nan, math.nan), (math.nan, math.nan)
 
 
 def _shift(label: str, kind: str, side: tuple[float, float], ends: tuple[float, float]) -> Shift:
@@ -316,9 +326,10 @@ def _shift(label: str, kind: str, side: tuple[float, float], ends: tuple[float, 
 
 
 def _test(name: str, change: Difference, limit: float) -> Tested:
-    metric = name.rpartition("/")[2]
+    suite, _, metric = name.rpartition("/")
     return Tested(
-        metric=name,
+        suite=suite,
+        metric=metric,
         meaning=wording.metric_meaning(metric),
         change=change,
         change_mark=charts.change_mark(change, limit),
