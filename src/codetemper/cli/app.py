@@ -20,6 +20,7 @@ from codetemper.cli import (
     guard,
     measure,
     refine,
+    review,
     screen,
     screen_data,
     start,
@@ -49,7 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (start, measure, treat, refine, guard, screen_data, study, account):
+for group in (start, measure, treat, refine, review, guard, screen_data, study, account):
     group.register(app)
 
 
