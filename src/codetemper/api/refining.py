@@ -20,6 +20,7 @@ from typing import Any
 from codetemper.api.models import full_name, opened_base, patch_folders
 from codetemper.api.refining_parts import ANSWERS, Material, gather, turned
 from codetemper.api.refining_rounds import Rounds
+from codetemper.api.review import human_choices
 from codetemper.api.runs import Run, read_run
 from codetemper.api.tuning import guards_named, settle_patch
 from codetemper.core.accounts import PatchManifest
@@ -269,17 +270,7 @@ def _nothing(workspace: Workspace, every: Rounds, stop: str) -> UsageError:
 
 def _choices(workspace: Workspace, corpus: str | None) -> list[PreferencePair]:
     """Return the pairs of a corpus that somebody chose; none where none is named."""
-    if corpus is None:
-        return []
-    card, rows = read_corpus(workspace.resolve("corpora", corpus))
-    pairs = [row for row in rows if isinstance(row, PreferencePair) and row.because == "human"]
-    if not pairs:
-        raise UsageError(
-            f"the corpus {card.id} holds no choices",
-            why=f"its rows are {card.record} rows, and no pair of them was chosen by somebody",
-            mend="codetemper review PAIRS --out FILE, choose, then review PAIRS --choices FILE",
-        )
-    return pairs
+    return [] if corpus is None else human_choices(workspace, corpus)[1]
 
 
 def _refuse_crew() -> None:
