@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,13 @@ from typer.testing import CliRunner
 from codetemper.api import guards
 from codetemper.api.models import load_model
 from codetemper.cli.app import app, main
+from codetemper.core.accounts import PatchManifest
 from codetemper.core.errors import UsageError
+from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.core.workspace import Workspace
+from codetemper.harden import guard as technique
 from codetemper.harden.guard import Config
-from codetemper.models.patch import load_manifest, verify_patch
+from codetemper.models.patch import verify_patch
 
 SMALL = ("-o", "rank=2", "-o", "epochs=1", "-o", "own_texts=6", "-o", "max_length=64")
 
@@ -112,24 +119,35 @@ def test_clean_and_user_data_are_named_in_the_manifest(bench: Bench, tmp_path: P
     assert counts["user"] + counts["user_held_out"] + counts["user_flagged"] == 4
 
 
-def test_a_killed_call_goes_on(bench: Bench) -> None:
-    config = Config(rank=2, epochs=3, max_length=64, own_texts=6, batch_size=4, seed=1)
-    given: dict[str, Any] = {"model": bench.base, "data": str(bench.data), "config": config}
+def test_a_killed_call_goes_on_and_makes_the_same_guard(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(rank=2, epochs=2, max_length=64, own_texts=4, batch_size=4, seed=1)
+    # A checkpoint after every step, so that there is a middle to go on from.
+    often = partial(technique.guard, checkpoint_seconds=0.0)
+    monkeypatch.setattr(technique, "guard", often)
 
-    def kill(event: Any) -> None:
-        if event.stage == "train" and event.done == 3:
-            raise InterruptedError
+    def make(workspace: Workspace, on_event: OnEvent) -> PatchManifest:
+        made = guards.guard(workspace, bench.base, str(bench.data), config, on_event=on_event)
+        return made.manifests[0]
 
-    with pytest.raises(InterruptedError):
-        guards.guard(bench.workspace, **given, on_event=kill)
+    def kill(event: Event) -> None:
+        if event.stage == "train" and event.done == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = multiprocessing.get_context("fork").Process(target=make, args=(bench.workspace, kill))
+    child.start()
+    child.join(300)
+    assert child.exitcode == -signal.SIGKILL
     (folder,) = (bench.workspace.cache / "checkpoints").iterdir()
-    assert (folder / "own.json").is_file(), "texts are not written anew"
-    stages: list[str] = []
-    (made,) = guards.guard(
-        bench.workspace, **given, on_event=lambda event: stages.append(event.stage)
-    ).manifests
-    assert "generate" not in stages
-    assert load_manifest(bench.workspace.patches / made.id) == made
+    assert (folder / "own.json").is_file()
+    events: list[Event] = []
+    again = make(bench.workspace, events.append)
+    assert "generate" not in {event.stage for event in events}, "texts are not written anew"
+    assert next(event.done for event in events if event.stage == "train") == 5
+    assert not list((bench.workspace.cache / "checkpoints").iterdir())
+    # The id is a digest of all tensors and canaries.
+    assert again.id == make(Workspace.create(tmp_path), ignore_events).id
 
 
 @pytest.mark.parametrize(
