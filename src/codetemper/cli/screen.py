@@ -162,6 +162,7 @@ def progress() -> Iterator[Callable[[Any], None]]:
 
 def _lines() -> Callable[[Any], None]:
     started: dict[str, tuple[float, int]] = {}
+    reached: dict[str, int] = {}
     shown: dict[str, float] = {}
 
     def write(event: Any) -> None:
@@ -169,12 +170,14 @@ def _lines() -> Callable[[Any], None]:
         if event.stage == "demo":
             err.print(f"{event.done}/{event.total} {event.note}")
             started.clear()
+            reached.clear()
             shown.clear()
             return
         begin, base = started.setdefault(event.stage, (now, event.done))
-        if event.done < base:  # the stage begins anew, on the next suite
+        if event.done < reached.get(event.stage, 0):  # the stage begins anew, on the next suite
             begin, base = started[event.stage] = now, event.done
             shown[event.stage] = now
+        reached[event.stage] = event.done
         if now - shown.setdefault(event.stage, begin) < QUIET_SECONDS:
             return
         shown[event.stage] = now
