@@ -246,7 +246,7 @@ class Rounds:
             card = write_corpus(
                 folder,
                 rows,
-                verb="pairs",
+                verb="pair",
                 sources=runs,
                 counts=paired.counts,
                 config={"round": number} | self.facts,
