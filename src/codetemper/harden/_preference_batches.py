@@ -152,8 +152,9 @@ def answer_scores(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Ten
 class _LogProbabilities(torch.autograd.Function):
     """``log softmax(logits)[label]``, [n]: the logits are kept, and nothing else of their size.
 
-    The gradient of a score with respect to the logits is ``onehot(label) - softmax(logits)``; it is
-    formed in one tensor when it is asked for.
+    The gradient of a score with respect to the logits is ``onehot(label) - softmax(logits)``. In
+    float32 it is written over the logits, which nobody needs any more then: a model that does keep
+    its logits for its own backward pass is told by torch, and that is an error, not a wrong number.
     """
 
     @staticmethod
@@ -168,8 +169,8 @@ class _LogProbabilities(torch.autograd.Function):
         """Return the gradient of the logits."""
         (given,) = grads
         logits, labels, total = ctx.saved_tensors
-        found = torch.sub(logits, total[:, None]).exp_().mul_(-given[:, None])
-        found.scatter_add_(1, labels[:, None], given[:, None].to(found.dtype))
+        found = logits.float().sub_(total[:, None]).exp_().mul_(-given[:, None])
+        found.scatter_add_(1, labels[:, None], given[:, None])
         return found.to(logits.dtype), None
 
 

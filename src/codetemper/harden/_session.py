@@ -18,9 +18,10 @@ import os
 import random
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,7 +75,12 @@ def scratch_beside(folder: Path, checkpoints: Path | None) -> Iterator[Path]:
 
 
 def arguments(
-    config: Config, device: torch.device, examples: int, scratch: Path
+    config: Config,
+    device: torch.device,
+    examples: int,
+    scratch: Path,
+    kind: Callable[..., TrainingArguments] = TrainingArguments,
+    **more: Any,
 ) -> TrainingArguments:
     """Return the trainer's arguments.
 
@@ -83,6 +89,8 @@ def arguments(
         device: where the model is.
         examples: how many there are, in all processes together.
         scratch: folder for checkpoints.
+        kind: class of the arguments, for a trainer with more of them.
+        more: those.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     batches = math.ceil(examples / (config.batch_size * processes))
@@ -90,7 +98,7 @@ def arguments(
     steps = math.ceil(epoch * config.epochs)
     on_gpu = device.type == "cuda"
     validates = config.early_stop != "never"
-    return TrainingArguments(
+    return kind(
         output_dir=str(scratch),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
@@ -123,6 +131,7 @@ def arguments(
         report_to="none",
         disable_tqdm=True,
         push_to_hub=False,
+        **more,
     )
 
 

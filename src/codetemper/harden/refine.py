@@ -181,7 +181,7 @@ def refine(
             begun -= seconds_until(last)
         every = None if checkpoints is None else checkpoint_seconds
         course = Course(checkpoint_seconds=every, begun=begun, on_event=on_event)
-        trainer = _trainer(given, asked, course, config)
+        trainer = _trainer(model, given, asked, course, config)
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
         refuse_divergence(curve(trainer, "loss"), loop)
         refuse_written(training.module, digests)
@@ -286,14 +286,16 @@ def _state(
     return digest_json([model.digest, *patches])
 
 
-def _trainer(given: _Material, asked: Asked, course: Course, config: Config) -> Trainer:
+def _trainer(
+    model: LoadedModel, given: _Material, asked: Asked, course: Course, config: Config
+) -> Trainer:
     module = asked.training.module
     if config.loss == "kto":
         from codetemper.harden._preference_kto import kto_trainer
 
         labelled = [*((better, True) for better, _ in given.pairs), *given.unpaired]
         labelled += [(worse, False) for _, worse in given.pairs]
-        return kto_trainer(labelled, asked, course, config)
+        return kto_trainer(model, labelled, asked, course, config)
     if config.loss == "sft":
         examples = [Preferred(better, None) for better, _ in given.pairs]
         terms = Terms(beta=config.beta, nll=1.0)
