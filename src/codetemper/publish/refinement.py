@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from codetemper.core.records import Difference, Estimate
 from codetemper.core.refinement import Changed, Refinement, Round
 from codetemper.publish import charts, unseen, wording
+from codetemper.publish.answers import Line, compared, lines
 from codetemper.publish.inputs import RefinementResult
 
 #: What made a pair, in words.
@@ -32,8 +32,6 @@ PHASES = {"sample": "sampling and judging", "pair": "pairing", "train": "trainin
 HEIGHT, EDGE = 36, 5
 #: Rounds up to which each point of a curve has its number; of more, the first and the last.
 NUMBERED = 8
-#: Lines of one answer that are shown, and characters of a line.
-LINES, COLUMNS = 60, 400
 
 
 @dataclass(frozen=True)
@@ -119,21 +117,6 @@ class Likelihood:
 
     label: str
     shifts: tuple[Shift, Shift]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of an answer.
-
-    Attributes:
-        number: counted from 1; 0 for the remark that there are more.
-        kind: ``del`` or ``add`` where the other answer lacks it, else empty.
-        runs: its characters, those that cannot be seen as their names.
-    """
-
-    number: int
-    kind: str
-    runs: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -338,46 +321,17 @@ def _test(name: str, change: Difference, limit: float) -> Tested:
 
 
 def _turn(changed: Changed) -> Turn:
-    before, after = changed.before.split("\n"), changed.after.split("\n")
-    removed, added = _unlike(before[:LINES], after[:LINES])
+    before, after = compared(changed.before, changed.after)
     return Turn(
         case=tuple(unseen.runs(changed.case)),
         gained=changed.verdict_after == "pass",
-        prompt=_lines(changed.prompt.split("\n"), {}),
+        prompt=lines(changed.prompt),
         answers=(
-            Answer("before", _outcome(changed.verdict_before), _lines(before, removed)),
-            Answer("after", _outcome(changed.verdict_after), _lines(after, added)),
+            Answer("before", _outcome(changed.verdict_before), before),
+            Answer("after", _outcome(changed.verdict_after), after),
         ),
     )
 
 
 def _outcome(verdict: str) -> str:
     return "clean" if verdict == "pass" else verdict
-
-
-def _unlike(before: list[str], after: list[str]) -> tuple[dict[int, str], dict[int, str]]:
-    """Return which lines of either side the other lacks."""
-    removed: dict[int, str] = {}
-    added: dict[int, str] = {}
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    for kind, begin, end, other_begin, other_end in matcher.get_opcodes():
-        if kind != "equal":
-            removed |= dict.fromkeys(range(begin, end), "del")
-            added |= dict.fromkeys(range(other_begin, other_end), "add")
-    return removed, added
-
-
-def _lines(texts: Sequence[str], kinds: Mapping[int, str]) -> tuple[Line, ...]:
-    if texts and not texts[-1]:
-        texts = texts[:-1]
-    lines = [
-        Line(place + 1, kinds.get(place, ""), (*unseen.runs(text[:COLUMNS]), *_rest(text)))
-        for place, text in enumerate(texts[:LINES])
-    ]
-    if len(texts) > LINES:
-        lines.append(Line(0, "", ((f"{len(texts) - LINES} more lines", False),)))
-    return tuple(lines)
-
-
-def _rest(text: str) -> tuple[tuple[str, bool], ...]:
-    return ((f" [{len(text) - COLUMNS} more characters]", False),) if len(text) > COLUMNS else ()

@@ -191,6 +191,8 @@ _ASPECTS = {
     "year": "years",
     "duplicates": "copies left out",
     "contaminated": "left out for suites",
+    "because": "pairs made from",
+    "rejected": "wrong with the worse answers",
 }
 
 
