@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Workspace:
         for n in range(6)
     ]  # fmt: skip
     other = [Answer(id="a", case="c", prompt="p", text="t", language="sql", good=True)]
-    for verb, rows in (("refine", pairs), ("odd", other)):
+    for verb, rows in (("pair", pairs), ("odd", other)):
         with workspace.staged("corpora") as folder:
             card = write_corpus(folder, rows, verb=verb)
             made = workspace.settle(folder, "corpora", card.id)
@@ -52,14 +52,14 @@ def fill(path: Path, choice: str = "left") -> None:
 
 def test_written_out_filled_in_and_made_a_corpus_of(home: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "look.jsonl"
-    written = asked(home, "refine-", "--out", str(out), "--limit", "4", "--seed", "3")
+    written = asked(home, "pair-", "--out", str(out), "--limit", "4", "--seed", "3")
     assert (written["pairs"], written["files"]) == (4, [str(out)])
     fill(out)
     entries = len(home.ledger.entries())
-    plan = asked(home, "refine-", "--choices", str(out), "--dry-run")
+    plan = asked(home, "pair-", "--choices", str(out), "--dry-run")
     assert plan["pairs"] == 4
     assert len(home.ledger.entries()) == entries
-    made = asked(home, "refine-", "--choices", str(out))
+    made = asked(home, "pair-", "--choices", str(out))
     assert plan["choices"] == made["choices"]
     assert made["choices"]["open"] == 2
     card, pairs = human_choices(home, made["corpus"])
@@ -67,12 +67,12 @@ def test_written_out_filled_in_and_made_a_corpus_of(home: Workspace, tmp_path: P
     assert home.verify() == []
     entry = home.ledger.entries()[-1]
     assert (entry.verb, entry.inputs["corpus"]) == ("review", written["corpus"])
-    assert import_choices(home, "refine-", out).id == card.id
+    assert import_choices(home, "pair-", out).id == card.id
 
 
 def test_label_studio_gets_its_interface(home: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "tasks.json"
-    made = export_pairs(home, "refine-", out, form="label-studio")
+    made = export_pairs(home, "pair-", out, form="label-studio")
     assert made.files == (out, tmp_path / "tasks.xml")
     assert len(json.loads(out.read_bytes())) == made.pairs == 6
 
@@ -82,16 +82,16 @@ def test_what_cannot_be_reviewed_is_refused(home: Workspace, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="holds no pairs of answers"):
         preference_pairs(home, "odd-")
     with pytest.raises(UsageError, match="nobody chose"):
-        human_choices(home, "refine-")
-    export_pairs(home, "refine-", out)
+        human_choices(home, "pair-")
+    export_pairs(home, "pair-", out)
     with pytest.raises(UsageError, match="nobody chose an answer"):
-        import_choices(home, "refine-", out)
+        import_choices(home, "pair-", out)
     for words in ((), ("--out", str(out), "--choices", str(out))):
-        result = CliRunner().invoke(app, ["review", "refine-", *words, "-w", str(home.root)])
+        result = CliRunner().invoke(app, ["review", "pair-", *words, "-w", str(home.root)])
         assert isinstance(result.exception, UsageError)
 
 
 def test_the_plan_to_write_writes_nothing(home: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "look.jsonl"
-    assert asked(home, "refine-", "--out", str(out), "--limit", "2", "--dry-run")["pairs"] == 2
+    assert asked(home, "pair-", "--out", str(out), "--limit", "2", "--dry-run")["pairs"] == 2
     assert not out.exists()

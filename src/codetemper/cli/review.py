@@ -46,10 +46,10 @@ def review(
     right or neither. --choices reads them back into a corpus, for refine.
 
     \b
-    codetemper review refine-3fa9 --out look.jsonl --limit 50
-    codetemper review refine-3fa9 --choices look.jsonl
-    codetemper review refine-3fa9 --out tasks.json --as label-studio
-    codetemper review refine-3fa9 --choices exported.json --dry-run --json
+    codetemper review pair-3fa9 --out look.jsonl --limit 50
+    codetemper review pair-3fa9 --choices look.jsonl
+    codetemper review pair-3fa9 --out tasks.json --as label-studio
+    codetemper review pair-3fa9 --choices exported.json --dry-run --json
     """
     from codetemper.api import review as api
 
