@@ -14,7 +14,7 @@ import torch
 
 import codetemper.harden
 from codetemper.core.errors import CannotKnowError
-from codetemper.core.records import FixPair
+from codetemper.core.records import FixPair, PreferencePair
 from codetemper.harden import TechniqueCard
 
 #: Public files that make no patch: what techniques and verbs measure with.
@@ -33,6 +33,16 @@ PAIRS = tuple(
     )
     for number in range(8)
 )  # fmt: skip
+PREFERENCES = tuple(
+    PreferencePair(
+        id=str(number), case=f"f/{number}", prompt="int f(int a)\n{\n", language="c",
+        chosen=f"    return a > {number} ? a : 0;\n}}\n", rejected="    return b;\n}\n",
+        because="execution",
+    )
+    for number in range(8)
+)  # fmt: skip
+#: What techniques learn from, by the record that their card names.
+DATA: dict[str, tuple[Any, ...]] = {"FixPair": PAIRS, "PreferencePair": PREFERENCES}
 
 
 def _module(name: str) -> ModuleType:
@@ -40,7 +50,7 @@ def _module(name: str) -> ModuleType:
 
 
 def test_there_are_techniques() -> None:
-    assert {"tune", "guard"} <= set(NAMES)
+    assert {"tune", "guard", "refine"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +95,7 @@ def test_a_patch_changes_something_and_comes_off_bit_for_bit(
     config = module.Config(**({} if method is None else {"method": method}))
     refused: CannotKnowError | None = None
     try:
-        getattr(module, name)(loaded, PAIRS, config, tmp_path)
+        getattr(module, name)(loaded, DATA[module.CARD.data], config, tmp_path)
     except CannotKnowError as error:
         refused = error
     assert weights_digest(base) == digest
