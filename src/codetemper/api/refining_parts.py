@@ -103,29 +103,34 @@ def gather(
     for suite in loaded:
         rounds.metric_of(suite, security=security)
     parts = [shares.share_out(suite, wanted, cluster=cluster) for suite in loaded]
-    validation = (
-        suites.load(validate_on)
-        if validate_on
-        else shares.pooled([part["validation"] for part in parts])
-    )
-    tests = (suites.load(test_on),) if test_on else tuple(part["test"] for part in parts)
-    twice = {c.prompt for c in validation.cases} & {c.prompt for t in tests for c in t.cases}
-    if twice:
+    named = {name: suites.load(suite) for name, suite in given.items() if suite}
+    taken: list[Suite] = list(named.values())
+    if len(taken) == 2 and _prompts(taken[0]) & _prompts(taken[1]):
         raise UsageError(
             "what is validated on cannot be tested on",
-            why=f"{len(twice)} prompts are in both suites, and the test is to be looked at once",
+            why="the two suites have prompts in common, and the test is to be looked at once",
             mend="name two suites that have no prompt in common",
         )
+    kept = {name: (suite,) for name, suite in named.items()} | {
+        name: tuple(shares.apart(part[name], taken) for part in parts)
+        for name in given
+        if name not in named
+    }
+    validation = shares.pooled(kept["validation"])
     pool = shares.pooled([part["train"] for part in parts])
-    train = shares.apart(pool, [validation, *tests])
+    train = shares.apart(pool, [validation, *kept["test"]])
     return Material(
         train=suites.drawn(train, limit, seed),
         validation=validation,
-        tests=tests,
+        tests=kept["test"],
         metric=rounds.metric_of(validation, security=security),
         shared=len(wanted) > 1,
         dropped=len(pool.cases) - len(train.cases),
     )
+
+
+def _prompts(suite: Suite) -> set[str]:
+    return {case.prompt for case in suite.cases}
 
 
 def judged(runs: Iterable[Run]) -> list[Judged]:
