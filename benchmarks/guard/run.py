@@ -28,7 +28,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.figures import Figure, finish
-from benchmarks.guard import material
+from benchmarks.guard import cost, material
 from codetemper.api import evaluation, guards, screening, treatments
 from codetemper.api.models import load_model
 from codetemper.core import detection, stats
@@ -338,6 +338,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace.create(given.keep or Path(scratch))
         figures = measure(Bench(workspace, QUICK if given.quick else Size()))
+        figures |= cost.measure(workspace, quick=given.quick)
     finish(__file__, figures, quick=given.quick, as_json=given.json)
 
 
