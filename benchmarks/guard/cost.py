@@ -12,7 +12,8 @@ the unguarded training of the same repeat, with the least and the greatest. Mete
 steps and do not count.
 
 Memory is the most that a process of its own held while it trained, readings of meters included: all
-of it, and what is above the loaded model. It says nothing of accelerators, and no time is a claim about real LLMs.
+of it, and what is above the loaded model. It says nothing of accelerators, and no time is a claim
+about real LLMs.
 """
 
 from __future__ import annotations
