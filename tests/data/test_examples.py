@@ -9,7 +9,7 @@ import pytest
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
-from codetemper.data.examples import Example, Layout, Role, Side, encode
+from codetemper.data.examples import Example, Layout, Role, Side, answered, encode
 from tests.tiny import tiny_tokenizer
 
 PROMPT = "int copy(char *to, const char *from)\n"
@@ -234,3 +234,13 @@ def test_all_windows_of_a_flagged_pair_are_flagged() -> None:
     items = encode(pairs, tiny_tokenizer(), layout, {"b", "c"}).items
     assert [e.flagged for e in items] == [flag for flags in found for flag in flags]
     assert not any(e.flagged for e in encode(pairs, tiny_tokenizer(), layout).items)
+
+
+def test_an_answer_follows_the_tokens_that_its_prompt_has_alone() -> None:
+    tokenizer = tiny_tokenizer()
+    prompt, answer = answered(tokenizer, PROMPT, AFTER[len(PROMPT) :])
+    assert list(prompt) == tokenizer(PROMPT)["input_ids"]
+    assert tokenizer.decode(answer[:-1]) == AFTER[len(PROMPT) :]
+    assert answer[-1] == tokenizer.eos_token_id
+    # A model is not asked with nothing in front of it.
+    assert answered(tokenizer, "", "x")[0] == (tokenizer.bos_token_id,)
