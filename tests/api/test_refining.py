@@ -14,7 +14,7 @@ import pytest
 from codetemper import judges
 from codetemper.api import models, refining_rounds
 from codetemper.api.refining import plan_refining, refine
-from codetemper.api.runs import read_run
+from codetemper.api.runs import pair_runs, read_run
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_folder
 from codetemper.core.errors import CannotKnowError, UsageError
@@ -123,6 +123,9 @@ def test_the_test_share_is_looked_at_once_at_the_end(bench: Bench, refined: Patc
                      "(test)", "(test)"]  # fmt: skip
     assert set(found.test) == {"letters (test)/pass@1"}
     assert all(c.verdict_before != c.verdict_after for c in found.changed)
+    kept = f"{bench.base}+{refined.id}"
+    ((_, after),) = pair_runs(bench.workspace, bench.base, kept)
+    assert after.scorecard.metrics["pass@1"].value == found.test["letters (test)/pass@1"].after
 
 
 def test_the_same_again_and_more_rounds_start_from_what_is_there(
@@ -169,6 +172,17 @@ def test_named_suites_are_kept_apart(bench: Bench) -> None:
         )  # fmt: skip
     with pytest.raises(UsageError, match="each once"):
         plan_refining(bench.workspace, bench.base, [near, near], Config(**SETTINGS))
+
+
+def test_suites_are_pooled_and_tested_apart(bench: Bench) -> None:
+    other = write_suite(bench.folder, "other", range(80, 100))
+    config = Config(**SETTINGS | {"rounds": 1})
+    found = account(bench.refine(bench.suite, other, limit=10, config=config))
+    assert found.shares == {"train": 10, "validation": 8, "test": 8}
+    assert set(found.test) == {"letters (test)/pass@1", "other (test)/pass@1"}
+    _, pairs = read_corpus(bench.workspace.corpora / found.rounds[0].pairs_corpus)
+    owners = {p.case.partition("/")[0] for p in pairs if isinstance(p, PreferencePair)}
+    assert owners == {"letters (train)", "other (train)"}
 
 
 def test_patches_of_the_base_stay_below_and_guards_stay_out(bench: Bench) -> None:

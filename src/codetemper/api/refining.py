@@ -167,7 +167,11 @@ def refine(
                 raise _nothing(workspace, every, stop)
             refinement = _summed(every, material, made, runs, stop, cluster)
             seconds = max(time.monotonic() - begun, _seconds(made))
-            return _kept(workspace, every, refinement, config, seconds)
+            manifest = _kept(workspace, every, refinement, config, seconds)
+            for suite in material.tests:
+                # The same answers, under the name that the patch goes by from now on.
+                every.answered(manifest.id, suite)
+            return manifest
 
 
 def _rounds(

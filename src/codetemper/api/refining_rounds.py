@@ -251,7 +251,8 @@ class Rounds:
                 counts=paired.counts,
                 config={"round": number} | self.facts,
             )
-            told = f"round {number}: {len(rows)} pairs of {card.record}"
+            what = "pairs" if paired.pairs else "answers in no pair"
+            told = f"round {number}: {len(rows)} {what}"
             inputs = {f"run:{place}": run for place, run in enumerate(runs)}
             settle(self._workspace, folder, "corpora", card.id, "refine", inputs=inputs, note=told)
         return card

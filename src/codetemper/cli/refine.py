@@ -176,7 +176,7 @@ def _show(document: dict[str, Any]) -> None:
                 screen.difference(made["gain"]),
             )
         )
-    heads = ("round", "right", "wrong samples", "pairs", "log p better | worse",
+    heads = ("round", "samples right", "others", "pairs", "log p better | worse",
              report["metric"], "gain")  # fmt: skip
     screen.table(heads, rows, flexible=2)
     screen.out.print(f"ended: {report['stop']}")
