@@ -32,6 +32,8 @@ SETTINGS: dict[str, Any] = {
     "rounds": 2, "samples": 5, "learning_rate": 0.01, "epochs": 1, "rank": 2, "max_length": 64,
 }  # fmt: skip
 
+SHORT = Config(**SETTINGS | {"rounds": 1})
+
 
 @pytest.fixture(scope="module", autouse=True)
 def letters() -> Any:
@@ -176,8 +178,7 @@ def test_named_suites_are_kept_apart(bench: Bench) -> None:
 
 def test_suites_are_pooled_and_tested_apart(bench: Bench) -> None:
     other = write_suite(bench.folder, "other", range(80, 100))
-    config = Config(**SETTINGS | {"rounds": 1})
-    found = account(bench.refine(bench.suite, other, limit=10, config=config))
+    found = account(bench.refine(bench.suite, other, limit=10, config=SHORT))
     assert found.shares == {"train": 10, "validation": 8, "test": 8}
     assert set(found.test) == {"letters (test)/pass@1", "other (test)/pass@1"}
     _, pairs = read_corpus(bench.workspace.corpora / found.rounds[0].pairs_corpus)
@@ -197,13 +198,12 @@ def test_patches_of_the_base_stay_below_and_guards_stay_out(bench: Bench) -> Non
     workspace.ledger.append("tune", outputs={f"patch:{below.id}": digest_folder(home)})
     guard = settled(workspace, bench.handle, steps=2)
     model = f"{bench.base}+{below.id}"
-    config = Config(**SETTINGS | {"rounds": 1})
-    made = bench.refine(model=model, guards=[guard.id[:9]], config=config)
+    made = bench.refine(model=model, guards=[guard.id[:9]], config=SHORT)
     assert made.base == model
     assert made.config["guards"] == [guard.id]
     (done,) = account(made).rounds
     assert load_manifest(workspace.patches / done.patch).report["guards"] == [guard.id]
-    plain = bench.refine(model=model, config=config)
+    plain = bench.refine(model=model, config=SHORT)
     assert account(plain).rounds[0].pairs_corpus != ""
     assert plain.files != made.files
     with models.load_model(workspace, f"{model}+{made.id}") as handle:
@@ -223,8 +223,7 @@ def test_a_humans_choice_is_learnt_from(bench: Bench, refined: PatchManifest) ->
         card = write_corpus(folder, [turned], verb="review")
         home = workspace.settle(folder, "corpora", card.id)
     workspace.ledger.append("review", outputs={f"corpus:{card.id}": digest_folder(home)})
-    config = Config(**SETTINGS | {"rounds": 1})
-    made = account(bench.refine(choices=card.id, config=config)).rounds[0]
+    made = account(bench.refine(choices=card.id, config=SHORT)).rounds[0]
     _, learnt = read_corpus(workspace.corpora / made.pairs_corpus)
     assert made.pairs["human"] == 1
     assert (turned.chosen, turned.rejected) in {(p.chosen, p.rejected) for p in learnt}  # type: ignore[attr-defined]
@@ -308,7 +307,7 @@ def test_a_judge_that_breaks_down_loses_nothing(
     monkeypatch.setattr(letters, "judge", breaks)
     suite = write_suite(bench.folder, "fragile", range(30, 50))
     with pytest.raises(CannotKnowError, match="judge 'letters' broke down") as error:
-        bench.refine(suite)
+        bench.refine(suite, config=SHORT)
     assert "RuntimeError: the disk of the tests is gone" in error.value.why
     assert bench.workspace.verify() == []
     drawn: list[Event] = []
@@ -317,7 +316,7 @@ def test_a_judge_that_breaks_down_loses_nothing(
         if event.stage == "generate":
             drawn.append(event)
 
-    assert account(bench.refine(suite, on_event=listen)).rounds
+    assert account(bench.refine(suite, config=SHORT, on_event=listen)).rounds
     assert (drawn[0].done, drawn[0].total) == (20, 20)
 
 
@@ -333,10 +332,10 @@ def test_a_disk_that_fills_in_mid_round_loses_nothing(
         with monkeypatch.context() as patching:
             patching.setattr(refining_rounds, place, full)
             with pytest.raises(UsageError, match="disk is full"):
-                bench.refine(suite)
+                bench.refine(suite, config=SHORT)
         assert bench.workspace.verify() == []
         assert list((bench.workspace.home / "tmp").iterdir()) == []
-    assert account(bench.refine(suite)).rounds
+    assert account(bench.refine(suite, config=SHORT)).rounds
 
 
 def test_two_processes_are_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,13 +131,15 @@ def planned(plan: dict[str, Any]) -> list[str]:
                        ("test", "test once on")):  # fmt: skip
         suites = ", ".join(f"{count} cases of {suite}" for suite, count in plan[name].items())
         told.append(f"{word + ':':<18} {suites}")
-    config = plan["config"]
+    told.append(f"{'rounds:':<18} at most {plan['config']['rounds']}")
     told.append(
-        f"{'a round:':<18} {plan['samples_a_round']} answers drawn, {plan['answers_validated']} on "
-        f"the validation cases; at most {config['rounds']} rounds"
+        f"{'each round:':<18} {plan['samples_a_round']} answers drawn, {plan['answers_validated']} on "
+        "the validation cases"
     )
     if plan["left_out"]:
-        told.append(f"left out: {plan['left_out']} cases whose prompts are validated or tested on")
+        told.append(
+            f"{'left out:':<18} {plan['left_out']} cases whose prompts are validated or tested on"
+        )
     return told
 
 
