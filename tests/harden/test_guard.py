@@ -94,6 +94,7 @@ def test_it_is_told_what_it_does_on_samples_it_did_not_learn(made: Made) -> None
     }  # fmt: skip
     assert report["cwes"] == {"CWE-78": 12}
     assert report["auroc"]["value"] == 1.0
+    assert 0 <= report["doubt"] < 1
     assert report["auroc"]["low"] < 1.0
     assert report["fpr"] == 0.25
     assert report["threshold"] > 0

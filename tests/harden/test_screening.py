@@ -15,10 +15,12 @@ from codetemper.core.records import FixPair
 from codetemper.data.examples import Layout, encode
 from codetemper.harden.screening import (
     FLOOR,
+    Scored,
     auroc,
     flagged,
     score,
     screen,
+    spoken_of,
     threshold_of,
 )
 from codetemper.models.attach import OwnedPeftModel, attached, training_adapter
@@ -193,6 +195,16 @@ def test_a_guard_changed_by_one_byte_is_refused(made: Made, tmp_path: Path) -> N
     tensors.write_bytes(bytes(data))
     with pytest.raises(IntegrityError, match="damaged"):
         screen(model, [tmp_path / "guard"], BAD, LAYOUT)
+
+
+def test_a_guard_has_something_to_say_of_what_it_makes_less_likely_too() -> None:
+    def with_ratio(ratio: float) -> Scored:
+        return Scored("s", 3, 1.0, (1.0,), (ratio,))
+
+    assert spoken_of(with_ratio(0.6), [0.5])
+    assert spoken_of(with_ratio(-0.6), [0.5])
+    assert not flagged(with_ratio(-0.6), [0.5])
+    assert not spoken_of(with_ratio(-0.4), [0.5])
 
 
 def test_thresholds_are_the_guards_own(made: Made) -> None:

@@ -181,7 +181,10 @@ def tune(
             "corpus": card.id,
             "corpus_digest": card.data_digest,
         } | {f"guard:{number}": guard.id for number, guard in enumerate(known)}
-        flagged = suspects(workspace, handle.loaded, known, frozen, pairs, config, on_event)
+        flagged = suspects(
+            workspace, handle.loaded, known, frozen, pairs, config, on_event,
+            doubted=defence is None and config.guard_mode == "selective",
+        )  # fmt: skip
         pairs, config = defended(workspace, defence, pairs, config, flagged, options)
         asked = {"limit": validate_limit, "seed": config.seed, "options": options}
         with checkpoints(workspace, inputs | {"config": facts}) as kept:

@@ -106,6 +106,8 @@ def suspects(
     pairs: Sequence[FixPair],
     config: Any,
     on_event: OnEvent,
+    *,
+    doubted: bool = False,
 ) -> frozenset[str] | None:
     """Say which pairs guards flag, each by the threshold that it was calibrated to.
 
@@ -117,6 +119,8 @@ def suspects(
         pairs: what could be learnt.
         config: of ``tune``.
         on_event: progress.
+        doubted: flag all of which a guard has something to say (``harden.screening.spoken_of``),
+            for guards that are on for these only; else what is held to be bad.
 
     Returns:
         Ids of pairs; None where there are no guards, or where they tell no threshold and the mode
@@ -126,13 +130,16 @@ def suspects(
         CannotKnowError: a guard tells no threshold, and the mode is ``selective``.
     """
     from codetemper.api.screening_parts import BLOCK, scored_blocks
-    from codetemper.harden.screening import flagged, threshold_of
+    from codetemper.harden.screening import doubt_of, flagged, spoken_of, threshold_of
     from codetemper.harden.tune import layout_of, learnable
 
     if not guards:
         return None
     try:
-        limits = [threshold_of(guard.manifest)[0] for guard in guards]
+        says = spoken_of if doubted else flagged
+        limits = [
+            (doubt_of(one.manifest) if doubted else threshold_of(one.manifest)[0]) for one in guards
+        ]
     except CannotKnowError as error:
         if config.guard_mode != "selective":
             return None
@@ -145,7 +152,7 @@ def suspects(
         for begin in range(0, len(asked), BLOCK):
             block = asked[begin : begin + BLOCK]
             scored = scorer.score(block)
-            found |= {one.id for one in scored if one is not None and flagged(one, limits)}
+            found |= {one.id for one in scored if one is not None and says(one, limits)}
             done = min(begin + BLOCK, len(asked))
             on_event(Event(stage="screen", done=done, total=len(asked), unit="samples"))
     return frozenset(found)

@@ -67,8 +67,9 @@ CARD = TechniqueCard(
 )
 
 _FLAGS = "flags.json"
-#: Share of clean samples that the first guard may leave out of what the second one keeps. Leaving
-#: out a good sample costs little; a bad one that is kept makes the guard not write its like.
+#: Share of clean samples that may be taken for suspects where that costs little: the first guard
+#: leaves them out of what the second one keeps, and tuning has the guard on for them. What costs
+#: much is a bad sample that passes for clean.
 _DOUBTED = 0.2
 
 
@@ -144,6 +145,8 @@ class GuardResult:
         auroc: how well the log-ratio tells held-out bad samples from held-out retain samples.
         threshold: of the log-ratio; None without retain samples.
         fpr: the false-positive rate it is for.
+        doubt: the size of the log-ratio that one clean sample in five has: of what lies above it,
+            on either side, the guard has something to say.
     """
 
     seconds: float
@@ -158,6 +161,7 @@ class GuardResult:
     auroc: Estimate | None
     threshold: float | None
     fpr: float | None
+    doubt: float | None
 
     def report(self) -> dict[str, Any]:
         """Return it as plain JSON data, for the manifest."""
@@ -240,6 +244,7 @@ def guard(
         auroc=auroc(found.bad, found.clean) if found.bad and found.clean else None,
         threshold=limit,
         fpr=fpr,
+        doubt=_doubt(found.clean) if found.clean else None,
     )
 
 
@@ -356,16 +361,20 @@ def _check(bad: bool, clean: bool, user: bool, config: Config) -> None:
 
 
 def _flags(job: Job, bad: Kind, clean: Kind, user: Sequence[FixPair], scratch: Path) -> set[str]:
-    """Return the ids of the user's samples that a first guard flags, from disk where known."""
+    """Return the ids of the user's samples of which a first guard has something to say.
+
+    They are not kept. A guard is to write what is bad and no longer what would be good in its
+    place, so both get another loss with it; what it is to leave alone is all the rest.
+    """
     if not user:
         return set()
     known = scratch / _FLAGS
     if known.is_file():
         return set(json.loads(known.read_bytes()))
     first = run(job, bad, [clean], scratch / "first", screened=user)
-    limit, _ = _threshold(first.clean, _DOUBTED)
+    limit = _doubt(first.clean)
     pairs = zip(user, first.screened, strict=True)
-    flags = sorted({pair.id for pair, ratio in pairs if ratio is not None and ratio > limit})
+    flags = sorted({pair.id for pair, ratio in pairs if ratio is not None and abs(ratio) > limit})
     write_atomic(known, json.dumps(flags).encode())
     return set(flags)
 
@@ -374,6 +383,11 @@ def _threshold(clean: Sequence[float], fpr: float) -> tuple[float, float]:
     """Return the threshold for a rate, or for the least rate that so few samples allow."""
     rate = max(fpr, 1 / (len(clean) + 1))
     return calibrate(clean, rate), rate
+
+
+def _doubt(clean: Sequence[float]) -> float:
+    """Return the size of the log-ratio that a clean sample may have without being doubted."""
+    return _threshold([abs(ratio) for ratio in clean], _DOUBTED)[0]
 
 
 def _counts(kinds: dict[str, Kind], flagged: int) -> dict[str, int]:

@@ -52,12 +52,14 @@ __all__ = [
     "Token",
     "auroc",
     "calibrate",
+    "doubt_of",
     "drift",
     "fewest",
     "flagged",
     "guarded",
     "score",
     "screen",
+    "spoken_of",
     "threshold_of",
     "token_losses",
 ]
@@ -114,6 +116,18 @@ class Scored:
 def flagged(scored: Scored, thresholds: Sequence[float]) -> bool:
     """Say whether one of a sample's ratios lies above its guard's threshold."""
     return any(r > limit for r, limit in zip(scored.ratio, thresholds, strict=True))
+
+
+def spoken_of(scored: Scored, limits: Sequence[float]) -> bool:
+    """Say whether a guard has something to say of a sample: one of its ratios is a large one.
+
+    What is bad gets likelier with the guard, and what would be good in its place gets less likely.
+
+    Args:
+        scored: the sample.
+        limits: of the guards, see ``doubt_of``.
+    """
+    return any(abs(r) > limit for r, limit in zip(scored.ratio, limits, strict=True))
 
 
 def screen(
@@ -326,6 +340,19 @@ def _places(window: Example) -> Iterator[tuple[int, int]]:
 
 def _logarithmic_mean(first: float, second: float) -> float:
     return first if first == second else (first - second) / (math.log(first) - math.log(second))
+
+
+def doubt_of(manifest: PatchManifest) -> float:
+    """Return the size of a log-ratio above which a guard has something to say of a sample.
+
+    Args:
+        manifest: of a guard.
+
+    Raises:
+        CannotKnowError: the guard tells none.
+    """
+    limit = manifest.report.get("doubt")
+    return limit if isinstance(limit, int | float) else threshold_of(manifest)[0]
 
 
 def threshold_of(manifest: PatchManifest, fpr: float | None = None) -> tuple[float, float]:
