@@ -22,7 +22,7 @@ def name(requirement: str) -> str:
 def test_the_extras_are_those_promised() -> None:
     assert set(EXTRAS) == {
         *("hf", "train", "judge", "report", "web"),
-        *("audit", "sign", "ray", "dev", "all"),
+        *("audit", "kto", "sign", "ray", "dev", "all"),
     }
     (everything,) = EXTRAS["all"]
     assert set(re.search(r"\[(.*)\]", everything)[1].split(",")) == set(EXTRAS) - {"all"}

@@ -133,8 +133,8 @@ def planned(plan: dict[str, Any]) -> list[str]:
         told.append(f"{word + ':':<18} {suites}")
     told.append(f"{'rounds:':<18} at most {plan['config']['rounds']}")
     told.append(
-        f"{'each round:':<18} {plan['samples_a_round']} answers drawn, {plan['answers_validated']} on "
-        "the validation cases"
+        f"{'each round:':<18} {plan['samples_a_round']} answers drawn, and "
+        f"{plan['answers_validated']} on the validation cases"
     )
     if plan["left_out"]:
         told.append(
