@@ -7,10 +7,9 @@
 Answers to one prompt make a tree that is laid flat: ``[prompt | answer | answer | ...]``. Every
 answer's positions go on from the prompt's end, and a mask lets each token see the tokens before it
 of the prompt and of its own answer. So the prompt is computed once for a pair of answers, or for
-any number, and the numbers are those of ``[prompt | answer]`` in rows of their own (Matching the
-tree to the rows is exact up to rounding; measured by ``layout_of``). Trees are packed into rows.
-Where a model does not keep to such a mask, answers are packed as sequences (``_batches``), or each
-has a row.
+any number, and the numbers are those of ``[prompt | answer]`` in rows of their own, up to rounding.
+Trees are packed into rows. Whether a model keeps to such a mask is tried by ``layout_of``; where it
+does not, answers are packed as sequences (``_batches``), or each has a row.
 
 The head is computed where answers are foretold. Their log-probabilities are taken without a
 second tensor of the logits' size: of the tokens' distributions only the gradient is ever formed.
@@ -141,12 +140,15 @@ def answer_scores(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Ten
         model: what is called: the module, or what wraps it for several processes.
         batch: of ``lay_out``, on the model's device.
     """
-    given = dict(batch)
-    if "trunk" in batch:
-        given["attention_mask"] = sight(batch, next(model.parameters()).dtype)
-    scores = _LogProbabilities.apply(logits_at(model, given), batch["labels"])
+    scores = _LogProbabilities.apply(_logits(model, batch), batch["labels"])
     zero = scores.new_zeros(len(batch["lengths"]))
     return zero.index_add(0, batch["owner"], scores)
+
+
+def _logits(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    if "trunk" in batch:
+        batch = batch | {"attention_mask": sight(batch, next(model.parameters()).dtype)}
+    return logits_at(model, batch)
 
 
 class _LogProbabilities(torch.autograd.Function):
@@ -207,17 +209,10 @@ def _shares(module: nn.Module) -> bool:
         found = []
         for layout in (Layout.SHARED, Layout.PLAIN):
             batch = {n: t.to(device) for n, t in lay_out(answers, layout).items()}
-            found.append(_states(module, batch))
+            found.append(_logits(module, batch))
     except (TypeError, ValueError, RuntimeError, IndexError):
         return False
     finally:
         module.train(mode)
     shared, alone = found
     return bool((shared - alone).abs().max() <= _ROUNDING * alone.abs().max().clamp(min=1.0))
-
-
-def _states(module: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    given = dict(batch)
-    if "trunk" in batch:
-        given["attention_mask"] = sight(batch, next(module.parameters()).dtype)
-    return logits_at(module, given)
