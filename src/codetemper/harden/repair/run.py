@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``repair`` itself: from failures to a ``rows`` patch, by whichever method.
+
+    result = repair(model, failures, Config(), folder, reference=[("prompt", "text"), ...])
+
+The model has the weights it had, bit for bit, when this ends, also after an exception. The patch
+holds, beside the new weights, the failures it repairs (``failures.json``), so that several patches
+can be solved again together. This file measures nothing but the repair itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codetemper.core.digests import canonical_json, digest_json
+from codetemper.core.disk import mendable, write_atomic
+from codetemper.core.errors import UsageError
+from codetemper.core.records import OnEvent, ignore_events
+from codetemper.harden import TechniqueCard
+from codetemper.harden.repair.deltas import Delta, Edit
+from codetemper.harden.repair.engine import Engine, as_change
+from codetemper.harden.repair.failures import (
+    Failure,
+    Passage,
+    from_plain,
+    plain,
+    refuse_twice,
+    tokens_of,
+)
+from codetemper.harden.repair.locate import chosen_columns
+from codetemper.harden.repair.semantic import Semantic
+from codetemper.harden.repair.settings import Config
+from codetemper.harden.repair.statistics import Statistics
+from codetemper.harden.repair.task import Task, reference_passages
+from codetemper.models.anatomy import Anatomy, anatomy
+from codetemper.models.attach import attached
+from codetemper.models.loaded import LoadedModel
+from codetemper.models.patch import load_manifest
+from codetemper.models.rows import Change, write_rows
+
+#: File of a patch that holds what it repairs.
+FAILURES = "failures.json"
+#: Module of each method; it has ``solve(engine, task) -> Edit``.
+METHODS = {
+    "joint": "joint",
+    "star": "star",
+    "mint": "mint",
+    "sgd": "sgd",
+    "memit": "edit",
+    "pmet": "edit",
+    "alphaedit": "edit",
+    "rome": "edit",
+}
+
+CARD = TechniqueCard(
+    name="repair",
+    summary="Puts single wrong answers right by a solved change of FFN output matrices.",
+    paper="2503.12899",
+    paper_title="Gu et al. 2025, STAR (semantic targeting for analytical repair)",
+    differs="The default solves for all failing tokens of all failures and wordings at once, in "
+    "closed form, in the metric of reference texts' keys, and looks again; STAR takes signed steps "
+    "with an analytic prior. STAR, MINT (2312.05356), MEMIT, PMET, AlphaEdit and ROME are methods.",
+    needs=("weights", "gradients"),
+    data="Failure",
+    patch="rows",
+    cost="One forward over the failing answers a round, and systems as large as they have failing "
+    "tokens; once a model a Gram matrix of its head, and one pass over the reference texts.",
+)
+
+
+@dataclass(frozen=True)
+class RepairResult:
+    """What a repair did.
+
+    Attributes:
+        seconds: wall seconds in all, without loading the model.
+        solve_seconds: of those, the method's own.
+        method: its name.
+        failures: how many were given.
+        repaired: ids of those whose every answer token, in every wording, is predicted now.
+        left: ids of the others.
+        failing_tokens: tokens that were predicted wrongly before.
+        parameters_changed: numbers that the patch replaces.
+        layers: layers that change.
+        neurons: how many of each.
+        rank: largest rank of a layer's change.
+        weight_change: by layer, length of the change over that of the matrix.
+        rounds: active tokens, gaps before, foretold and achieved of each round.
+        gaps_before, gaps_after: by failure, of each answer token (views one after the other).
+        reference_tokens: tokens that statistics were taken of.
+        statistics: fingerprint of the statistics.
+        notes: what the method has to say.
+    """
+
+    seconds: float
+    solve_seconds: float
+    method: str
+    failures: int
+    repaired: tuple[str, ...]
+    left: tuple[str, ...]
+    failing_tokens: int
+    parameters_changed: int
+    layers: tuple[int, ...]
+    neurons: dict[int, int]
+    rank: int
+    weight_change: dict[int, float]
+    rounds: tuple[dict[str, Any], ...]
+    gaps_before: dict[str, tuple[float, ...]]
+    gaps_after: dict[str, tuple[float, ...]]
+    reference_tokens: int
+    statistics: str
+    notes: dict[str, Any]
+
+    def report(self) -> dict[str, Any]:
+        """Return it as plain JSON data, for the manifest."""
+        known: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return known
+
+
+def repair(
+    model: LoadedModel,
+    failures: Sequence[Failure],
+    config: Config,
+    folder: Path,
+    *,
+    reference: Sequence[tuple[str, str]] = (),
+    frozen: Sequence[Path] = (),
+    cache: Path | None = None,
+    on_event: OnEvent = ignore_events,
+) -> RepairResult:
+    """Solve for a patch that puts failures right, and write its tensors.
+
+    Args:
+        model: the base; its weights are the same afterwards, bit for bit.
+        failures: what to put right, all together.
+        config: settings.
+        folder: an existing, empty folder; gets the tensors of the patch and ``failures.json``.
+        reference: prompt and text (may be empty) of what is to stay as it is: key statistics are
+            taken of them, and joint keeps their predictions. Without any, statistics are of the
+            failures' own prompts, and nothing else is kept.
+        frozen: patch folders that are active meanwhile: what the patch goes on top of.
+        cache: folder to keep statistics and the head's Gram factor in.
+        on_event: called with ``statistics``, ``repair`` events.
+
+    Returns:
+        What was done. Same model, failures, configuration and machine: same patch.
+
+    Raises:
+        UsageError: no failing token, failures that contradict each other, a tokenizer that does not
+            fit, a model without FFN outputs to repair, values that are not numbers, or a change
+            that rounds away in the weights' type.
+        IntegrityError: a patch is damaged.
+    """
+    begun = time.monotonic()
+    refuse_twice(failures)
+    passages = tokens_of(model.tokenizer, failures)
+    texts = _texts(model, reference, passages)
+    parts = anatomy(model.module)
+    state = digest_json([model.digest, *(load_manifest(path).digest() for path in frozen)])
+    with attached(model, *frozen):
+        engine = Engine(model.module, parts, batch_size=config.batch_size)
+        before = engine.observe(passages)
+        failing = int(before.wrong.sum())
+        if not failing:
+            raise UsageError(
+                "there is nothing to repair",
+                why=f"every token of {len(failures)} answer(s) is predicted as it should be",
+                mend="give prompts whose reference the model does not write",
+            )
+        statistics = Statistics.of(
+            engine, texts, config, state=state, cache=cache, on_event=on_event
+        )
+        kept = texts if reference and config.guard and config.method == "joint" else []
+        task = Task(
+            passages=tuple(passages),
+            reference=reference_passages(engine, kept),
+            columns=chosen_columns(engine, passages, config),
+            statistics=statistics,
+            semantic=Semantic.of(engine, digest=state, cache=cache),
+            config=config,
+            on_event=on_event,
+        )
+        method = importlib.import_module(f"codetemper.harden.repair.{METHODS[config.method]}")
+        edit: Edit = method.solve(engine, task)
+        change = {n: _share(engine.written(n), delta) for n, delta in edit.deltas.items()}
+        with engine.drafting() as draft:
+            for layer, delta in edit.deltas.items():
+                draft.put(layer, delta)
+            after = engine.observe(passages)
+    _write(model, parts, edit, failures, folder, frozen)
+    hit = {f.id: True for f in failures}
+    for passage, right in zip(passages, after.right, strict=True):
+        hit[passage.failure] &= right
+    return RepairResult(
+        seconds=time.monotonic() - begun,
+        solve_seconds=edit.seconds,
+        method=config.method,
+        failures=len(failures),
+        repaired=tuple(name for name, right in hit.items() if right),
+        left=tuple(name for name, right in hit.items() if not right),
+        failing_tokens=failing,
+        parameters_changed=edit.parameters,
+        layers=edit.layers,
+        neurons=edit.neurons,
+        rank=max((delta.rank for delta in edit.deltas.values()), default=0),
+        weight_change=change,
+        rounds=tuple(asdict(each) for each in edit.rounds),
+        gaps_before=edit.gaps_before,
+        gaps_after=edit.gaps_after,
+        reference_tokens=statistics.tokens,
+        statistics=statistics.fingerprint,
+        notes=edit.notes,
+    )
+
+
+def failures_of(folder: Path) -> list[Failure]:
+    """Return the failures that a patch repairs.
+
+    Raises:
+        UsageError: it is no patch of a repair.
+    """
+    path = folder / FAILURES
+    try:
+        return [from_plain(row) for row in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{folder.name} is not a repair",
+            why=f"{FAILURES} cannot be read: {error}",
+            mend="give patches that 'codetemper repair' made",
+        ) from error
+
+
+def _texts(
+    model: LoadedModel, reference: Sequence[tuple[str, str]], passages: Sequence[Passage]
+) -> list[Passage]:
+    """Return what statistics are taken of, as passages; of a bare text every token is one."""
+    if not reference:
+        return [_whole(passage.failure, passage.prompt) for passage in passages]
+    named = [Failure(f"reference {n}", prompt, text) for n, (prompt, text) in enumerate(reference)]
+    return [
+        passage if failure.reference else _whole(failure.id, passage.prompt)
+        for failure in named
+        for passage in tokens_of(model.tokenizer, [failure])
+    ]
+
+
+def _whole(name: str, ids: tuple[int, ...]) -> Passage:
+    return Passage(name, 0, ids[:1], ids[1:] or ids[:1])
+
+
+def _share(weight: torch.Tensor, delta: Delta) -> float:
+    return float(delta.dense().float().norm() / weight.float().norm().clamp_min(1e-30))
+
+
+def _write(
+    model: LoadedModel,
+    parts: Anatomy,
+    edit: Edit,
+    failures: Sequence[Failure],
+    folder: Path,
+    frozen: Sequence[Path],
+) -> None:
+    """Write the patch against the weights that it replaces: the base's, with rows patches in."""
+    rows = [path for path in frozen if load_manifest(path).kind == "rows"]
+    with ExitStack() as scope:
+        scope.enter_context(attached(model, *rows))
+        engine = Engine(model.module, parts)
+        changes = []
+        for layer, delta in edit.deltas.items():
+            old = engine.matrix(layer).detach()
+            change = Change(**as_change(old, delta, engine.sites[layer]))
+            if not torch.equal(_replaced(old, change), change.values):
+                changes.append(change)
+        if not changes:
+            raise UsageError(
+                "the repair changes nothing",
+                why="the method found no change, or it rounds away in the weights' type",
+                mend="use method=joint, more rounds, or a model in float32",
+            )
+        with mendable(folder):
+            write_rows(folder, changes, model.module)
+    write_atomic(folder / FAILURES, canonical_json(plain(failures)))
+
+
+def _replaced(old: torch.Tensor, change: Change) -> torch.Tensor:
+    if change.axis is None:
+        return old
+    return old.index_select(change.axis, torch.as_tensor(change.index, device=old.device))
