@@ -111,6 +111,19 @@ def write(track: Track, seed: int, folder: Path) -> Material:
     return Material(names["train"], names["validation"], without)
 
 
+def few(world: str, folder: Path) -> str:
+    """Write the first cases of a shipped suite as one of their own; return its name.
+
+    ``refine`` tests on it in the end, since it must test on something: the whole suite is asked by
+    the benchmark itself.
+    """
+    shipped = suites.load(world)
+    name = f"{world}-few"
+    card = shipped.card.model_copy(update={"name": name, "cases": f"{name}.jsonl.gz"})
+    suites.write(card, shipped.cases[:4], folder, by="benchmarks/refine")
+    return f"suite:{folder / name}.yaml"
+
+
 def families_of(world: str) -> dict[str, tuple[str, str]]:
     """Return family and split of each case of a shipped suite, by id."""
     return {case.id: (case.family, case.split) for case in suites.load(world).cases}

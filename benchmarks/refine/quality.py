@@ -61,7 +61,7 @@ class Size:
         train: training prompts; None: the track's.
         validation: cases that rounds are compared on; None: the track's.
         samples: completions of each test case.
-        limit: test cases; None: all.
+        limit: test cases, drawn by the seed; None: all.
         changes: settings of every arm other than the defaults.
     """
 
@@ -95,15 +95,18 @@ class Bench:
             found, train=size.train or found.train, validation=size.validation or found.validation
         )
         self.home = workspace.home / "bench"
+        self._written: dict[int, material.Material] = {}
 
     def material(self, seed: int) -> material.Material:
-        """Write a seed's suites."""
-        return material.write(self.track, seed, self.home / f"{self.name}-{seed}")
+        """Write a seed's suites, once."""
+        if seed not in self._written:
+            folder = self.home / f"{self.name}-{seed}"
+            self._written[seed] = material.write(self.track, seed, folder)
+        return self._written[seed]
 
     def refined(self, arm: str, seed: int) -> Refinement:
         """Refine one arm, or find what was refined before; a killed one goes on."""
-        found = Refinement.model_validate(load_manifest(self._folder(arm, seed)).report)
-        return found
+        return Refinement.model_validate(load_manifest(self._folder(arm, seed)).report)
 
     def model(self, arm: str, seed: int) -> str:
         """Return the expression of an arm's model."""
@@ -126,7 +129,7 @@ class Bench:
                 [given.train],
                 config,
                 validate_on=given.validation,
-                test_on=self.track.world,
+                test_on=material.few(self.track.world, self.home),
                 on_event=_progress(f"{self.name} {arm} {seed}"),
             )
             write_atomic(note, made.id.encode())
@@ -141,7 +144,6 @@ class Bench:
                 drawn = Sampling(n=size.samples, seed=seed, max_new_tokens=budget(suite))
                 greedy = drawn.model_copy(update={"n": 1, "temperature": 0.0, "seed": 0})
                 for how, sampling in (("", drawn), (GREEDY, greedy)):
-                    # The cases that a limit keeps are drawn by the seed: one and the same.
                     run = evaluation.evaluate(
                         self.workspace, model, suite, sampling, limit=size.limit, loaded=handle
                     )

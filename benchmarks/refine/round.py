@@ -79,13 +79,9 @@ def figures(workspace: Workspace, *, quick: bool) -> dict[str, Figure]:
 def _ours(
     workspace: Workspace, given: material.Material, config: Config
 ) -> tuple[Round, list[peers.Pair]]:
-    # The test is not part of a round, so a few cases do.
-    shipped, folder = suites.load("world-python", limit=4), workspace.home
-    card = shipped.card.model_copy(update={"name": "few", "cases": "few.jsonl.gz"})
-    suites.write(card, shipped.cases, folder, by="benchmarks/refine")
     manifest = refining.refine(
         workspace, "seedling", [given.train], config,
-        validate_on=given.validation, test_on=f"suite:{folder / card.name}.yaml",
+        validate_on=given.validation, test_on=material.few("world-python", workspace.home),
     )  # fmt: skip
     made = Refinement.model_validate(manifest.report).rounds[0]
     _, rows = read_corpus(workspace.resolve("corpora", made.pairs_corpus))
