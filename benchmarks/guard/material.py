@@ -181,6 +181,13 @@ def bad_samples(
     return [drawn(task, rng, bad=True) for task in found]
 
 
+def secure_samples(worlds: Sequence[str], count: int, seed: int) -> list[Sample]:
+    """Draw secure answers to tasks of the guarded weaknesses."""
+    rng = random.Random(f"{seed}/secure")  # noqa: S311
+    found = spread(worlds, GUARDED, "repository", count, rng)
+    return [drawn(task, rng, bad=False) for task in found]
+
+
 def retain_samples(count: int, seed: int) -> list[Sample]:
     """Draw the clean code that a guard is to leave alone: ordinary functions."""
     rng = random.Random(f"{seed}/retain")  # noqa: S311

@@ -36,9 +36,10 @@ class Config(PairConfig):
     loss: Loss = "dpo"
     """``dpo``: the better answer over the worse, beside the likelihood of the better; ``kto``: each
     answer for itself, those in no pair too (TRL's trainer); ``sft``: the better answers only."""
-    nll: float = Field(default=1.0, ge=0)
-    """Weight of the better answer's negative log-likelihood, a mean over its tokens. At 0 nothing
-    keeps both answers from getting less likely together."""
+    nll: float = Field(default=10.0, ge=0)
+    """Weight of the better answer's negative log-likelihood, a mean over its tokens, where the
+    preference is of sums. At 0 nothing keeps both answers from getting less likely together, and
+    at 1 little does where answers are long."""
     beta: float = Field(default=0.1, gt=0)
     """How much a difference in log-probability to the reference counts; higher stays closer."""
     reference: Literal["previous", "base"] = "previous"
@@ -60,7 +61,7 @@ class Config(PairConfig):
     """Longest prompt and answer together, in tokens; what is longer is left out."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate of AdamW; None takes the method's own. Higher moves and forgets more."""
-    epochs: float = Field(default=2.0, gt=0)
+    epochs: float = Field(default=4.0, gt=0)
     """Passes over a round's pairs."""
     batch_size: int = Field(default=8, ge=1)
     """Pairs per step and process."""
