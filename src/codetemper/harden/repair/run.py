@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,10 @@ from codetemper.harden.repair.semantic import Semantic
 from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.statistics import Statistics
 from codetemper.harden.repair.task import Task, reference_passages
+from codetemper.harden.repair.watch import Watch
 from codetemper.models.anatomy import Anatomy, anatomy
 from codetemper.models.attach import attached
+from codetemper.models.factors import Factors, write_factors
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
 from codetemper.models.rows import Change, write_rows
@@ -135,6 +137,7 @@ def repair(
     reference: Sequence[tuple[str, str]] = (),
     frozen: Sequence[Path] = (),
     cache: Path | None = None,
+    watch: Watch | None = None,
     on_event: OnEvent = ignore_events,
 ) -> RepairResult:
     """Solve for a patch that puts failures right, and write its tensors.
@@ -149,6 +152,8 @@ def repair(
             failures' own prompts, and nothing else is kept.
         frozen: patch folders that are active meanwhile: what the patch goes on top of.
         cache: folder to keep statistics and the head's Gram factor in.
+        watch: looks on: chooses which failures are tried, and reads what the change moves before
+            it is written.
         on_event: called with ``statistics``, ``repair`` events.
 
     Returns:
@@ -158,6 +163,7 @@ def repair(
         UsageError: no failing token, failures that contradict each other, a tokenizer that does not
             fit, a model without FFN outputs to repair, values that are not numbers, or a change
             that rounds away in the weights' type.
+        BudgetError: the watch finds that it moves more than it may.
         IntegrityError: a patch is damaged.
     """
     begun = time.monotonic()
@@ -183,14 +189,18 @@ def repair(
         task = Task(
             passages=tuple(passages),
             reference=reference_passages(engine, kept),
-            columns=chosen_columns(engine, passages, config),
+            columns={},
             statistics=statistics,
             semantic=Semantic.of(engine, digest=state, cache=cache),
             config=config,
             on_event=on_event,
         )
-        method = importlib.import_module(f"codetemper.harden.repair.{METHODS[config.method]}")
-        edit: Edit = method.solve(engine, task)
+        if watch is not None:
+            failures = watch.choose(engine, failures, lambda some: _probed(engine, task, some))
+            passages = tokens_of(model.tokenizer, failures)
+        edit = _solved(engine, task, passages, config)
+        if watch is not None:
+            edit = watch.check(engine, edit, passages)
         change = {n: _share(engine.written(n), delta) for n, delta in edit.deltas.items()}
         with engine.drafting() as draft:
             for layer, delta in edit.deltas.items():
@@ -220,6 +230,22 @@ def repair(
         statistics=statistics.fingerprint,
         notes=edit.notes,
     )
+
+
+def _solved(engine: Engine, task: Task, passages: Sequence[Passage], config: Config) -> Edit:
+    """Let the method solve a task for some passages."""
+    method = importlib.import_module(f"codetemper.harden.repair.{METHODS[config.method]}")
+    columns = chosen_columns(engine, passages, config)
+    asked = replace(task, passages=tuple(passages), columns=columns, config=config)
+    found: Edit = method.solve(engine, asked)
+    return found
+
+
+def _probed(engine: Engine, task: Task, passages: Sequence[Passage]) -> Edit:
+    """Return one round of the closed form, without guard constraints or events."""
+    once = Config(method="joint", rounds=1, margin=task.config.margin, ridge=task.config.ridge)
+    quiet = replace(task, reference=(), on_event=ignore_events)
+    return _solved(engine, quiet, passages, once)
 
 
 def failures_of(folder: Path) -> list[Failure]:
@@ -274,12 +300,14 @@ def _write(
     with ExitStack() as scope:
         scope.enter_context(attached(model, *rows))
         engine = Engine(model.module, parts)
-        changes = []
+        changes, factors = [], []
         for layer, delta in edit.deltas.items():
             old = engine.matrix(layer).detach()
             change = Change(**as_change(old, delta, engine.sites[layer]))
             if not torch.equal(_replaced(old, change), change.values):
                 changes.append(change)
+                weight = engine.sites[layer].weight
+                factors.append(Factors(weight, delta.left, delta.right, delta.columns))
         if not changes:
             raise UsageError(
                 "the repair changes nothing",
@@ -288,6 +316,8 @@ def _write(
             )
         with mendable(folder):
             write_rows(folder, changes, model.module)
+            if all(2 * delta.rank <= engine.hidden for delta in edit.deltas.values()):
+                write_factors(folder, factors)
     write_atomic(folder / FAILURES, canonical_json(plain(failures)))
 
 
