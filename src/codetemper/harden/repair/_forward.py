@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from codetemper.harden.repair.engine import Engine
 
 #: Numbers of logits that are held at a time.
-_LOGITS = 1 << 24
+LOGITS = 1 << 24
 
 
 @dataclass
@@ -37,6 +37,11 @@ class Seen:
     hidden: torch.Tensor
     keys: dict[int, torch.Tensor]
     divisors: dict[int, torch.Tensor]
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Passage and position of each point."""
+        return list(zip(self.passage.tolist(), self.position.tolist(), strict=True))
 
     def keep(self, mask: torch.Tensor) -> Seen:
         """Return the points at which a mask [T] is true."""
@@ -111,11 +116,10 @@ class Recorder:
         rows, positions, wanted = self._places(passages)
         hidden = self._read_head()[rows, positions]
         predicted, rival = self._best(hidden, wanted)
-        head, bias = engine.head_weight, getattr(engine.head, "bias", None)
+        head, bias = engine.head_weight, engine.head_bias
         hidden = hidden.float()
         gap = ((head[rival].float() - head[wanted].float()) * hidden).sum(-1)
-        if bias is not None:
-            gap = gap + bias.detach()[rival].float() - bias.detach()[wanted].float()
+        gap = gap + bias[rival] - bias[wanted]
         final = engine.parts.final_norm
         sigma = self._divisor(final, rows, positions) if final else torch.ones_like(gap)
         keys, divisors = {}, {}
@@ -162,7 +166,7 @@ class Recorder:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the predicted token, and the best other than the wanted, of each position."""
         predicted, rivals = [], []
-        size = max(1, _LOGITS // len(self._engine.head_weight))
+        size = max(1, LOGITS // len(self._engine.head_weight))
         for some, right in zip(hidden.split(size), wanted.split(size), strict=True):
             logits = self._engine.head(some)
             predicted.append(logits.argmax(-1))

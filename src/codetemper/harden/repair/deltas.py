@@ -34,6 +34,13 @@ class Delta:
         return self.left if self.right is None else self.left @ self.right
 
     @property
+    def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Left and right factor; of a change without factors the right one is the identity."""
+        if self.right is not None:
+            return self.left, self.right
+        return self.left, torch.eye(self.left.shape[1]).to(self.left)
+
+    @property
     def rank(self) -> int:
         """Most independent directions it can have."""
         sizes = (self.left.shape[0], self.left.shape[1])

@@ -20,7 +20,7 @@ Nothing here chooses or solves. Dropout is off: the caller has the module in eva
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
-from codetemper.harden.repair._forward import Recorder, Seen, padded
+from codetemper.harden.repair._forward import LOGITS, Recorder, Seen, padded
 from codetemper.harden.repair.deltas import Delta
 from codetemper.harden.repair.failures import Passage
 from codetemper.models.anatomy import Anatomy, norm_gain
@@ -120,6 +120,11 @@ class Observation:
         return [Point(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
 
     @property
+    def places(self) -> list[tuple[int, int]]:
+        """Passage and position of each point."""
+        return list(zip(self.passage.tolist(), self.position.tolist(), strict=True))
+
+    @property
     def wrong(self) -> torch.Tensor:
         """[T], whether another token than the wanted one is predicted."""
         return self.predicted != self.wanted
@@ -195,6 +200,14 @@ class Engine:
         weight: torch.Tensor = getattr(self.head, "base_layer", self.head).weight.detach()
         return weight
 
+    @property
+    def head_bias(self) -> torch.Tensor:
+        """Bias of the head, [V] in float32; zeros where it has none."""
+        bias = getattr(getattr(self.head, "base_layer", self.head), "bias", None)
+        if bias is None:
+            return torch.zeros(len(self.head_weight), device=self.device)
+        return bias.detach().float()
+
     def matrix(self, layer: int) -> nn.Parameter:
         """Return the stored weight of a layer's FFN output: [d, f], or [f, d] if transposed."""
         part = self.module.get_submodule(self.sites[layer].path)
@@ -217,6 +230,7 @@ class Engine:
         *,
         layers: Sequence[int] = (),
         margin: float | None = None,
+        also: Collection[tuple[int, int]] = (),
     ) -> Observation:
         """Look at passages in one teacher-forced forward each.
 
@@ -225,6 +239,7 @@ class Engine:
             layers: layers whose keys are wanted.
             margin: leave out of the points those whose wanted token leads by more than this; None
                 keeps every token of the answers.
+            also: passage and position of points that are kept in any case.
 
         Raises:
             UsageError: the model computes something that is not a number, or a token is unknown.
@@ -243,11 +258,52 @@ class Engine:
             ):
                 gaps.append(tuple(gap.tolist()))
                 right.append(bool(hit.all()))
-            found.append(seen if margin is None else seen.keep(seen.gap + margin > 0))
+            if margin is not None:
+                known = [place in also for place in seen.places]
+                seen = seen.keep((seen.gap + margin > 0) | torch.tensor(known).to(seen.gap.device))
+            found.append(seen)
         together = Seen.join(found)
         return Observation(
             passages=tuple(passages), right=tuple(right), gaps=tuple(gaps), **vars(together)
         )
+
+    def gaps(self, seen: Observation, owner: torch.Tensor, rival: torch.Tensor) -> torch.Tensor:
+        """Return gaps of points to any tokens, in float64.
+
+        Args:
+            seen: the points.
+            owner: number of a point for each gap, [T].
+            rival: a token for each gap, [T].
+        """
+        head, bias = self.head_weight, self.head_bias
+        wanted = seen.wanted[owner]
+        rows = head[rival].float() - head[wanted].float()
+        return (rows * seen.hidden[owner]).double().sum(-1) + (bias[rival] - bias[wanted]).double()
+
+    def rivals(self, seen: Observation, leads: torch.Tensor, most: int) -> list[tuple[int, int]]:
+        """Return the tokens that come closer to the wanted one of a point than it should lead.
+
+        Args:
+            seen: the points.
+            leads: by how many logits the wanted token of each should lead, [T].
+            most: tokens for each point; the closest ones.
+
+        Returns:
+            Number of the point and id of the token.
+        """
+        found = []
+        size = max(1, LOGITS // len(self.head_weight))
+        for begin in range(0, len(seen), size):
+            some = slice(begin, begin + size)
+            with torch.no_grad():
+                logits = self.head(seen.hidden[some].to(self.head_weight.dtype)).float()
+            own = logits.gather(1, seen.wanted[some, None])
+            close = logits - own + leads[some, None]
+            close = close.scatter(1, seen.wanted[some, None], float("-inf"))
+            values, tokens = close.topk(min(most, close.shape[1] - 1), dim=1)
+            for point, place in (values > 0).nonzero().tolist():
+                found.append((begin + point, int(tokens[point, place])))
+        return found
 
     def padded(self, passages: Sequence[Passage]) -> torch.Tensor:
         """Return the tokens of passages as [B, S], padded on the right.
@@ -318,6 +374,14 @@ class Draft:
         self.deltas[layer] = delta
         with torch.no_grad():
             weight.copy_(changed(old, delta, transposed=self._engine.sites[layer].transposed))
+
+    def drop(self, layer: int) -> None:
+        """Have a layer's matrix be the old one again."""
+        self.deltas.pop(layer, None)
+        old = self._old.pop(layer, None)
+        if old is not None:
+            with torch.no_grad():
+                self._engine.matrix(layer).copy_(old)
 
     def original(self, layer: int) -> torch.Tensor:
         """Return a layer's old matrix as [d, f], of the type it is stored in."""

@@ -17,6 +17,11 @@ import torch
 
 from codetemper.harden.repair.metrics import Metric
 
+#: Exchanges of a whole block without progress before rows are exchanged one by one.
+_PATIENCE = 10
+#: Most exchanges, in rows of the system.
+_EXCHANGES = 3
+
 
 def solve(
     keys: torch.Tensor, wanted: torch.Tensor, metric: Metric, ridge: float = 0.0
@@ -55,3 +60,49 @@ def solve_gram(gram: torch.Tensor, wanted: torch.Tensor, ridge: float) -> torch.
     floor = values[-1].clamp_min(0) * len(gram) * torch.finfo(gram.dtype).eps
     inverse = torch.where(values > floor, 1 / values, torch.zeros_like(values))
     return directions @ (inverse[:, None] * (directions.T @ wanted))
+
+
+def solve_nonnegative(
+    gram: torch.Tensor, wanted: torch.Tensor, ridge: torch.Tensor, before: torch.Tensor
+) -> torch.Tensor:
+    r"""Return multipliers of the cheapest change that does at least what is wanted.
+
+    :math:`\lambda \ge 0`, :math:`(G + \rho I)\lambda \ge r + \rho\lambda_0`, and equal wherever
+    :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
+    side together, and after ten exchanges without progress one by one (the last), so that it ends.
+
+    Args:
+        gram: G [N, N], positive semi-definite, in float64.
+        wanted: r, [N].
+        ridge: rho > 0.
+        before: multipliers that the ridge ties to, [N].
+    """
+    size = len(gram)
+    system = (gram + gram.T) / 2 + ridge * torch.eye(size, dtype=gram.dtype, device=gram.device)
+    right = wanted + ridge * before
+    tight = right > 0
+    tolerance = 1e-10 * right.abs().max().clamp_min(1e-30)
+    fewest, patience = size + 1, _PATIENCE
+    found = torch.zeros_like(right)
+    for _ in range(_EXCHANGES * size + _PATIENCE):
+        found = torch.zeros_like(right)
+        if bool(tight.any()):
+            part = system[tight][:, tight]
+            found[tight] = torch.cholesky_solve(right[tight][:, None], torch.linalg.cholesky(part))[
+                :, 0
+            ]
+        missing = system @ found - right
+        wrong = (tight & (found < 0)) | (~tight & (missing < -tolerance))
+        count = int(wrong.sum())
+        if not count:
+            break
+        if count < fewest:
+            fewest, patience = count, _PATIENCE
+        elif patience:
+            patience -= 1
+        else:
+            last = int(wrong.nonzero().max())
+            wrong = torch.zeros_like(wrong)
+            wrong[last] = True
+        tight = tight ^ wrong
+    return found.clamp_min(0)

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""``joint``: all failing tokens of all failures and wordings at once, in closed form.
+
+For a token t with wanted y and best rival v, contrast :math:`c_t = g (u_y - u_v)`, key
+:math:`k_{l,t}` and divisor :math:`\sigma_t` (``engine``), a change of layer l moves the gap on the
+direct path by :math:`-c_t^T \Delta_l k_{l,t} / \sigma_t`. Wanted is the change that costs least,
+
+.. math:: \min \sum_l tr(G \Delta_l C_l \Delta_l^T) \quad\text{such that}\quad
+    \sum_l c_t^T \Delta_l k_{l,t} / \sigma_t \ge b_t ,
+
+with G the Gram matrix of the head (how far logits move, ``semantic``) and :math:`C_l` the second
+moments of reference keys (where they move, ``metrics``). Its solution is
+
+.. math:: \Delta_l = \sum_s \lambda_s\, G^{-1} c_s \otimes Q_l k_{l,s} / \sigma_s , \qquad
+    A\lambda \ge b,\ \lambda \ge 0,\ \lambda^T(A\lambda - b) = 0,
+
+    A_{ts} = (c_t^T G^{-1} c_s) \sum_l (k_{l,t}^T Q_l k_{l,s}) / \sigma_t\sigma_s .
+
+The direct path is not all, so the model is looked at again under the change and the *whole* change
+is solved again, with what is foretold of the present change taken from :math:`b`: the change stays
+the cheapest one and its rank at most the number of tokens. A ridge ties multipliers to those of the
+round before, so it slows and steadies the rounds and leaves nothing unsolved at their end; rounds
+that make it worse raise it. Every token that once had less lead than it should stays a constraint;
+so do predictions in reference texts that a round flipped (guards), and against every other token
+that was ever too close: else two rivals take turns. A failing token is to lead by ``margin``, one
+that was right by what it had, at most by that.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from codetemper.core.records import Event
+from codetemper.harden.repair.deltas import Delta, Edit, Round
+from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.solve import solve_nonnegative
+from codetemper.harden.repair.task import Task, gaps_by_failure
+
+#: Passage and position of a point.
+_Place = tuple[int, int]
+#: Lead that a kept prediction of a reference text is to have, in logits.
+_GUARD_LEAD = 0.05
+#: Share of the wanted lead that is enough to stop.
+_ENOUGH = 0.5
+#: Rivals of a token that are added in a round, at most.
+_RIVALS = 8
+#: How a round that made it worse changes the ridge, and one that did not.
+_HARDER, _SOFTER = 10.0, 0.5
+
+
+def solve(engine: Engine, task: Task) -> Edit:
+    """Solve a task; see the module.
+
+    Args:
+        engine: the model; as before afterwards.
+        task: what is to be put right.
+    """
+    begun = time.monotonic()
+    state = _State(engine, task)
+    with engine.drafting() as draft:
+        first = engine.observe(task.passages)
+        state.begin(first)
+        for number in range(task.config.rounds + 1):
+            seen = state.look()
+            task.on_event(
+                Event(
+                    stage="repair", done=number, total=task.config.rounds, unit="rounds",
+                    note=f"{state.short(seen)} tokens to put right",
+                )
+            )  # fmt: skip
+            if state.done(seen) or number == task.config.rounds:
+                break
+            state.step(seen, draft)
+        for layer, delta in state.best.items():
+            draft.put(layer, delta)
+        after = engine.observe(task.passages)
+    return Edit(
+        method="joint",
+        deltas=state.best,
+        rounds=tuple(state.rounds),
+        solved=all(after.right),
+        gaps_before=gaps_by_failure(task.passages, first.gaps),
+        gaps_after=gaps_by_failure(task.passages, after.gaps),
+        seconds=time.monotonic() - begun,
+        notes={"constraints": state.constraints, "guards": state.guards},
+    )
+
+
+class _State:
+    """Constraints, multipliers, and the best change so far."""
+
+    def __init__(self, engine: Engine, task: Task) -> None:
+        self._engine, self._task = engine, task
+        self._passages, self._own = (*task.passages, *task.reference), len(task.passages)
+        self._base: tuple[tuple[float, ...], ...] = ()
+        self._rivals: dict[_Place, dict[int, float]] = {}
+        self._deltas: dict[int, Delta] = {}
+        self._ridge = task.config.ridge
+        self._score: tuple[float, ...] = ()
+        self._best_score: tuple[float, ...] = ()
+        self._guarding = False
+        self.best: dict[int, Delta] = {}
+        self.rounds: list[Round] = []
+
+    @property
+    def constraints(self) -> int:
+        """Pairs of a token and a rival that it is to lead."""
+        return sum(map(len, self._rivals.values()))
+
+    @property
+    def guards(self) -> int:
+        """Tokens of reference texts whose prediction is kept."""
+        return sum(passage >= self._own for passage, _ in self._rivals)
+
+    def begin(self, first: Observation) -> None:
+        """Note what leads tokens had before anything changed."""
+        self._base = first.gaps
+
+    def look(self) -> Observation:
+        """Look at all constraints, and at all else that should be predicted and is not."""
+        passages = self._passages if self._guarding else self._task.passages
+        seen = self._engine.observe(
+            passages, layers=self._task.layers, margin=0.0, also=self._rivals.keys()
+        )
+        if self._task.reference and not self._guarding and not self.short(seen):
+            self._guarding = True
+            if self._deltas:
+                return self.look()
+        self._note_rivals(seen)
+        self._judge(seen)
+        return seen
+
+    def short(self, seen: Observation) -> int:
+        """Return how many tokens of the failures are not predicted as they should be."""
+        return int((seen.wrong & (seen.passage < self._own)).sum())
+
+    def done(self, seen: Observation) -> bool:
+        """Whether every constraint is met, with enough lead."""
+        enough = seen.gap + _ENOUGH * self._leads(seen) <= 0
+        return bool(enough.all()) and not bool(seen.wrong.any())
+
+    def step(self, seen: Observation, draft: Draft) -> None:
+        """Solve the whole change again where the model is now, and put it on."""
+        rows = [
+            (owner, rival, before)
+            for owner, place in enumerate(seen.places)
+            for rival, before in self._rivals[place].items()
+        ]
+        owner, rival = torch.tensor([row[:2] for row in rows], device=seen.gap.device).unbind(1)
+        system = _System.of(self._engine, self._task, seen, owner, rival)
+        gaps = self._engine.gaps(seen, owner, rival)
+        now = system.effect(self._deltas)
+        wanted = gaps + self._leads(seen).double()[owner] + now
+        before = torch.tensor([row[2] for row in rows]).to(wanted)
+        ridge = self._ridge * system.gram.diagonal().mean()
+        found = solve_nonnegative(system.gram, wanted, ridge, before)
+        for (point, token, _), multiplier in zip(rows, found.tolist(), strict=True):
+            self._rivals[seen.places[point]][token] = multiplier
+        foretold = torch.full_like(seen.gap, float("-inf")).double()
+        foretold.scatter_reduce_(0, owner, gaps + now - system.gram @ found, "amax")
+        self._deltas = system.deltas(found)
+        for layer, delta in self._deltas.items():
+            draft.put(layer, delta)
+        self.rounds.append(Round(len(seen), tuple(seen.gap.tolist()), tuple(foretold.tolist())))
+
+    def _note_rivals(self, seen: Observation) -> None:
+        """Add to each point's constraints the tokens that come too close to the wanted one."""
+        for place in seen.places:
+            self._rivals.setdefault(place, {})
+        leads = self._leads(seen)
+        for point, token in self._engine.rivals(seen, leads, _RIVALS):
+            self._rivals[seen.places[point]].setdefault(token, 0.0)
+        for place, token in zip(seen.places, seen.rival.tolist(), strict=True):
+            self._rivals[place].setdefault(token, 0.0)
+
+    def _judge(self, seen: Observation) -> None:
+        """Keep the change if it is the best so far; say what the last round achieved."""
+        if self.rounds:
+            # Points are in order of passages and places; those that joined are left out.
+            gaps = seen.gap.tolist()
+            known = dict(zip(seen.places, gaps, strict=True))
+            achieved = tuple(known[place] for place in self._asked)
+            self.rounds[-1] = replace(self.rounds[-1], achieved=achieved)
+        self._asked = seen.places
+        violated = (seen.gap + _ENOUGH * self._leads(seen)).clamp_min(0)
+        own = seen.passage < self._own
+        flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
+        score = (float(self.short(seen)), flips, float(violated.sum()))
+        if self._score:
+            softer = max(self._ridge * _SOFTER, self._task.config.ridge)
+            self._ridge = self._ridge * _HARDER if score > self._score else softer
+        self._score = score
+        if not self._best_score or score < self._best_score:
+            self._best_score, self.best = score, self._deltas
+
+    def _lead(self, passage: int, position: int) -> float:
+        """Return by how much a token's logit is to lead."""
+        if passage >= self._own:
+            return _GUARD_LEAD
+        before = self._base[passage][position - self._passages[passage].first]
+        margin = self._task.config.margin
+        return margin if before >= 0 else min(margin, -before)
+
+    def _leads(self, seen: Observation) -> torch.Tensor:
+        return torch.tensor([self._lead(*place) for place in seen.places]).to(seen.gap)
+
+
+@dataclass(frozen=True)
+class _System:
+    """The linear model of T gaps at P points.
+
+    Attributes:
+        owner: the point of each gap, [T].
+        contrasts: c_t, [T, d].
+        steers: G^-1 c_t, [T, d].
+        keys: by layer, keys over divisors, [P, n].
+        solved: by layer, Q of them, [P, n].
+        gains: by layer, gain of the norm after the FFN, [d].
+        columns: by layer, neurons that may change.
+        gram: A, [T, T] in float64.
+    """
+
+    owner: torch.Tensor
+    contrasts: torch.Tensor
+    steers: torch.Tensor
+    keys: dict[int, torch.Tensor]
+    solved: dict[int, torch.Tensor]
+    gains: dict[int, torch.Tensor]
+    columns: dict[int, torch.Tensor | None]
+    gram: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        task: Task,
+        seen: Observation,
+        owner: torch.Tensor,
+        rival: torch.Tensor,
+    ) -> _System:
+        """Set it up from what was seen, for gaps to rivals [T] of points [T]."""
+        contrasts = engine.contrast(seen.wanted[owner], rival)
+        contrasts = task.semantic.contrast(contrasts).double()
+        steers = task.semantic.steer(contrasts)
+        keys, solved = {}, {}
+        inner = torch.zeros(len(seen), len(seen), dtype=torch.float64, device=engine.device)
+        for layer in task.layers:
+            columns = task.columns[layer]
+            some = seen.keys[layer] / seen.divisors[layer][:, None]
+            keys[layer] = some if columns is None else some[:, columns]
+            solved[layer] = task.statistics.metric(layer, columns).apply(keys[layer])
+            inner += keys[layer].double() @ solved[layer].double().T
+        gram = (contrasts @ steers.T) * inner[owner][:, owner]
+        return cls(owner, contrasts, steers, keys, solved, engine.gains, task.columns, gram)
+
+    def effect(self, deltas: dict[int, Delta]) -> torch.Tensor:
+        """Return how far a change closes each gap, [T] in float64."""
+        total = torch.zeros(len(self.owner), dtype=torch.float64).to(self.contrasts)
+        for layer, delta in deltas.items():
+            left, right = delta.factors
+            write = (self.contrasts * self.gains[layer]) @ left.double()
+            total += (write * (self.keys[layer].double() @ right.double().T)[self.owner]).sum(-1)
+        return total
+
+    def deltas(self, multipliers: torch.Tensor) -> dict[int, Delta]:
+        """Return the change that multipliers [T] stand for: of one direction for each point."""
+        count = len(next(iter(self.keys.values())))
+        weighted = torch.zeros(count, self.steers.shape[1]).to(self.steers)
+        weighted.index_add_(0, self.owner, self.steers * multipliers[:, None])
+        used = torch.zeros(count).to(multipliers).index_add_(0, self.owner, multipliers) > 0
+        return {
+            layer: Delta(
+                left=_over(weighted[used], self.gains[layer]).T.float().contiguous(),
+                right=right[used].float().contiguous(),
+                columns=self.columns[layer],
+            )
+            for layer, right in self.solved.items()
+        }
+
+
+def _over(steers: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    """Return steers [T, d] divided by a gain [d]; where that is nearly none, they are left out."""
+    square = gain * gain
+    return steers * gain / (square + 1e-4 * square.mean())
