@@ -16,6 +16,7 @@ import codetemper.harden
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import FixPair, PreferencePair
 from codetemper.harden import TechniqueCard
+from codetemper.harden.repair.failures import Failure
 
 #: Public files that make no patch: what techniques and verbs measure with.
 TOOLS = {"meters", "screening", "controls", "defences"}
@@ -41,8 +42,16 @@ PREFERENCES = tuple(
     )
     for number in range(8)
 )  # fmt: skip
+#: An answer that a random model does not give.
+FAILURES = (Failure("0", "int f(int a)\n{\n", "}\n"),)
+#: Settings of methods whose own are too careful to move a random model.
+BOLD = {"mint": {"step": 1.0}}
 #: What techniques learn from, by the record that their card names.
-DATA: dict[str, tuple[Any, ...]] = {"FixPair": PAIRS, "PreferencePair": PREFERENCES}
+DATA: dict[str, tuple[Any, ...]] = {
+    "FixPair": PAIRS,
+    "PreferencePair": PREFERENCES,
+    "Failure": FAILURES,
+}
 
 
 def _module(name: str) -> ModuleType:
@@ -50,7 +59,7 @@ def _module(name: str) -> ModuleType:
 
 
 def test_there_are_techniques() -> None:
-    assert {"tune", "guard", "refine"} <= set(NAMES)
+    assert {"tune", "guard", "refine", "repair"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,7 +101,7 @@ def test_a_patch_changes_something_and_comes_off_bit_for_bit(
             return found(input_ids=ids).logits
 
     before = logits(base)
-    config = module.Config(**({} if method is None else {"method": method}))
+    config = module.Config(**({} if method is None else {"method": method} | BOLD.get(method, {})))
     refused: CannotKnowError | None = None
     try:
         getattr(module, name)(loaded, DATA[module.CARD.data], config, tmp_path)
