@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one solver against the f x f forms it stands for, metrics, and the cheapest enough change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from codetemper.harden.repair.metrics import Diagonal, Full, Identity, LowRank, NullSpace
+from codetemper.harden.repair.solve import solve, solve_nonnegative
+
+F, D, N = 24, 7, 5
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def covariance() -> torch.Tensor:
+    keys = draw(60, F, seed=3) @ torch.diag(torch.linspace(0.1, 3, F, dtype=torch.float64))
+    return keys.T @ keys / 60
+
+
+class Exact:
+    """Q of a matrix given as it is."""
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        self._matrix = matrix
+
+    def apply(self, keys: torch.Tensor) -> torch.Tensor:
+        return keys @ self._matrix
+
+
+def test_memit_needs_no_system_as_wide_as_a_layer() -> None:
+    keys, wanted, moments, weight = draw(N, F), draw(N, D, seed=1), covariance(), 3.0
+    left, right = solve(keys, wanted, Exact(torch.linalg.inv(moments)), weight)
+    wide = wanted.T @ keys @ torch.linalg.inv(weight * moments + keys.T @ keys)
+    assert torch.allclose(left @ right, wide, atol=1e-10)
+
+
+def test_alphaedit_is_a_projector_and_earlier_keys_under_zeros() -> None:
+    keys, earlier, wanted, weight = draw(N, F), draw(3, F, seed=2), draw(N, D, seed=1), 2.0
+    moments, directions = torch.linalg.eigh(covariance())
+    used = directions[:, moments >= 0.1 * moments[-1]]
+    project = torch.eye(F, dtype=torch.float64) - used @ used.T
+    stacked, zeros = torch.cat([keys, earlier]), torch.zeros(3, D, dtype=torch.float64)
+    metric = NullSpace(covariance(), 0.1)
+    assert torch.allclose(metric.apply(keys), keys @ project, atol=1e-10)
+    left, right = solve(stacked, torch.cat([wanted, zeros]), metric, weight)
+    system = project @ (keys.T @ keys + earlier.T @ earlier)
+    wide = torch.linalg.solve(
+        system + weight * torch.eye(F, dtype=torch.float64), project @ keys.T @ wanted
+    ).T
+    assert torch.allclose(left @ right, wide, atol=1e-10)
+
+
+def test_one_key_is_rome() -> None:
+    key, wanted, moments = draw(1, F), draw(1, D, seed=1), covariance()
+    left, right = solve(key, wanted, Exact(torch.linalg.inv(moments)))
+    towards = torch.linalg.solve(moments, key[0])
+    assert torch.allclose(left @ right, torch.outer(wanted[0], towards) / (towards @ key[0]))
+
+
+@pytest.mark.parametrize("metric", [Identity(), Diagonal(covariance().diagonal()),
+                                    Full(covariance(), 0.1)])  # fmt: skip
+def test_hard_solves_write_what_is_wanted_and_keep_what_is_stacked_under_zeros(
+    metric: Identity,
+) -> None:
+    keys, wanted = draw(N, F), draw(N, D, seed=1)
+    wanted[3:] = 0
+    left, right = solve(keys, wanted, metric)
+    assert torch.allclose(keys @ (left @ right).T, wanted, atol=1e-8)
+
+
+def test_keys_that_are_there_twice_are_no_trouble() -> None:
+    keys, wanted = draw(N, F)[[0, 1, 1]], draw(N, D, seed=1)[[0, 1, 1]]
+    left, right = solve(keys, wanted, Identity())
+    assert torch.allclose(keys @ (left @ right).T, wanted, atol=1e-8)
+
+
+def test_low_rank_with_all_directions_is_the_full_metric() -> None:
+    keys, given = draw(N, F), draw(60, F, seed=3)
+    moments = given.T @ given / 60
+    blend = 0.1 * moments.diagonal().mean()
+    rest = torch.full((F,), float(blend), dtype=torch.float64)
+    found = LowRank(given / 60**0.5, rest).apply(keys)
+    assert torch.allclose(found, Full(moments, 0.1).apply(keys), atol=1e-9)
+
+
+def test_the_full_metric_moves_reference_keys_least() -> None:
+    """Of all changes that write one thing for one key, its own costs least on the reference."""
+    key, wanted, moments = draw(1, F), draw(1, D, seed=1), covariance()
+
+    def cost(metric: Identity | Diagonal | Full) -> float:
+        left, right = solve(key, wanted, metric)
+        delta = left @ right
+        return float(torch.trace(delta @ moments @ delta.T))
+
+    plain, diagonal = cost(Identity()), cost(Diagonal(moments.diagonal()))
+    assert cost(Full(moments, 1e-6)) < 0.9 * min(plain, diagonal)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_multipliers_are_the_cheapest_that_do_enough(seed: int) -> None:
+    factor, wanted = draw(12, 9, seed=seed), draw(12, seed=seed + 50)
+    gram = factor @ factor.T
+    ridge, before = torch.tensor(0.1), draw(12, seed=seed + 90).abs()
+    found = solve_nonnegative(gram, wanted, ridge, before)
+    slack = (gram + ridge * torch.eye(12)) @ found - wanted - ridge * before
+    assert float(found.min()) >= 0
+    assert float(slack.min()) > -1e-8
+    assert float((slack * found).abs().max()) < 1e-8
+    assert 0 < int((found > 0).sum()) < 12
