@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from codetemper.api import account, models, treatments
+from codetemper.api import account, exporting, models, treatments
 from codetemper.cli.app import app
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_folder
@@ -145,7 +145,7 @@ def test_what_holds_a_guard_is_not_exported(
 ) -> None:
     for id in (home.guard.id, home.blunt.id):
         with pytest.raises(UsageError, match="train-only"):
-            account.export(home.workspace, id, tmp_path / "guard")
+            exporting.export(home.workspace, id, tmp_path / "guard")
     tensors = load_file(home.workspace.patches / home.guard.id / "adapter_model.safetensors")
     with (
         models.load_model(home.workspace, home.base) as handle,
@@ -164,10 +164,10 @@ def test_what_holds_a_guard_is_not_exported(
         kept = home.workspace.settle(folder, "patches", id)
     home.workspace.ledger.append("tune", outputs={f"patch:{id}": digest_folder(kept)})
     with pytest.raises(UsageError, match="may not leave") as caught:
-        account.export(home.workspace, id, tmp_path / "merged")
+        exporting.export(home.workspace, id, tmp_path / "merged")
     assert f"holds 70% of {home.guard.id}" in caught.value.why
     assert not (tmp_path / "merged").exists()
-    account.export(home.workspace, tuned.id, tmp_path / "tuned")
+    exporting.export(home.workspace, tuned.id, tmp_path / "tuned")
     assert (tmp_path / "tuned" / "adapter_config.json").is_file()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codetemper.api import account, evaluation, models, reporting, runs, treatments
+from codetemper.api import account, evaluation, exporting, models, reporting, runs, treatments
 from codetemper.api.doctor import doctor
 from codetemper.api.tuning import fix_pairs
 from codetemper.core.errors import IntegrityError, UsageError
@@ -146,7 +146,7 @@ def test_an_exported_patch_loads_in_plain_peft(bench: Bench, tmp_path: Path) -> 
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    account.export(bench.workspace, bench.patch.id, tmp_path / "out")
+    exporting.export(bench.workspace, bench.patch.id, tmp_path / "out")
     base = AutoModelForCausalLM.from_pretrained(bench.base.removeprefix("hf:"))
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
@@ -157,7 +157,7 @@ def test_an_exported_patch_loads_in_plain_peft(bench: Bench, tmp_path: Path) -> 
     assert not torch.equal(plain, stranger)
     torch.testing.assert_close(stranger, same)
     with pytest.raises(UsageError, match="exists already"):
-        account.export(bench.workspace, bench.patch.id, tmp_path / "out")
+        exporting.export(bench.workspace, bench.patch.id, tmp_path / "out")
 
 
 def test_a_damaged_patch_is_not_loaded(bench: Bench, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs that answer who changed what, and that undo it: listings, revert, restore, export.
+"""The verbs that answer who changed what, and that undo it: listings, revert, restore.
 
 Reverting never subtracts anything: a patch is a folder beside the model, so reverting is refusing
 to load it from now on, after checking that the base without it still has the recorded digest.
@@ -7,9 +7,6 @@ to load it from now on, after checking that the base without it still has the re
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,8 +15,6 @@ from pydantic import ValidationError
 
 from codetemper.api.models import load_model, reverted
 from codetemper.core.accounts import CorpusCard, PatchManifest
-from codetemper.core.digests import digest_folder
-from codetemper.core.disk import mendable
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.workspace import Workspace
 
@@ -135,75 +130,6 @@ def restore(workspace: Workspace, patch: str, *, reason: str = "") -> str:
         )
     workspace.ledger.append("restore", inputs={"patch": folder.name}, note=reason)
     return folder.name
-
-
-def export(workspace: Workspace, patch: str, target: Path) -> PatchManifest:
-    """Copy a patch out, to be loaded without this package.
-
-    A patch of kind ``adapter`` is a plain PEFT folder. One of kind ``rows`` is a state dict in
-    safetensors: new values by name of the weight, and by ``NAME@index`` their places where they are
-    not the whole weight (see ``models.rows_folder``).
-
-    Raises:
-        UsageError: the target exists, the patch is train-only, or it holds much of a guard of this
-            workspace.
-        IntegrityError: the patch is damaged.
-    """
-    # Imported when needed: this is what pulls torch in.
-    from codetemper.models.patch import verify_patch
-
-    folder = workspace.resolve("patches", patch)
-    manifest = verify_patch(folder)
-    if manifest.purpose == "train-only":
-        raise UsageError(
-            f"{manifest.id} may not leave the workspace",
-            why="it is a train-only patch: attached for inference it does harm",
-            mend="export the patch that was tuned with it",
-        )
-    if target.exists():
-        raise UsageError(
-            f"{target} exists already", why="export does not overwrite", mend="name a new folder"
-        )
-    _refuse_leaked(workspace, folder, manifest)
-    # Copied beside it and renamed: what is at the target is whole, whenever this is stopped.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        mendable(target),
-        tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside,
-    ):
-        shutil.copytree(folder, Path(beside, "patch")).rename(target)
-    workspace.ledger.append(
-        "export", inputs={"patch": manifest.id}, outputs={f"export:{target}": digest_folder(target)}
-    )
-    return manifest
-
-
-def _refuse_leaked(workspace: Workspace, folder: Path, manifest: PatchManifest) -> None:
-    """Refuse a patch whose weight change projects onto a guard for the same base."""
-    from codetemper.models.projection import LIMIT, needs_weights, projection
-
-    made = [state.manifest for state in patches(workspace)]
-    guards = [
-        found
-        for found in made
-        if found.purpose == "train-only" and found.base_digest == manifest.base_digest
-    ]
-    if not guards:
-        return
-    with ExitStack() as scope:
-        module = None
-        if needs_weights(folder):
-            handle = scope.enter_context(load_model(workspace, manifest.base))
-            module = handle.loaded.module
-        for guard in guards:
-            share = projection(folder, workspace.patches / guard.id, module)
-            if share > LIMIT:
-                raise UsageError(
-                    f"{manifest.id} may not leave the workspace",
-                    why=f"its weight change holds {share:.0%} of {guard.id}, which writes what "
-                    "training is to be kept from",
-                    mend="tune again, with the guard frozen beside the task: tune --guard",
-                )
 
 
 def corpora(workspace: Workspace) -> list[CorpusCard]:

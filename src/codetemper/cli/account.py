@@ -251,30 +251,46 @@ def revert(
 def export(
     patch: PatchId,
     target: Annotated[Path, typer.Argument(help="New folder for the files.")],
+    form: Annotated[
+        Literal["patch", "peft", "full"],
+        typer.Option("--as", help="As it is; changed rows as a LoRA adapter; the whole model."),
+    ] = "patch",
     dry_run: DryRun = False,
     place: Place = None,
     as_json: Json = False,
 ) -> None:
     """Copy a patch out, to be loaded without codetemper.
 
-    An adapter is a plain PEFT folder. A patch of kind rows (full tuning) is a state dict of the
-    weights that changed: model.load_state_dict(load_file("rows.safetensors"), strict=False).
+    An adapter is a plain PEFT folder. A patch of kind rows (full tuning, repairs) is a state dict
+    of what changed: model.load_state_dict(load_file("rows.safetensors"), strict=False), where whole
+    weights did. A repair can leave as a LoRA adapter or as a whole model, too, and is evaluated as
+    it leaves.
 
     \b
     codetemper export tune-3fa9 ./adapter
+    codetemper export repair-5c1e ./adapter --as peft
+    codetemper export repair-5c1e ./model --as full
     codetemper export tune-3fa9 ./adapter --dry-run
     codetemper export tune-3fa9 ./adapter --json
     """
-    from codetemper.api import account
-
     home = workspace(place)
     if dry_run:
         id = home.resolve("patches", patch).name
         screen.emit({"would_export": id}, as_json, lambda: screen.out.print(f"would export {id}"))
         return
-    id = account.export(home, patch, target).id
-    document = {"exported": id, "folder": str(target)}
-    screen.emit(document, as_json, lambda: screen.out.print(f"exported {id} to {target}"))
+    from codetemper.api import exporting
+
+    made = exporting.export(home, patch, target, form=form)
+    id = made.manifest.id
+    document = {"exported": id, "folder": str(target), "form": form, "checked": made.checked}
+
+    def show() -> None:
+        screen.out.print(f"exported {id} to {target}")
+        if "right" in made.checked:
+            counts = f"{made.checked['right']} of {made.checked['repaired']}"
+            screen.out.print(f"rank {made.checked['rank']}, {counts} repaired answers right")
+
+    screen.emit(document, as_json, show)
 
 
 def report(

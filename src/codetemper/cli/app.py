@@ -20,6 +20,7 @@ from codetemper.cli import (
     guard,
     measure,
     refine,
+    repair,
     review,
     screen,
     screen_data,
@@ -50,7 +51,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (start, measure, treat, refine, review, guard, screen_data, study, account):
+for group in (start, measure, treat, refine, review, guard, screen_data, study, account, repair):
     group.register(app)
 
 

@@ -10,5 +10,22 @@ a ``rows`` patch. Whether the repair lasts and what else it moved is for ``monit
 
 from codetemper.harden.repair.run import CARD, RepairResult, repair
 from codetemper.harden.repair.settings import Config
+from codetemper.harden.repair.watch import (
+    BudgetError,
+    NotRepairedError,
+    UndoneError,
+    Watch,
+    WatchedConfig,
+)
 
-__all__ = ["CARD", "Config", "RepairResult", "repair"]
+__all__ = [
+    "CARD",
+    "BudgetError",
+    "Config",
+    "NotRepairedError",
+    "RepairResult",
+    "UndoneError",
+    "Watch",
+    "WatchedConfig",
+    "repair",
+]

@@ -13,9 +13,11 @@ caller's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pydantic import Field
 
 from codetemper.core.errors import EXIT_NO, CodetemperError, UsageError
 from codetemper.core.records import OnEvent, ignore_events
@@ -31,11 +33,44 @@ from codetemper.harden.repair.monitor import (
     put,
     scaled,
     shrunk,
+    still_right,
 )
 from codetemper.harden.repair.route import ATTEMPTED, Probe, Route, route
+from codetemper.harden.repair.settings import Config
+from codetemper.harden.repair.task import gaps_by_failure
 
 #: Reference texts whose places are compared with failing ones.
 _COMPARED = 64
+
+
+class WatchedConfig(Config):
+    """Settings of a repair that is watched."""
+
+    accuracy_budget: float | None = Field(default=0.005, ge=0, le=1)
+    """Share of sealed tokens that may be predicted rightly no more, net of those newly right; null:
+    any."""
+    flips_budget: float | None = Field(default=0.02, ge=0, le=1)
+    """Share of predictions in sealed texts that may change; null: any."""
+    kl_budget: float | None = Field(default=0.02, ge=0)
+    """Mean KL in sealed texts, from before to after, in nats a token; null: any."""
+    broken_budget: int | None = Field(default=0, ge=0)
+    """Earlier repairs that may come undone; null: any."""
+    sealed_share: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the reference texts that nothing but the monitor reads."""
+    probe: bool = True
+    """Try one round on each failure by itself before it is routed."""
+    attempt_all: bool = False
+    """Repair whatever fails, also where the verdict is retrain or conflict."""
+    resolve: bool = True
+    """Where earlier repairs come undone, solve them again together with the new failures."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """What the repair may move."""
+        return Budgets(
+            accuracy=self.accuracy_budget, flips=self.flips_budget, kl=self.kl_budget,
+            broken=self.broken_budget,
+        )  # fmt: skip
 
 
 class BudgetError(CodetemperError):
@@ -55,6 +90,12 @@ class BudgetError(CodetemperError):
             "the budget (-o flips_budget=..., kl_budget, accuracy_budget), or retrain instead",
         )
         self.reading = reading
+
+
+class NotRepairedError(CodetemperError):
+    """Not one failure is right under the change; there is no patch (exit code 1)."""
+
+    exit_code = EXIT_NO
 
 
 class UndoneError(BudgetError):
@@ -82,6 +123,11 @@ class Watch:
         whole: what was read under the whole change, where it was shrunk.
         step: share of the whole change that was written.
         why: what neurons do, by failure.
+        write: writes answers of at most so many tokens to prompts, greedily, as the model is;
+            None: nothing is written.
+        measure: measures free runs of a suite as the model is; None: nothing is run.
+        written: ids of failures whose answer is written as it should be, token by token, freely.
+        measured: what ``measure`` found before and after.
     """
 
     tokenizer: Any
@@ -91,12 +137,17 @@ class Watch:
     budgets: Budgets = field(default_factory=Budgets)
     probe: bool = True
     attempt_all: bool = False
+    write: Callable[[Sequence[str], int], Sequence[str]] | None = None
+    measure: Callable[[], dict[str, Any]] | None = None
     on_event: OnEvent = ignore_events
     routes: list[Route] = field(default_factory=list)
     reading: Reading | None = None
     whole: Reading | None = None
     step: float = 1.0
     why: list[Explained] = field(default_factory=list)
+    written: tuple[str, ...] | None = None
+    measured: tuple[dict[str, Any], dict[str, Any]] | None = None
+    _tried: Sequence[Failure] = ()
 
     def choose(
         self, engine: Engine, failures: Sequence[Failure], probe: Probe
@@ -128,38 +179,49 @@ class Watch:
                 mend="give prompts whose reference the model does not write, or try them "
                 "all the same: -o attempt_all=true",
             )
-        return [failure for failure in failures if failure.id in tried]
+        self._tried = [failure for failure in failures if failure.id in tried]
+        return self._tried
 
     def check(self, engine: Engine, edit: Edit, passages: Sequence[Passage]) -> Edit:
         """Read what a change moves, and return the change that is to be written.
 
         Raises:
+            NotRepairedError: it repairs nothing.
             UndoneError: earlier repairs come undone, and the budget for that is passed.
             BudgetError: another budget is passed, and a smaller step undoes the repair.
         """
         earlier = [p for some in self.earlier.values() for p in tokens_of(self.tokenizer, some)]
         monitor = Monitor(engine, self._passages(self.sealed), earlier)
+        before = None if self.measure is None else self.measure()
         with engine.drafting() as draft:
             put(draft, edit.deltas)
+            _refuse_failed(engine, edit, passages)
             self.reading = monitor.read(draft)
             reasons = over(self.reading, self.budgets)
             if reasons:
                 found = shrunk(monitor, draft, edit.deltas, passages, self.budgets)
                 if found is None:
-                    broken = len(self.reading.broken) > (self.budgets.broken or 0)
-                    kind = UndoneError if broken and self.budgets.broken is not None else None
-                    raise (kind or BudgetError)(reasons, self.reading)
+                    limit = self.budgets.broken
+                    undone = limit is not None and len(self.reading.broken) > limit
+                    raise (UndoneError if undone else BudgetError)(reasons, self.reading)
                 self.whole, (self.step, self.reading) = self.reading, found
-                after = engine.observe(passages)
-                gaps: dict[str, tuple[float, ...]] = {}
-                for passage, each in zip(passages, after.gaps, strict=True):
-                    gaps[passage.failure] = gaps.get(passage.failure, ()) + each
-                edit = replace(
-                    edit, deltas=scaled(edit.deltas, self.step), gaps_after=gaps,
-                    solved=all(after.right),
-                )  # fmt: skip
+                edit = _stepped(engine, edit, passages, self.step)
+            if self.write is not None:
+                self.written = self._freely(passages)
+            if self.measure is not None and before is not None:
+                self.measured = before, self.measure()
         self.why = explained(engine, edit, passages, self.tokenizer)
         return edit
+
+    def _freely(self, passages: Sequence[Passage]) -> tuple[str, ...]:
+        """Return ids of the failures whose prompt the model answers with the reference."""
+        write = self.write
+        if write is None:
+            return ()
+        longest = max(len(passage.answer) for passage in passages)
+        texts = write([failure.prompt for failure in self._tried], longest)
+        pairs = zip(self._tried, texts, strict=True)
+        return tuple(failure.id for failure, text in pairs if text == failure.reference)
 
     def report(self) -> dict[str, Any]:
         """Return what was seen as plain JSON data."""
@@ -169,9 +231,32 @@ class Watch:
             "monitor": None if self.reading is None else self.reading.report(),
             "whole": None if self.whole is None else self.whole.report(),
             "step": self.step,
+            "written": None if self.written is None else list(self.written),
+            "measured": None if self.measured is None else list(self.measured),
             "explained": [each.report() for each in self.why],
         }
 
     def _passages(self, texts: Sequence[tuple[str, str]]) -> list[Passage]:
         named = [Failure(f"text {n}", *each) for n, each in enumerate(texts)]
         return tokens_of(self.tokenizer, named)
+
+
+def _refuse_failed(engine: Engine, edit: Edit, passages: Sequence[Passage]) -> None:
+    if not any(still_right(engine, passages).values()):
+        raise NotRepairedError(
+            "nothing was repaired, and no patch was made",
+            why=f"after {len(edit.rounds)} round(s) of {edit.method} every failure still has a "
+            "wrong token",
+            mend="-o rounds=N for more rounds, fewer failures at once, or retrain instead",
+        )
+
+
+def _stepped(engine: Engine, edit: Edit, passages: Sequence[Passage], step: float) -> Edit:
+    """Return an edit as it is with a smaller step, which is on the model."""
+    after = engine.observe(passages)
+    return replace(
+        edit,
+        deltas=scaled(edit.deltas, step),
+        gaps_after=gaps_by_failure(passages, after.gaps),
+        solved=all(after.right),
+    )
