@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Whether a failure is one for a few neurons: a verdict for each, before anything is kept.
 
-    routes = route(engine, failures, passages, probe=solve_one_round, ...)
+    passages = tokens_of(tokenizer, reworded(failures))
+    routes = route(engine, passages, tokenizer, probe=solve_one_round, ...)
     [r.failure for r in routes if r.verdict in ATTEMPTED]
 
 Verdicts, the first that holds:
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -30,7 +31,7 @@ import torch
 from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine, Observation
-from codetemper.harden.repair.failures import Failure, Passage, tokens_of
+from codetemper.harden.repair.failures import Failure, Passage
 from codetemper.harden.repair.monitor import put
 
 Verdict = Literal["repair", "views", "retrain", "reject", "conflict"]
@@ -78,9 +79,17 @@ class Route:
         return dict(vars(self))
 
 
+def reworded(failures: Sequence[Failure]) -> list[Failure]:
+    """Return failures with one more wording, that nobody gave: a line break in front.
+
+    It is looked at and not repaired: what a line break undoes will not last.
+    """
+    return [replace(f, views=(*f.views, f"\n{f.prompt}")) for f in failures]
+
+
 def route(
     engine: Engine,
-    failures: Sequence[Failure],
+    passages: Sequence[Passage],
     tokenizer: Any,
     *,
     probe: Probe | None = None,
@@ -92,7 +101,8 @@ def route(
 
     Args:
         engine: the model, earlier patches on it.
-        failures: what fails.
+        passages: failing answers, the first of each failure the one to repair, the others wordings
+            that are looked at.
         tokenizer: the model's.
         probe: solves one round; None looks only.
         reference: texts that are to stay as they are, to tell places apart from.
@@ -103,13 +113,13 @@ def route(
         One route for each failure, in order.
     """
     known = _Known(engine, reference, earlier or {})
+    groups: dict[str, list[Passage]] = {}
+    for passage in passages:
+        groups.setdefault(passage.failure, []).append(passage)
     found = []
-    for number, failure in enumerate(failures, 1):
-        # A wording that nobody gave: a repair that a line break in front undoes will not last.
-        asked = Failure(failure.id, failure.prompt, failure.reference,
-                        (*failure.views, f"\n{failure.prompt}"))  # fmt: skip
-        found.append(_route(engine, tokens_of(tokenizer, [asked]), tokenizer, known, probe))
-        on_event(Event(stage="route", done=number, total=len(failures), unit="failures"))
+    for number, group in enumerate(groups.values(), 1):
+        found.append(_route(engine, group, tokenizer, known, probe))
+        on_event(Event(stage="route", done=number, total=len(groups), unit="failures"))
     return found
 
 
@@ -121,12 +131,12 @@ def _route(
     own = seen.passage == 0
     failing = own & seen.wrong
     wrong, tokens = int(failing.sum()), int(own.sum())
-    views = [right for right in seen.right[1:]]
+    views = seen.right[1:]
     signals: dict[str, float] = {
         "wrong": wrong,
         "share": wrong / tokens,
         "gap": float(seen.gap[own].max()),
-        "views_wrong": 1 - sum(views) / len(views),
+        "views_wrong": 1 - sum(views) / len(views) if views else 0.0,
     }
     if not wrong:
         return Route(name, "reject", "the model answers it rightly already", None, 0.0, signals)
@@ -196,7 +206,7 @@ def _probed(engine: Engine, passages: Sequence[Passage], probe: Probe) -> dict[s
     return {
         "progress": _progress(edit, before, now),
         "fixed": float(after.right[0]),
-        "views_fixed": sum(after.right[1:]) / max(1, len(after.right) - 1),
+        "views_fixed": sum(after.right[1:]) / (len(after.right) - 1) if after.right[1:] else 1.0,
         "moved": moved,
     }
 

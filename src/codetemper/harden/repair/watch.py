@@ -35,7 +35,7 @@ from codetemper.harden.repair.monitor import (
     shrunk,
     still_right,
 )
-from codetemper.harden.repair.route import ATTEMPTED, Probe, Route, route
+from codetemper.harden.repair.route import ATTEMPTED, Probe, Route, reworded, route
 from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.task import gaps_by_failure
 
@@ -159,7 +159,7 @@ class Watch:
         """
         self.routes = route(
             engine,
-            failures,
+            tokens_of(self.tokenizer, reworded(failures)),
             self.tokenizer,
             probe=probe if self.probe else None,
             reference=self._passages(self.compared[:_COMPARED]),
