@@ -13,7 +13,7 @@ import pytest
 # fmt: off
 VERBS = (
     "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "audit-data",
-    "ls", "patch", "log", "verify", "revert", "export", "report", "study",
+    "repair", "ls", "patch", "log", "verify", "revert", "export", "report", "study",
 )
 # fmt: on
 
