@@ -23,14 +23,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
+from codetemper.harden.repair._draft import Draft as Draft
+from codetemper.harden.repair._draft import as_change as as_change
+from codetemper.harden.repair._draft import changed as changed
 from codetemper.harden.repair._forward import LOGITS, Recorder, Seen, padded
-from codetemper.harden.repair.deltas import Delta
 from codetemper.harden.repair.failures import Passage
 from codetemper.models.anatomy import Anatomy, norm_gain
 
@@ -350,80 +351,3 @@ class Engine:
             gain, bias, centred = norm_gain(self.module.get_submodule(str(norm)), self.hidden)
             self._norms[norm] = gain.to(self.device), bias.to(self.device), centred
         return self._norms[norm]
-
-
-class Draft:
-    """Changed FFN output matrices of a model, and what they were.
-
-    Attributes:
-        deltas: what is on the model, by layer number; always all of it, never one step.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._old: dict[int, torch.Tensor] = {}
-        self.deltas: dict[int, Delta] = {}
-
-    def put(self, layer: int, delta: Delta) -> None:
-        """Have a layer's matrix be the old one plus a change, whatever was on it before.
-
-        Summed in float32 and rounded once to the weight's type.
-        """
-        weight = self._engine.matrix(layer)
-        old = self._old.setdefault(layer, weight.detach().clone())
-        self.deltas[layer] = delta
-        with torch.no_grad():
-            weight.copy_(changed(old, delta, transposed=self._engine.sites[layer].transposed))
-
-    def drop(self, layer: int) -> None:
-        """Have a layer's matrix be the old one again."""
-        self.deltas.pop(layer, None)
-        old = self._old.pop(layer, None)
-        if old is not None:
-            with torch.no_grad():
-                self._engine.matrix(layer).copy_(old)
-
-    def original(self, layer: int) -> torch.Tensor:
-        """Return a layer's old matrix as [d, f], of the type it is stored in."""
-        old = self._old.get(layer, self._engine.matrix(layer).detach())
-        return old.T if self._engine.sites[layer].transposed else old
-
-    def restore(self) -> None:
-        """Copy all old values back."""
-        with torch.no_grad():
-            for layer, old in self._old.items():
-                self._engine.matrix(layer).copy_(old)
-        self._old, self.deltas = {}, {}
-
-
-def changed(old: torch.Tensor, delta: Delta, *, transposed: bool) -> torch.Tensor:
-    """Return a stored weight plus a change, in the weight's type.
-
-    Args:
-        old: [d, f], or [f, d] if transposed.
-        delta: the change.
-        transposed: which of the two.
-    """
-    total = (old.T if transposed else old).float()
-    dense = delta.dense().to(total)
-    if delta.columns is None:
-        total = total + dense
-    else:
-        total = total.index_add(1, delta.columns.to(total.device), dense)
-    return (total.T if transposed else total).to(old.dtype)
-
-
-def as_change(old: torch.Tensor, delta: Delta, site: Site) -> dict[str, Any]:
-    """Return the arguments of ``models.rows.Change`` that say what a delta makes of a weight."""
-    new = changed(old, delta, transposed=site.transposed)
-    if delta.columns is None:
-        return {"weight": site.weight, "values": new}
-    axis = 0 if site.transposed else 1
-    places = sorted(delta.columns.tolist())
-    index = torch.tensor(places, device=new.device)
-    return {
-        "weight": site.weight,
-        "values": new.index_select(axis, index),
-        "axis": axis,
-        "index": places,
-    }

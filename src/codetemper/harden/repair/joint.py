@@ -19,11 +19,12 @@ moments of reference keys (where they move, ``metrics``). Its solution is
 The direct path is not all, so the model is looked at again under the change and the *whole* change
 is solved again, with what is foretold of the present change taken from :math:`b`: the change stays
 the cheapest one and its rank at most the number of tokens. A ridge ties multipliers to those of the
-round before, so it slows and steadies the rounds and leaves nothing unsolved at their end; rounds
-that make it worse raise it. Every token that once had less lead than it should stays a constraint;
-so do predictions in reference texts that a round flipped (guards), and against every other token
-that was ever too close: else two rivals take turns. A failing token is to lead by ``margin``, one
-that was right by what it had, at most by that.
+round before, so it steadies the rounds and leaves nothing unsolved at their end. A round that makes
+it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
+sum of theirs. Every token that once had less lead than it should stays a constraint, against every
+other token that was ever too close (else two rivals take turns); so do predictions in reference
+texts that a round flipped (guards). A failing token is to lead by ``margin``, one that was right by
+what it had, at most by that.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ _GUARD_LEAD = 0.05
 _ENOUGH = 0.5
 #: Rivals of a token that are added in a round, at most.
 _RIVALS = 8
-#: How a round that made it worse changes the ridge, and one that did not.
-_HARDER, _SOFTER = 10.0, 0.5
+#: How a round that made it worse changes the length of the next, and one that did not.
+_SHORTER, _LONGER = 0.5, 2.0
 
 
 def solve(engine: Engine, task: Task) -> Edit:
@@ -89,6 +90,14 @@ def solve(engine: Engine, task: Task) -> Edit:
     )
 
 
+@dataclass(frozen=True)
+class _Held:
+    """The change of the best round yet, and its multipliers."""
+
+    deltas: dict[int, Delta]
+    multipliers: dict[_Place, dict[int, float]]
+
+
 class _State:
     """Constraints, multipliers, and the best change so far."""
 
@@ -98,9 +107,11 @@ class _State:
         self._base: tuple[tuple[float, ...], ...] = ()
         self._rivals: dict[_Place, dict[int, float]] = {}
         self._deltas: dict[int, Delta] = {}
-        self._ridge = task.config.ridge
-        self._score: tuple[float, ...] = ()
+        self._length = 1.0
+        self._violation = float("inf")
+        self._held: _Held | None = None
         self._best_score: tuple[float, ...] = ()
+        self._asked: list[_Place] = []
         self._guarding = False
         self.best: dict[int, Delta] = {}
         self.rounds: list[Round] = []
@@ -121,15 +132,11 @@ class _State:
 
     def look(self) -> Observation:
         """Look at all constraints, and at all else that should be predicted and is not."""
-        passages = self._passages if self._guarding else self._task.passages
-        seen = self._engine.observe(
-            passages, layers=self._task.layers, margin=0.0, also=self._rivals.keys()
-        )
+        seen = self._observe()
         if self._task.reference and not self._guarding and not self.short(seen):
-            self._guarding = True
-            if self._deltas:
-                return self.look()
-        self._note_rivals(seen)
+            # What was held knew nothing of guards: the change that solved it is where they begin.
+            self._guarding, self._held, self._best_score = True, None, ()
+            seen = self._observe()
         self._judge(seen)
         return seen
 
@@ -144,6 +151,7 @@ class _State:
 
     def step(self, seen: Observation, draft: Draft) -> None:
         """Solve the whole change again where the model is now, and put it on."""
+        seen = self._retreat(seen, draft)
         rows = [
             (owner, rival, before)
             for owner, place in enumerate(seen.places)
@@ -155,16 +163,25 @@ class _State:
         now = system.effect(self._deltas)
         wanted = gaps + self._leads(seen).double()[owner] + now
         before = torch.tensor([row[2] for row in rows]).to(wanted)
-        ridge = self._ridge * system.gram.diagonal().mean()
-        found = solve_nonnegative(system.gram, wanted, ridge, before)
+        ridge = self._task.config.ridge * system.gram.diagonal().mean()
+        solved = solve_nonnegative(system.gram, wanted, ridge, before)
+        found = before + self._length * (solved - before)
         for (point, token, _), multiplier in zip(rows, found.tolist(), strict=True):
             self._rivals[seen.places[point]][token] = multiplier
         foretold = torch.full_like(seen.gap, float("-inf")).double()
-        foretold.scatter_reduce_(0, owner, gaps + now - system.gram @ found, "amax")
-        self._deltas = system.deltas(found)
-        for layer, delta in self._deltas.items():
-            draft.put(layer, delta)
+        self._put(draft, _blend(self._deltas, system.deltas(solved), self._length))
+        left = gaps + now - system.effect(self._deltas)
+        foretold.scatter_reduce_(0, owner, left, "amax")
+        self._asked = seen.places
         self.rounds.append(Round(len(seen), tuple(seen.gap.tolist()), tuple(foretold.tolist())))
+
+    def _observe(self) -> Observation:
+        passages = self._passages if self._guarding else self._task.passages
+        seen = self._engine.observe(
+            passages, layers=self._task.layers, margin=0.0, also=self._rivals.keys()
+        )
+        self._note_rivals(seen)
+        return seen
 
     def _note_rivals(self, seen: Observation) -> None:
         """Add to each point's constraints the tokens that come too close to the wanted one."""
@@ -177,24 +194,46 @@ class _State:
             self._rivals[place].setdefault(token, 0.0)
 
     def _judge(self, seen: Observation) -> None:
-        """Keep the change if it is the best so far; say what the last round achieved."""
+        """Say what the last round achieved, and keep the change if it is the best so far."""
         if self.rounds:
-            # Points are in order of passages and places; those that joined are left out.
-            gaps = seen.gap.tolist()
-            known = dict(zip(seen.places, gaps, strict=True))
+            known = dict(zip(seen.places, seen.gap.tolist(), strict=True))
             achieved = tuple(known[place] for place in self._asked)
             self.rounds[-1] = replace(self.rounds[-1], achieved=achieved)
-        self._asked = seen.places
-        violated = (seen.gap + _ENOUGH * self._leads(seen)).clamp_min(0)
         own = seen.passage < self._own
         flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
-        score = (float(self.short(seen)), flips, float(violated.sum()))
-        if self._score:
-            softer = max(self._ridge * _SOFTER, self._task.config.ridge)
-            self._ridge = self._ridge * _HARDER if score > self._score else softer
-        self._score = score
+        score = (float(self.short(seen)), flips, self._violated(seen))
         if not self._best_score or score < self._best_score:
             self._best_score, self.best = score, self._deltas
+
+    def _retreat(self, seen: Observation, draft: Draft) -> Observation:
+        """Go back to the round before where the last one made it worse; adapt its length."""
+        violated = self._violated(seen)
+        if self._held is None or violated < self._violation:
+            if self._held is not None:
+                self._length = min(1.0, self._length * _LONGER)
+            multipliers = {p: dict(tokens) for p, tokens in self._rivals.items()}
+            self._held, self._violation = _Held(self._deltas, multipliers), violated
+            return seen
+        self._length *= _SHORTER
+        self._put(draft, self._held.deltas)
+        for place, tokens in self._rivals.items():
+            before = self._held.multipliers.get(place, {})
+            self._rivals[place] = {token: before.get(token, 0.0) for token in tokens}
+        seen = self._observe()
+        # By the constraints that are known now; there may be more of them than when it was held.
+        self._violation = self._violated(seen)
+        return seen
+
+    def _violated(self, seen: Observation) -> float:
+        """Return by how many logits all constraints together are missed."""
+        return float((seen.gap + _ENOUGH * self._leads(seen)).clamp_min(0).sum())
+
+    def _put(self, draft: Draft, deltas: dict[int, Delta]) -> None:
+        for layer in self._deltas.keys() - deltas.keys():
+            draft.drop(layer)
+        for layer, delta in deltas.items():
+            draft.put(layer, delta)
+        self._deltas = deltas
 
     def _lead(self, passage: int, position: int) -> float:
         """Return by how much a token's logit is to lead."""
@@ -279,6 +318,22 @@ class _System:
             )
             for layer, right in self.solved.items()
         }
+
+
+def _blend(first: dict[int, Delta], second: dict[int, Delta], share: float) -> dict[int, Delta]:
+    """Return a change that is ``share`` of the second and the rest of the first."""
+    if share == 1.0 or not first:
+        return second
+    made = {}
+    for layer, delta in second.items():
+        left, right = delta.factors
+        other_left, other_right = first[layer].factors
+        made[layer] = Delta(
+            left=torch.cat([other_left * (1 - share), left * share], dim=1),
+            right=torch.cat([other_right, right]),
+            columns=delta.columns,
+        )
+    return made
 
 
 def _over(steers: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:

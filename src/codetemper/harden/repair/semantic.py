@@ -79,6 +79,6 @@ def _gram(engine: Engine) -> torch.Tensor:
         if engine.centred:
             scaled = scaled - scaled.mean(-1, keepdim=True)
         gram += (scaled.T @ scaled).double()
-    return gram + _JITTER * gram.diagonal().mean() * torch.eye(
+    return gram + _JITTER * gram.diagonal().mean().clamp_min(1e-30) * torch.eye(
         engine.hidden, dtype=gram.dtype, device=gram.device
     )
