@@ -167,7 +167,7 @@ def score_of(signals: Mapping[str, float]) -> float:
 
     A logistic sum of the signals. Fewer wrong tokens, smaller gaps, keys that are unlike those of
     other texts, wordings that agree and a round that does what it foretold speak for it. The
-    weights are this project's (``benchmarks/repair``), and are no probabilities of another model.
+    weights are set by hand: it is an order, and no probability.
     """
     total = 3.0
     total -= 0.8 * math.log1p(signals["wrong"])

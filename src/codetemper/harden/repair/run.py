@@ -170,6 +170,7 @@ def repair(
     refuse_twice(failures)
     passages = tokens_of(model.tokenizer, failures)
     texts = _texts(model, reference, passages)
+    _refuse_no_numbers(model)
     parts = anatomy(model.module)
     state = digest_json([model.digest, *(load_manifest(path).digest() for path in frozen)])
     with attached(model, *frozen):
@@ -230,6 +231,19 @@ def repair(
         statistics=statistics.fingerprint,
         notes=edit.notes,
     )
+
+
+def _refuse_no_numbers(model: LoadedModel) -> None:
+    """Refuse logits that are not numbers: the parts of such a model cannot be told, either."""
+    ids = torch.tensor([[0, 1, 2]], device=model.device)
+    with torch.no_grad():
+        logits = model.module(input_ids=ids).logits
+    if not bool(torch.isfinite(logits).all()):
+        raise UsageError(
+            "the model cannot be repaired as it is",
+            why="it computes values that are not numbers",
+            mend="load it in float32, or check its weights",
+        )
 
 
 def _solved(engine: Engine, task: Task, passages: Sequence[Passage], config: Config) -> Edit:
