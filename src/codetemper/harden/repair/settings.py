@@ -34,7 +34,7 @@ class Config(Record):
     metric: MetricKind = "auto"
     """What a change costs by direction of the key: nothing known, second moments, low rank plus
     diagonal, all of the covariance, or only what reference texts do not use. ``auto``: ``full`` up
-    to 4,096 neurons a layer, ``low-rank`` beyond."""
+    to 4,096 neurons a layer, ``low-rank`` beyond; for alphaedit ``null-space``."""
     rho: float = Field(default=0.1, gt=0)
     """Share of the mean second moment that is added to each of a covariance's."""
     rank: int = Field(default=256, ge=1)
@@ -56,7 +56,7 @@ class Config(Record):
     activation, or chance."""
 
     iterative: bool = False
-    """star: one failing token after the other instead of all together."""
+    """star, sgd: one failing token after the other instead of all together."""
     step: float | None = Field(default=None, gt=0)
     """star, sgd, mint: step size; None takes the method's own."""
     candidates: int = Field(default=10, ge=1)
@@ -73,9 +73,10 @@ class Config(Record):
     value_clamp: float = Field(default=4.0, gt=0)
     """Longest change of what is written, in lengths of what was."""
     value_kl: float = Field(default=0.0625, ge=0)
-    """Weight of staying with the base's predictions at the prompt's end while searching."""
+    """Weight of keeping the predictions of the answer's right tokens while searching."""
     moment_weight: float | None = Field(default=None, gt=0)
-    """memit, pmet, alphaedit: weight of reference keys against those edited; None: method's own."""
+    """memit, pmet, alphaedit: weight of reference keys against those edited; None: the number of a
+    layer's neurons; for alphaedit, ``ridge``."""
 
     batch_size: int = Field(default=8, ge=1)
     """Texts computed together."""

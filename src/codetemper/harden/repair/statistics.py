@@ -93,6 +93,8 @@ class Statistics:
         if kind == "auto":
             widest = max(site.inner for site in engine.sites)
             kind = "full" if widest <= WIDEST_FULL else "low-rank"
+            if config.method == "alphaedit":
+                kind = "null-space"
         texts = _first_tokens(texts, config.reference_tokens)
         tokens = sum(len(text) for text in texts)
         made_of = [state, [text.ids for text in texts], tokens, kind, "float32"]
