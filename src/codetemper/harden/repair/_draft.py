@@ -7,14 +7,11 @@ nothing rounds away step by step, and the old values come back as a copy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from codetemper.harden.repair.deltas import Delta
-
-if TYPE_CHECKING:
-    from codetemper.harden.repair.engine import Engine, Site
 
 
 class Draft:
@@ -24,7 +21,7 @@ class Draft:
         deltas: what is on the model, by layer number; always all of it, never one step.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._old: dict[int, torch.Tensor] = {}
         self.deltas: dict[int, Delta] = {}
@@ -78,7 +75,7 @@ def changed(old: torch.Tensor, delta: Delta, *, transposed: bool) -> torch.Tenso
     return (total.T if transposed else total).to(old.dtype)
 
 
-def as_change(old: torch.Tensor, delta: Delta, site: Site) -> dict[str, Any]:
+def as_change(old: torch.Tensor, delta: Delta, site: Any) -> dict[str, Any]:
     """Return the arguments of ``models.rows.Change`` that say what a delta makes of a weight."""
     new = changed(old, delta, transposed=site.transposed)
     if delta.columns is None:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
 from codetemper.harden.repair.failures import Passage
-
-if TYPE_CHECKING:
-    from codetemper.harden.repair.engine import Engine
 
 #: Numbers of logits that are held at a time.
 LOGITS = 1 << 24
@@ -72,7 +69,7 @@ class Recorder:
         layers: layers whose keys are recorded.
     """
 
-    def __init__(self, engine: Engine, layers: Sequence[int]) -> None:
+    def __init__(self, engine: Any, layers: Sequence[int]) -> None:
         self._engine, self._layers = engine, tuple(layers)
         self._keys: dict[int, torch.Tensor] = {}
         self._norms: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
