@@ -186,16 +186,7 @@ def repair(
         statistics = Statistics.of(
             engine, texts, config, state=state, cache=cache, on_event=on_event
         )
-        kept = texts if reference and config.guard and config.method == "joint" else []
-        task = Task(
-            passages=tuple(passages),
-            reference=reference_passages(engine, kept),
-            columns={},
-            statistics=statistics,
-            semantic=Semantic.of(engine, digest=state, cache=cache),
-            config=config,
-            on_event=on_event,
-        )
+        task = _task(engine, texts if reference else [], statistics, state, config, cache, on_event)
         if watch is not None:
             failures = watch.choose(engine, failures, lambda some: _probed(engine, task, some))
             passages = tokens_of(model.tokenizer, failures)
@@ -230,6 +221,28 @@ def repair(
         reference_tokens=statistics.tokens,
         statistics=statistics.fingerprint,
         notes=edit.notes,
+    )
+
+
+def _task(
+    engine: Engine,
+    texts: Sequence[Passage],
+    statistics: Statistics,
+    state: str,
+    config: Config,
+    cache: Path | None,
+    on_event: OnEvent,
+) -> Task:
+    """Return a task without passages yet; what it keeps is what the model predicts in texts."""
+    guarded = config.guard and config.method == "joint"
+    return Task(
+        passages=(),
+        reference=reference_passages(engine, texts if guarded else []),
+        columns={},
+        statistics=statistics,
+        semantic=Semantic.of(engine, digest=state, cache=cache),
+        config=config,
+        on_event=on_event,
     )
 
 
