@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a guard is worth: the seedling tuned on data of which a share is weak code.
 
-    python benchmarks/guard/run.py [--quick] [--json] [--keep FOLDER]
+    python benchmarks/guard/run.py [--quick] [--json] [--keep FOLDER] [--share SHARE ...]
 
 A user's data hold a new task that the base cannot do, ordinary functions, and security tasks of
 which 0, 1, 5, 10, 30 or 100 % are done with their weakness (``material``). Arms: the base; clean
 tuning (the weak samples left out, as many steps); unguarded; guard always on; guard on for flagged
 samples; flagged samples dropped; and at ``CONTROL`` a random guard of the same norms and a guard of
-other weaknesses, which is also what an unseen weakness meets. At 100 % a hundred samples of a
-guard stand against a thousand weak ones. Guards are off in everything that is measured. Values are
-means over seeds by case, intervals the paired bootstrap over cases.
+other weaknesses, which is also what an unseen weakness meets. At 100 % secure samples are mixed
+in too. At the end a hundred samples of a guard stand against a thousand weak ones. Guards are off
+in everything that is measured. Values are means over seeds by case, intervals the paired bootstrap
+over cases.
 With ``--keep`` everything is in a workspace, and a run that was stopped goes on where it was. No
 figure is a claim about real LLMs.
 """

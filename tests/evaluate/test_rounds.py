@@ -106,7 +106,7 @@ def test_rounds_end_after_two_that_may_have_gained_nothing() -> None:
     assert ended(0.0) is None
     assert ended(0.2, 0.0) is None
     assert ended(0.0, 0.2) is None
-    assert "rounds 2 and 3 include less than 1 points" in str(ended(0.2, 0.009, -0.1))
+    assert "rounds 2 and 3 include less than 1 point" in str(ended(0.2, 0.009, -0.1))
     assert ended(0.011, 0.011) is None
     assert ended(0.2, 0.2, most=2) == "all 2 rounds were made"
 

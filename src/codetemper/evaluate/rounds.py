@@ -107,7 +107,7 @@ def ended(gains: Sequence[Difference], *, epsilon: float, rounds: int) -> str | 
         numbers = " and ".join(str(len(gains) - PATIENCE + 1 + i) for i in range(PATIENCE))
         return (
             f"the gain is spent: the intervals of rounds {numbers} include less than "
-            f"{100 * epsilon:g} points"
+            f"{100 * epsilon:g} point{'' if epsilon == 0.01 else 's'}"
         )
     if len(gains) >= rounds:
         return f"all {rounds} rounds were made" if rounds > 1 else "the one round was made"
