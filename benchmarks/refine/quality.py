@@ -66,11 +66,13 @@ class Size:
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    train: int | None = None
-    validation: int | None = None
+    train: int | None = 400
+    validation: int | None = 100
     samples: int = 4
     limit: int | None = None
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(
+        default_factory=lambda: {"samples": 6, "pairs_per_prompt": 2, "rounds": 3}
+    )
 
 
 QUICK: Final = Size(
