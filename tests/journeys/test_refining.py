@@ -13,6 +13,7 @@ import pytest
 
 from codetemper import judges
 from codetemper.api import refining
+from codetemper.cli import screen
 from codetemper.core.records import Event
 from codetemper.core.refinement import Refinement
 from codetemper.core.workspace import Workspace
@@ -93,6 +94,8 @@ def test_what_a_user_reads(
     cli: Cli, tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(judges.BUILTIN, "letters", "tests.letters")
+    # Names are folded where a terminal is narrow.
+    monkeypatch.setattr(screen.out, "width", 300)
     suite = write_suite(tmp_path, "letters", range(15))
     home = tmp_path / "project"
     Workspace.create(home)
