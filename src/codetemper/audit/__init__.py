@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking for a backdoor inside a model: samples, then triggers, then a verdict.
+
+Each file here is one part; ``run`` puts them together. This file holds what all of them say of
+themselves and the rules of the whole; it imports none of them, so naming audits loads no torch.
+No part writes to a workspace, runs what a model wrote, or changes a weight for good.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from codetemper.core.audits import Tier
+from codetemper.core.records import Record
+
+Form = Literal["classifier", "decoder", "seq2seq", "masked"]
+"""What a model does with a text."""
+
+
+class CheckCard(Record):
+    """What a detector or another part of an audit says of itself."""
+
+    name: str
+    """Name of its file."""
+    summary: str
+    """One sentence: what it looks at and what stands out to it."""
+    paper: str
+    """arXiv id, or another short reference, of the work it follows."""
+    paper_title: str
+    """Authors and year, for people."""
+    differs: str = ""
+    """What is done otherwise than in the paper, and why."""
+    needs: tuple[Tier, ...]
+    """What it has to be given."""
+    forms: tuple[Form, ...] = ("classifier", "decoder", "seq2seq", "masked")
+    """Models that it can look at."""
+    cost: str
+    """What it takes, in words with magnitudes."""
+
+
+CARD = CheckCard(
+    name="audit",
+    summary="Says which samples stand out, which texts they share, and whether planting such a "
+    "text changes what the model does.",
+    paper="2405.11466",
+    paper_title="Hussain et al. (2024)",
+    differs="The paper looks at maps of embeddings by eye, with the poisoned samples coloured. "
+    "Here nothing is known beforehand: views of every layer are ranked by class and combined by a "
+    "fixed rule, and the verdict is an intervention on held-out code with a null of its own.",
+    needs=("weights", "queries"),
+    cost="One forward pass over the samples, kept on disk at 128 numbers a layer and pool; some "
+    "thousand short passes for planting; with canaries a short training for each.",
+)
+
+
+class Config(BaseModel):
+    """Rules of one audit; the defaults were fixed before the models it is measured on were made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    max_length: int = Field(default=512, ge=16)
+    """Tokens of a sample that are read."""
+    width: int = Field(default=128, ge=8)
+    """Numbers kept of a hidden state; wider ones are projected at random."""
+    batch_size: int = Field(default=16, ge=1)
+    """Samples in one forward pass."""
+    suspects: float = Field(default=0.1, gt=0, lt=0.5)
+    """Share of each class, the strangest first, in which shared texts are looked for."""
+    least: int = Field(default=40, ge=10)
+    """Fewest samples of which anything is said."""
+    least_class: int = Field(default=10, ge=2)
+    """Fewest samples of a class that are ranked."""
+    calibration: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the trusted samples that p-values come from; detectors are fitted to the others."""
+    fdr: float = Field(default=0.1, gt=0, lt=1)
+    """False discovery rate of the list of anomalous samples."""
+    fpr: float = Field(default=0.05, gt=0, lt=1)
+    """Most that a clean model may be said to have a trigger, by design."""
+    held_out: int = Field(default=60, ge=10)
+    """Held-out texts that a candidate is planted into."""
+    candidates: int = Field(default=24, ge=1)
+    """Most texts that are planted."""
+    ordinary: int = Field(default=40, ge=10)
+    """Ordinary texts of each kind that they are compared with."""
+    rounds: int = Field(default=19, ge=0)
+    """Times that the whole of it is done again with suspects drawn at random."""
+    least_lift: float = Field(default=0.3, ge=0, le=1)
+    """Least change of a rate that is called a trigger."""
+    new_tokens: int = Field(default=48, ge=1)
+    """Tokens that a decoder writes where its payload rate is asked for."""
+    listed: int = Field(default=200, ge=0)
+    """Listed samples whose text is kept, the worst first."""
+    seed: int = 0
+    """Seed of projections, splits and draws."""
