@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codetemper.core.accounts import ScreeningCard, StudyCard
+from codetemper.core.audits import AuditCard
 from codetemper.core.contents import LISTING, PREFIX, Kind
 from codetemper.core.digests import digest_file, digest_folder
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError
 from codetemper.core.workspace import Workspace, content_id_of
 
-Card = TypeVar("Card", StudyCard, ScreeningCard)
+Card = TypeVar("Card", StudyCard, ScreeningCard, AuditCard)
 Made = TypeVar("Made")
 
 
@@ -74,7 +75,7 @@ def settle_card(
     Args:
         workspace: as ``settle``, and likewise all the others.
         staged: holds all files but the card.
-        kind: ``studies`` or ``screenings``.
+        kind: ``studies``, ``screenings`` or ``audits``.
         card: what it says of itself; its id and files may be anything yet.
         verb: what made it.
         inputs: names and digests of what went in.
@@ -99,7 +100,7 @@ def read_settled(workspace: Workspace, kind: Kind, read: Callable[[Any, Path], M
 
     Args:
         workspace: where to look; folders that are gone are left out.
-        kind: ``studies`` or ``screenings``.
+        kind: ``studies``, ``screenings`` or ``audits``.
         read: makes a value of a card and its folder.
 
     Raises:

@@ -17,11 +17,12 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from codetemper.core.accounts import CorpusCard, PatchManifest, ScreeningCard, StudyCard
+from codetemper.core.audits import AuditCard
 from codetemper.core.chain import broken_chain
 from codetemper.core.digests import digest_file, digest_folder, digest_json, short
 
-Kind = Literal["patches", "corpora", "runs", "studies", "screenings"]
-Listing = PatchManifest | CorpusCard | StudyCard | ScreeningCard
+Kind = Literal["patches", "corpora", "runs", "studies", "screenings", "audits"]
+Listing = PatchManifest | CorpusCard | StudyCard | ScreeningCard | AuditCard
 
 #: Value of a ledger output that says a folder was removed on purpose.
 REMOVED: Final = "removed"
@@ -32,6 +33,7 @@ PREFIX: Final[dict[Kind, str]] = {
     "runs": "run",
     "studies": "study",
     "screenings": "screening",
+    "audits": "audit",
 }
 #: File that lists the others, by kind, and its record.
 LISTING: Final[dict[Kind, tuple[str, type[Listing]]]] = {
@@ -39,6 +41,7 @@ LISTING: Final[dict[Kind, tuple[str, type[Listing]]]] = {
     "corpora": ("card.json", CorpusCard),
     "studies": ("card.json", StudyCard),
     "screenings": ("card.json", ScreeningCard),
+    "audits": ("card.json", AuditCard),
 }
 #: Fields that do not count in a content id: the id itself, the files (they count apart), and what
 #: differs when the same thing is made again.
@@ -78,7 +81,7 @@ def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
     """Yield what differs between a folder and the manifest or card in it.
 
     Args:
-        kind: ``patches``, ``corpora``, ``studies`` or ``screenings``.
+        kind: ``patches``, ``corpora``, ``studies``, ``screenings`` or ``audits``.
         folder: the folder, named by its id.
     """
     name, record = LISTING[kind]
@@ -108,7 +111,7 @@ def against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str
     """Return how a folder differs from the newest ledger record of it, or None.
 
     Args:
-        kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
+        kind: one of ``PREFIX``.
         folder: the folder, or None where there is none.
         recorded: the newest digest in the ledger, or None.
     """

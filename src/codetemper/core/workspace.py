@@ -9,10 +9,11 @@
     >>> workspace.verify()
     []
 
-Patches, corpora, studies, screenings and finished runs never change after they settle. Their own
-manifest or card says what each of their files holds; the ledger says what manifest or card were.
-``verify`` compares all three, offline. A run without ``scorecard.json`` that the ledger does not
-know is unfinished and is not judged. This file makes no ledger entries: ``codetemper.api`` does.
+Patches, corpora, studies, screenings, audits and finished runs never change after they settle.
+Their own manifest or card says what each of their files holds; the ledger says what manifest or
+card were. ``verify`` compares all three, offline. A run without ``scorecard.json`` that the ledger
+does not know is unfinished and is not judged. This file makes no ledger entries:
+``codetemper.api`` does.
 """
 
 from __future__ import annotations
@@ -157,6 +158,11 @@ class Workspace:
         return self.home / "screenings"
 
     @property
+    def audits(self) -> Path:
+        """Folder of audits of models by id."""
+        return self.home / "audits"
+
+    @property
     def cache(self) -> Path:
         """Folder of cached results; may be deleted at any time."""
         return self.home / "cache"
@@ -203,7 +209,7 @@ class Workspace:
         """Give an empty folder to build in; what has not settled at the end is deleted.
 
         Args:
-            kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
+            kind: what is built, one of ``contents.PREFIX``.
         """
         self._sweep()
         folder = self.home / "tmp" / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -220,7 +226,7 @@ class Workspace:
 
         Args:
             staged: the folder ``staged`` gave.
-            kind: ``patches``, ``corpora``, ``runs``, ``studies`` or ``screenings``.
+            kind: what is built, one of ``contents.PREFIX``.
             id: its content id. Where that exists already, the existing folder stays.
 
         Returns:
