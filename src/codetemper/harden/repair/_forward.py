@@ -15,6 +15,7 @@ from torch import nn
 
 from codetemper.core.errors import UsageError
 from codetemper.harden.repair.failures import Passage
+from codetemper.harden.repair.sites import Opened
 
 #: Numbers of logits that are held at a time.
 LOGITS = 1 << 24
@@ -69,7 +70,7 @@ class Recorder:
         layers: layers whose keys are recorded.
     """
 
-    def __init__(self, engine: Any, layers: Sequence[int]) -> None:
+    def __init__(self, engine: Opened, layers: Sequence[int]) -> None:
         self._engine, self._layers = engine, tuple(layers)
         self._keys: dict[int, torch.Tensor] = {}
         self._norms: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}

@@ -28,7 +28,8 @@ from codetemper.core.errors import UsageError
 from codetemper.core.records import Event
 from codetemper.harden.repair._forward import Recorder, Seen
 from codetemper.harden.repair.deltas import Delta, Edit, Round
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.outcome import outcome
 from codetemper.harden.repair.task import Task

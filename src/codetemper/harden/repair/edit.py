@@ -39,7 +39,8 @@ import torch
 from codetemper.core.records import Event
 from codetemper.harden.repair.deltas import Delta, Edit, Round
 from codetemper.harden.repair.descent import failing_places
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.metrics import Metric
 from codetemper.harden.repair.outcome import outcome

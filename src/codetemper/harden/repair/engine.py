@@ -28,35 +28,11 @@ import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
-from codetemper.harden.repair._draft import Draft as Draft
-from codetemper.harden.repair._draft import as_change as as_change
-from codetemper.harden.repair._draft import changed as changed
 from codetemper.harden.repair._forward import LOGITS, Recorder, Seen, padded
+from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.failures import Passage
+from codetemper.harden.repair.sites import Site
 from codetemper.models.anatomy import Anatomy, norm_gain
-
-
-@dataclass(frozen=True)
-class Site:
-    """The FFN output matrix of one layer.
-
-    Attributes:
-        layer: its number, counted from 0.
-        path: the module.
-        weight: name of the parameter in the bare model.
-        inner: neurons f.
-        transposed: whether the matrix is stored as [f, d] (GPT-2).
-        inputs: the first linear layer of the FFN; its input is the FFN's.
-        norm: the norm that follows the matrix before the residual stream, where one does.
-    """
-
-    layer: int
-    path: str
-    weight: str
-    inner: int
-    transposed: bool
-    inputs: str
-    norm: str | None
 
 
 @dataclass(frozen=True)

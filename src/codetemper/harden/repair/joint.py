@@ -36,7 +36,8 @@ import torch
 
 from codetemper.core.records import Event
 from codetemper.harden.repair.deltas import Delta, Edit, Round
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.solve import solve_nonnegative
 from codetemper.harden.repair.task import Task, gaps_by_failure
 

@@ -28,6 +28,7 @@ from codetemper.harden.repair._forward import Recorder
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.settings import Config
+from codetemper.models.hooks import hooked
 
 _SHARES = {"all": 1.0, "half": 0.5, "quarter": 0.25}
 
@@ -152,13 +153,8 @@ def _passing(engine: Engine, layer: int) -> Iterator[None]:
     def hand_on(part: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
         return given[0]
 
-    first = engine.module.get_submodule(site.inputs).register_forward_pre_hook(note)
-    last = engine.module.get_submodule(site.path).register_forward_hook(hand_on)
-    try:
+    with hooked(engine.module, before={site.inputs: note}, after={site.path: hand_on}):
         yield
-    finally:
-        first.remove()
-        last.remove()
 
 
 @contextmanager
@@ -174,12 +170,5 @@ def _leaves(engine: Engine, layers: Sequence[int]) -> Iterator[dict[int, torch.T
 
         return hook
 
-    handles = [
-        engine.module.get_submodule(engine.sites[n].path).register_forward_pre_hook(keep(n))
-        for n in layers
-    ]
-    try:
+    with hooked(engine.module, before={engine.sites[n].path: keep(n) for n in layers}):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()

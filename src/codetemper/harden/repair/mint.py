@@ -33,11 +33,13 @@ from codetemper.core.records import Event
 from codetemper.harden.repair._forward import Recorder
 from codetemper.harden.repair.deltas import Delta, Edit, Round
 from codetemper.harden.repair.descent import failing_places, token_of
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.locate import neuron_scores
 from codetemper.harden.repair.outcome import outcome
 from codetemper.harden.repair.task import Task
+from codetemper.models.hooks import hooked
 
 #: Step size of the paper's code.
 STEP = 1e-2
@@ -235,12 +237,5 @@ def pretended(engine: Engine, changes: Sequence[tuple[Neuron, torch.Tensor]]) ->
         return hook
 
     layers = {neuron[0] for neuron, _ in changes}
-    handles = [
-        engine.module.get_submodule(engine.sites[layer].path).register_forward_hook(adding(layer))
-        for layer in layers
-    ]
-    try:
+    with hooked(engine.module, after={engine.sites[n].path: adding(n) for n in layers}):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

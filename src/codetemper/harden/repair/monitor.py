@@ -30,7 +30,8 @@ from pydantic import Field
 from codetemper.core.records import Record
 from codetemper.core.stats import mcnemar_exact
 from codetemper.harden.repair.deltas import Delta
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.failures import Passage
 
 #: Numbers of logits that are held at a time.

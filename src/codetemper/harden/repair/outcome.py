@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from codetemper.harden.repair.deltas import Edit, Round
-from codetemper.harden.repair.engine import Draft, Engine, Observation
+from codetemper.harden.repair.draft import Draft
+from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.task import Task, gaps_by_failure
 
 

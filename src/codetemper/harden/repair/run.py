@@ -14,7 +14,6 @@ import importlib
 import json
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
 from codetemper.harden import TechniqueCard
 from codetemper.harden.repair.deltas import Delta, Edit
-from codetemper.harden.repair.engine import Engine, as_change
+from codetemper.harden.repair.draft import as_change
+from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import (
     Failure,
     Passage,
@@ -42,7 +42,7 @@ from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.statistics import Statistics
 from codetemper.harden.repair.task import Task, reference_passages
 from codetemper.harden.repair.watch import Watch
-from codetemper.models.anatomy import Anatomy, anatomy
+from codetemper.models.anatomy import anatomy
 from codetemper.models.attach import attached
 from codetemper.models.factors import Factors, write_factors
 from codetemper.models.loaded import LoadedModel
@@ -171,8 +171,8 @@ def repair(
     passages = tokens_of(model.tokenizer, failures)
     texts = _texts(model, reference, passages)
     _refuse_no_numbers(model)
-    parts = anatomy(model.module)
     state = digest_json([model.digest, *(load_manifest(path).digest() for path in frozen)])
+    parts = anatomy(model.module)
     with attached(model, *frozen):
         engine = Engine(model.module, parts, batch_size=config.batch_size)
         before = engine.observe(passages)
@@ -198,7 +198,7 @@ def repair(
             for layer, delta in edit.deltas.items():
                 draft.put(layer, delta)
             after = engine.observe(passages)
-    _write(model, parts, edit, failures, folder, frozen)
+    _write(model, engine, edit, failures, folder, frozen)
     hit = {f.id: True for f in failures}
     for passage, right in zip(passages, after.right, strict=True):
         hit[passage.failure] &= right
@@ -316,7 +316,7 @@ def _share(weight: torch.Tensor, delta: Delta) -> float:
 
 def _write(
     model: LoadedModel,
-    parts: Anatomy,
+    engine: Engine,
     edit: Edit,
     failures: Sequence[Failure],
     folder: Path,
@@ -324,13 +324,11 @@ def _write(
 ) -> None:
     """Write the patch against the weights that it replaces: the base's, with rows patches in."""
     rows = [path for path in frozen if load_manifest(path).kind == "rows"]
-    with ExitStack() as scope:
-        scope.enter_context(attached(model, *rows))
-        engine = Engine(model.module, parts)
+    with attached(model, *rows):
         changes, factors = [], []
         for layer, delta in edit.deltas.items():
             old = engine.matrix(layer).detach()
-            change = Change(**as_change(old, delta, engine.sites[layer]))
+            change = as_change(old, delta, engine.sites[layer])
             if not torch.equal(_replaced(old, change), change.values):
                 changes.append(change)
                 weight = engine.sites[layer].weight

@@ -137,8 +137,10 @@ class Statistics:
 
         def cut(name: str, *axes: int) -> torch.Tensor:
             found = self._tensors[f"{layer}.{name}"]
-            for axis in axes if columns is not None else ():
-                found = found.index_select(axis, columns.to(found.device))  # type: ignore[union-attr]
+            if columns is None:
+                return found
+            for axis in axes:
+                found = found.index_select(axis, columns.to(found.device))
             return found
 
         moments = cut("moments", 0)

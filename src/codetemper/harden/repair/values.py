@@ -31,6 +31,7 @@ from codetemper.harden.repair.descent import learning
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.settings import Config
+from codetemper.models.hooks import hooked
 
 #: Weight of the length of what is added, in lengths of what was written.
 _DECAY = 0.02
@@ -193,7 +194,7 @@ def outputs(engine: Engine, paths: Sequence[str]) -> Iterator[dict[str, list[tor
 
         return hook
 
-    with _hooked(engine, {path: noting(path) for path in paths}):
+    with hooked(engine.module, after={path: noting(path) for path in paths}):
         yield found
 
 
@@ -217,21 +218,8 @@ def adding(
 
         return hook
 
-    with _hooked(engine, {path: hook_for(value) for path, value in values.items()}):
+    with hooked(engine.module, after={path: hook_for(value) for path, value in values.items()}):
         yield
-
-
-@contextmanager
-def _hooked(engine: Engine, hooks: dict[str, Any]) -> Iterator[None]:
-    handles = [
-        engine.module.get_submodule(path).register_forward_hook(hook)
-        for path, hook in hooks.items()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _first_of(output: Any) -> torch.Tensor:

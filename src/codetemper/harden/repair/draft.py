@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FFN output matrices changed for the length of a scope. Import its names from ``engine``.
+"""FFN output matrices changed for the length of a scope.
 
 The whole change goes on each time, onto the old values: nothing is added to what is there, so
 nothing rounds away step by step, and the old values come back as a copy.
@@ -7,11 +7,13 @@ nothing rounds away step by step, and the old values come back as a copy.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
 
 from codetemper.harden.repair.deltas import Delta
+from codetemper.harden.repair.sites import Opened, Site
+from codetemper.models.rows import Change
 
 
 class Draft:
@@ -21,7 +23,7 @@ class Draft:
         deltas: what is on the model, by layer number; always all of it, never one step.
     """
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Opened) -> None:
         self._engine = engine
         self._old: dict[int, torch.Tensor] = {}
         self.deltas: dict[int, Delta] = {}
@@ -75,17 +77,12 @@ def changed(old: torch.Tensor, delta: Delta, *, transposed: bool) -> torch.Tenso
     return (total.T if transposed else total).to(old.dtype)
 
 
-def as_change(old: torch.Tensor, delta: Delta, site: Any) -> dict[str, Any]:
-    """Return the arguments of ``models.rows.Change`` that say what a delta makes of a weight."""
+def as_change(old: torch.Tensor, delta: Delta, site: Site) -> Change:
+    """Return what a delta makes of a weight, as a ``rows`` patch holds it."""
     new = changed(old, delta, transposed=site.transposed)
     if delta.columns is None:
-        return {"weight": site.weight, "values": new}
-    axis = 0 if site.transposed else 1
+        return Change(site.weight, new)
+    axis: Literal[0, 1] = 0 if site.transposed else 1
     places = sorted(delta.columns.tolist())
     index = torch.tensor(places, device=new.device)
-    return {
-        "weight": site.weight,
-        "values": new.index_select(axis, index),
-        "axis": axis,
-        "index": places,
-    }
+    return Change(site.weight, new.index_select(axis, index), axis, places)
