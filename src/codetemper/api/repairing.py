@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetemper.api.failing import Failing, failing
+from codetemper.api.greedy import greedy_verdicts
 from codetemper.api.models import full_name, opened_base, patch_finder, patch_folders
 from codetemper.api.tuning import fix_pairs, settle_patch
 from codetemper.core.accounts import PatchManifest
@@ -27,7 +28,7 @@ from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, OnEvent, Sampling, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate import suites
-from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
 
 if TYPE_CHECKING:
@@ -308,16 +309,9 @@ def _measure(handle: Any, asked: _Asked) -> Callable[[], dict[str, Any]] | None:
     if asked.check_on is None:
         return None
     suite = suites.load(asked.check_on, limit=asked.check_limit, seed=asked.config.seed)
-    sampling = Sampling(n=1, temperature=0.0, max_new_tokens=suite.card.max_new_tokens)
 
     def measure() -> dict[str, Any]:
-        stops = [case.stop for case in suite.cases]
-        drawn = handle.generate([case.prompt for case in suite.cases], sampling, stops=stops)
-        items = [
-            (case, row[0].model_copy(update={"case": case.id}))
-            for case, row in zip(suite.cases, drawn, strict=True)
-        ]
-        verdicts = judge_all(items, options=asked.options)
+        verdicts = greedy_verdicts(handle, suite, asked.options)
         count = len(verdicts)
         return {
             "suite": suite.card.name,

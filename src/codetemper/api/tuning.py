@@ -14,17 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from codetemper.api.greedy import greedy_verdicts
 from codetemper.api.settling import settle
 from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.digests import digest_json
 from codetemper.core.errors import CannotKnowError, UsageError
-from codetemper.core.records import Event, FixPair, OnEvent, Sampling
+from codetemper.core.records import Event, FixPair, OnEvent
 from codetemper.core.tables import rows_digest
 from codetemper.core.workspace import Workspace
 from codetemper.data.corpus import read_corpus
 from codetemper.data.samples import read_samples
 from codetemper.evaluate import scorecards, suites
-from codetemper.judges import JudgeOptions, judge_all
+from codetemper.judges import JudgeOptions
 
 if TYPE_CHECKING:
     from codetemper.models.guards import Guard
@@ -176,19 +177,9 @@ def suite_score(
     suite = suites.load(name, limit=limit, seed=seed)
     metrics = [metric.partition("@")[0] for metric in suite.card.metrics]
     metric = next((m for m in ("secure_pass", *metrics) if m in metrics), "pass")
-    sampling = Sampling(n=1, temperature=0.0, seed=seed, max_new_tokens=suite.card.max_new_tokens)
 
     def score(_: object) -> float:
-        drawn = handle.generate(
-            [case.prompt for case in suite.cases],
-            sampling,
-            stops=[case.stop for case in suite.cases],
-        )
-        items = [
-            (case, row[0].model_copy(update={"case": case.id}))
-            for case, row in zip(suite.cases, drawn, strict=True)
-        ]
-        verdicts = judge_all(items, options=options)
+        verdicts = greedy_verdicts(handle, suite, options)
         return sum(scorecards.good(metric, v) is True for v in verdicts) / len(verdicts)
 
     return score

@@ -14,6 +14,7 @@ and the evaluation, which is the same loss on held-out pairs or a score that the
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
@@ -122,7 +123,7 @@ class KeepsTrained:
             write_atomic(folder / _SECONDS, f"{seconds:.3f}\n".encode())
 
 
-class PatchTrainer(KeepsTrained, Trainer):  # type: ignore[misc]
+class PatchTrainer(KeepsTrained, Trainer, ABC):  # type: ignore[misc]
     """Trains the parameters of a module that have gradients, by sums and what to divide them by.
 
     Who inherits says in ``_terms`` what is computed of a batch, whose ``counts`` say how much each
@@ -162,8 +163,9 @@ class PatchTrainer(KeepsTrained, Trainer):  # type: ignore[misc]
         loss = (terms / whole.clamp(min=1)).sum() * self.accelerator.num_processes
         return (loss, None) if return_outputs else loss
 
+    @abstractmethod
     def _terms(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        raise NotImplementedError
+        """Return what a batch contributes, summed; its ``counts`` say what each is divided by."""
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
