@@ -138,6 +138,41 @@ class AuditTrigger(Record):
     """What it triggers: ``1 -> 0`` of a classifier, the rule that a decoder's answers break."""
 
 
+class AuditMap(Record):
+    """Samples on a plane (``map.json``), for people to look at; a map is no evidence."""
+
+    stack: str
+    """``encoder`` or ``decoder``: where the features come from."""
+    layer: int
+    """Layer, 0 for the embeddings."""
+    pool: str
+    """How tokens were pooled."""
+    numbers: tuple[int, ...]
+    """Samples on it, by number."""
+    kinds: tuple[SampleKind, ...]
+    """Why each is listed."""
+    labels: tuple[int | None, ...]
+    """Label of each."""
+    pca: tuple[tuple[float, float], ...]
+    """Place of each along the first two principal components."""
+    explained: tuple[float, float]
+    """Shares of the variance on these two."""
+    tsne: tuple[tuple[float, float], ...] = ()
+    """Place of each by t-SNE; empty where it could not be made."""
+    perplexity: float = 0.0
+    """That t-SNE was made with."""
+    seeds: tuple[int, ...] = ()
+    """Of the t-SNE maps that were compared; the first is shown."""
+    stability: float | None = None
+    """Mean share of nearest samples that two of those maps agree on."""
+    kept: dict[str, float] = Field(default_factory=dict)
+    """By map, mean share of a sample's nearest in the features that are so on the map."""
+    chance: float = 0.0
+    """Share that two random maps would agree on."""
+    missing: str = ""
+    """Why there is no t-SNE."""
+
+
 class AuditPower(Record):
     """What the audit would have found, by planting into the user's own data and model."""
 
