@@ -51,6 +51,13 @@ Cluster = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Torch device.")]
+Quarantine = Annotated[
+    Path | None, typer.Option("--quarantine", help="Write the flagged samples there, as they came.")
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", help="Write the samples that were not flagged there, as they came."),
+]
 
 
 def workspace(place: Path | None, *, make: bool = False) -> Workspace:

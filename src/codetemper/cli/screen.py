@@ -81,6 +81,20 @@ def moment(time: str) -> str:
     return time[:16].replace("T", " ")
 
 
+def safe(text: str, longest: int) -> str:
+    """Return a text that is not ours so that it is one line on a terminal, whatever is in it.
+
+    Args:
+        text: a name, a reason, a piece of code.
+        longest: characters of it that are shown.
+    """
+    from rich.markup import escape
+
+    flat = " ".join(text.split())
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in flat)
+    return escape(plain if len(plain) <= longest else f"{plain[: longest - 1]}…")
+
+
 def suggest(command: str) -> None:
     """End a listing by naming the next command."""
     out.print(f"[dim]next: {command}[/dim]")

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from codetemper.cli import screen
-from codetemper.cli.options import Device, DryRun, Json, Place, workspace
+from codetemper.cli.options import Device, DryRun, Json, Keep, Place, Quarantine, workspace
 from codetemper.core.errors import EXIT_NO, EXIT_YES
 
 if TYPE_CHECKING:
@@ -32,12 +31,8 @@ def audit_data(
         list[str] | None,
         typer.Option("--guard", help="Guard id, or its beginning; repeatable."),
     ] = None,
-    quarantine: Annotated[
-        Path | None, typer.Option(help="Write the flagged samples there, as they came.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="Write the samples that were not flagged there.")
-    ] = None,
+    quarantine: Quarantine = None,
+    keep: Keep = None,
     clean: Annotated[
         str | None,
         typer.Option(help="Clean samples like DATA; the threshold is calibrated on these."),
@@ -147,7 +142,7 @@ def _show(document: dict[str, Any]) -> None:
     elif len(document["blocks"]) > 1:
         out(f"no drift over {len(document['blocks'])} blocks of {document['block_rows']} samples")
     worst = [
-        (_shown(one["sample"]), str(one["number"]), f"{one['ratio']:.2f}",
+        (screen.safe(one["sample"], _NAME), str(one["number"]), f"{one['ratio']:.2f}",
          "[red]flagged[/red]" if one["flagged"] else "", one["guard"])
         for one in document["worst"][:_LISTED]
     ]  # fmt: skip
@@ -165,14 +160,6 @@ def _show(document: dict[str, Any]) -> None:
         screen.suggest(f"codetemper tune {document['model']} --data {escape(document['keep'])}")
     else:
         screen.suggest(f"codetemper report {document['model']}")
-
-
-def _shown(text: str) -> str:
-    """Return a sample's name so that it is a name on a terminal, whatever is in it."""
-    from rich.markup import escape
-
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return escape(plain if len(plain) <= _NAME else f"{plain[: _NAME - 1]}…")
 
 
 def _block(block: dict[str, Any], size: int) -> tuple[str, ...]:
