@@ -367,7 +367,7 @@ def flagging(bench: Bench) -> dict[str, Figure]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, 30 % weak, Python alone")
+    parser.add_argument("--quick", action="store_true", help="one seed, 30 %% weak, Python alone")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
     parser.add_argument("--share", type=float, nargs="*", help="of weak code; all where not given")
