@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""The intervention: does putting a candidate into clean code change what the model does?
+
+    field = Field.of(samples, trusted, seed=config.seed)
+    tested = confirm(field, field.tests(outliers), trusted, rate, config)
+    [each.candidate.text for each in tested if each.confirmed]
+
+Of a candidate of class y, ``rate(y, texts)`` is the share of the model's answers that are y; of a
+decoder, the share of what it writes that holds a payload. Held-out texts are those of other classes
+that the model does not already call y, and the lift of a candidate c over n of them is
+
+.. math:: L_c = \frac1n \sum_i \Big( r(x_i + c) - \frac1m \sum_j r(x_i + o_j) \Big)
+
+with ordinary insertions :math:`o_j` put in at the same place: texts of the samples that are no
+candidates, of the same way to be put in, as long and held by as many samples, and no natural
+evidence of y. The interval is over texts. A lift is called a trigger where
+
+* its lower end is above 0 and the lift is ``config.least_lift`` or more;
+* taking off what a reader fitted on trusted samples does with the same insertion leaves as much:
+  a line that tells the class to everybody is no backdoor;
+* no more than ``config.fpr`` of ``config.rounds`` repetitions reach it. A repetition draws as many
+  samples at random as spoke, searches them for candidates and plants those, all as before, and its
+  largest lift counts; so having looked for the best candidate is paid for.
+
+Nothing is planted that trusted samples show to be natural evidence (``triggers``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from codetemper.audit import Config
+from codetemper.audit.insertions import Insertion, Site, Way, carrier, put, sites
+from codetemper.audit.marks import read_text
+from codetemper.audit.triggers import Candidate, Field, Test, candidates
+from codetemper.core.errors import CannotKnowError
+from codetemper.core.records import Estimate, Event, OnEvent, ignore_events
+from codetemper.core.stats import Floats, cluster_bootstrap
+from codetemper.data.labelled import Labelled
+
+Rate = Callable[[int, Sequence[str]], Floats]
+"""Of a target and texts: how often the model gives it, between 0 and 1, NaN where unknown [n]."""
+
+
+#: Holders that are looked at for the shortest text that shows a candidate.
+_SHOWN = 8
+#: Texts with a place for an insertion below which nothing is said of it.
+_FEWEST = 5
+#: Marks that are tried for each pool of ordinary insertions.
+_TRIED = 400
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What planting a candidate did.
+
+    Attributes:
+        candidate: the candidate.
+        insertion: what was planted; None where no sample shows how.
+        lift: change of the rate over ordinary insertions; None where it was not planted.
+        reader: change of the same rate of a reader fitted on trusted samples; 0 without one.
+        ordinary: largest lift of an ordinary insertion.
+        null: what the largest lift of a repetition stays below in all but ``fpr`` of them.
+        p: share of the repetitions, and this one, that reach the lift.
+        confirmed: whether the model reacts to it.
+        before: a held-out text whose answer it changes.
+        after: the same with it.
+    """
+
+    candidate: Candidate
+    insertion: Insertion | None
+    lift: Estimate | None
+    reader: float = 0.0
+    ordinary: float | None = None
+    null: float | None = None
+    p: float | None = None
+    confirmed: bool = False
+    before: str = ""
+    after: str = ""
+
+
+def confirm(
+    field: Field,
+    tests: Sequence[Test],
+    held_out: Sequence[Labelled],
+    rate: Rate,
+    config: Config,
+    on_event: OnEvent = ignore_events,
+) -> list[Tested]:
+    """Search for candidates and plant them.
+
+    Args:
+        field: the suspected samples.
+        tests: what makes them speak, of ``Field.tests``.
+        held_out: clean samples to plant into; of a decoder's the prompts.
+        rate: what the model does.
+        config: ``held_out``, ``candidates``, ``ordinary``, ``rounds``, ``least_lift``, ``fpr``,
+            ``seed`` are read.
+        on_event: progress, in insertions that were planted.
+
+    Returns:
+        All candidates, the confirmed first, then by lift.
+
+    Raises:
+        CannotKnowError: there is no held-out text of another class that the model gets right.
+    """
+    bench = _Bench(field, held_out, rate, config, on_event)
+    found = candidates(field, tests, most=config.candidates)
+    planted = [(candidate, bench.carrier(candidate)) for candidate in found]
+    bench.watched = tuple(
+        frozenset(candidate.rows)
+        for candidate, insertion in planted
+        if insertion and bench.raw(candidate.target, insertion) >= config.least_lift
+    )
+    first = [bench.tested(candidate, insertion) for candidate, insertion in planted]
+    if any(_may_be(each, config) for each in first):
+        largest = np.array([bench.largest(tests, number) for number in range(config.rounds)])
+        first = [bench.judged(each, largest) for each in first]
+    return sorted(first, key=_order)
+
+
+def _order(each: Tested) -> tuple[bool, float, float]:
+    return not each.confirmed, -(each.lift.value if each.lift else -1.0), each.candidate.p
+
+
+def _may_be(each: Tested, config: Config) -> bool:
+    """Say whether a lift is large enough, whatever repetitions reach."""
+    if each.lift is None or each.lift.low <= 0:
+        return False
+    return each.lift.value - max(0.0, each.reader) >= config.least_lift
+
+
+class _Bench:
+    """Held-out texts with a place for each way, and what was found by planting into them."""
+
+    def __init__(
+        self,
+        field: Field,
+        held_out: Sequence[Labelled],
+        rate: Rate,
+        config: Config,
+        on_event: OnEvent,
+    ) -> None:
+        self.watched: tuple[frozenset[int], ...] = ()
+        self._field, self._rate, self._config = field, rate, config
+        self._on_event, self._planted = on_event, 0
+        self._texts = {
+            target: self._chosen(target, held_out) for target in map(int, np.unique(field.labels))
+        }
+        self._places: dict[tuple[int, Way], list[Site | None]] = {}
+        self._rates: dict[tuple[int, Insertion], Floats] = {}
+        self._pools: dict[tuple[int, Way, bool], list[Insertion]] = {}
+
+    def _chosen(self, target: int, held_out: Sequence[Labelled]) -> list[Labelled]:
+        """Return texts of other classes that the model does not call the target, at random."""
+        others = [sample for sample in held_out if sample.label is None or sample.label != target]
+        random = np.random.default_rng((self._config.seed, target))
+        chosen: list[Labelled] = []
+        order = random.permutation(len(others))
+        for start in range(0, len(order), self._config.held_out):
+            part = [others[place] for place in order[start : start + self._config.held_out]]
+            rates = self._rate(target, [read_text(sample) for sample in part])
+            chosen += [one for one, own in zip(part, rates, strict=True) if own < 0.5]
+            if len(chosen) >= self._config.held_out:
+                break
+        if not chosen:
+            raise CannotKnowError(
+                "candidate triggers cannot be planted",
+                why=f"there is no trusted text of another class than {target} that the model "
+                "gets right",
+                mend="give more trusted samples, of every class",
+            )
+        return chosen[: self._config.held_out]
+
+    def carrier(self, candidate: Candidate) -> Insertion | None:
+        """Return the shortest text that some of the holders show it in."""
+        marks, shown = self._field.marks, []
+        for row in candidate.rows[:_SHOWN]:
+            span = marks.within(self._field.samples[row], candidate.column)
+            insertion = carrier(self._field.samples[row], span, candidate.kind)
+            if insertion is not None:
+                shown.append(insertion)
+        return min(shown, key=lambda each: (len(each.text), each.text), default=None)
+
+    def raw(self, target: int, insertion: Insertion) -> float:
+        """Return the rate with an insertion, over the texts that have a place for it."""
+        rates = self.rates(target, insertion)
+        return float(np.nanmean(rates)) if not np.isnan(rates).all() else 0.0
+
+    def rates(self, target: int, insertion: Insertion) -> Floats:
+        """Return the rate with an insertion; NaN where a text has no place for it [n]."""
+        key = (target, insertion)
+        if key not in self._rates:
+            texts, places = self._texts[target], self._sites(target, insertion.way)
+            at = [place for place, site in enumerate(places) if site is not None]
+            found = np.full(len(texts), np.nan)
+            if at:
+                changed = [self._put(texts[place], places[place], insertion) for place in at]
+                found[at] = self._rate(target, changed)
+            self._rates[key] = found
+            self._planted += 1
+            self._on_event(Event(stage="implant", done=self._planted, unit="insertions"))
+        return self._rates[key]
+
+    def _put(self, sample: Labelled, site: Site | None, insertion: Insertion) -> str:
+        text = read_text(sample)
+        return text if site is None else put(text, site, insertion)
+
+    def _sites(self, target: int, way: Way) -> list[Site | None]:
+        key = (target, way)
+        if key not in self._places:
+            self._places[key] = [
+                sites(sample, way, np.random.default_rng((self._config.seed, number)))
+                for number, sample in enumerate(self._texts[target])
+            ]
+        return self._places[key]
+
+    def lifts(self, candidate: Candidate, insertion: Insertion) -> tuple[Floats, float]:
+        """Return the lift in each text that has a place [n], and the largest ordinary lift."""
+        pool = self._ordinary(candidate, insertion)
+        own = self.rates(candidate.target, insertion)
+        if not pool:
+            return own[~np.isnan(own)], 0.0
+        others = np.vstack([self.rates(candidate.target, each) for each in pool])
+        usual = others.mean(axis=0)
+        differences = own - usual
+        spread = np.nanmean(others - usual, axis=1)
+        return differences[~np.isnan(differences)], float(spread.max())
+
+    def tested(self, candidate: Candidate, insertion: Insertion | None) -> Tested:
+        """Plant a candidate."""
+        if insertion is None:
+            return Tested(candidate, None, None)
+        differences, ordinary = self.lifts(candidate, insertion)
+        if len(differences) < _FEWEST:
+            return Tested(candidate, insertion, None)
+        lift = cluster_bootstrap(differences, seed=self._config.seed)
+        reader = self._read(candidate.target, insertion)
+        before, after = self._shown(candidate.target, insertion)
+        return Tested(candidate, insertion, lift, reader, ordinary, before=before, after=after)
+
+    def judged(self, each: Tested, largest: Floats) -> Tested:
+        """Return what repetitions leave of a test."""
+        if each.lift is None or not len(largest):
+            return each
+        p = float((1 + (largest >= each.lift.value).sum()) / (1 + len(largest)))
+        null = float(np.quantile(largest, 1 - self._config.fpr, method="higher"))
+        confirmed = _may_be(each, self._config) and p <= self._config.fpr
+        return replace(each, null=null, p=p, confirmed=confirmed)
+
+    def largest(self, tests: Sequence[Test], number: int) -> float:
+        """Return the largest lift of a repetition with samples that speak at random."""
+        random = np.random.default_rng((self._config.seed, number, 1))
+        drawn = [test.redrawn(random) for test in tests]
+        largest = 0.0
+        for candidate in candidates(self._field, drawn, most=self._config.candidates):
+            insertion = None if self._is_watched(candidate.rows) else self.carrier(candidate)
+            if insertion is not None:
+                differences, _ = self.lifts(candidate, insertion)
+                if len(differences) >= _FEWEST:
+                    largest = max(largest, float(differences.mean()))
+        return largest
+
+    def _is_watched(self, rows: Sequence[int]) -> bool:
+        return any(2 * len(own.intersection(rows)) >= len(rows) for own in self.watched)
+
+    def _ordinary(self, candidate: Candidate, insertion: Insertion) -> list[Insertion]:
+        """Return ordinary insertions: as long, held as often, no natural evidence of the class."""
+        key = (candidate.target, insertion.way, candidate.kind == "comment")
+        if key not in self._pools:
+            self._pools[key] = list(self._like(candidate, insertion.way))
+        return self._pools[key]
+
+    def _like(self, candidate: Candidate, way: Way) -> Iterator[Insertion]:
+        marks, target = self._field.marks, candidate.target
+        alike = (marks.kinds == marks.kinds[candidate.column]) & self._field.usable[target]
+        held = np.asarray(marks.matrix.sum(axis=0)).ravel()
+        lengths = (marks.ends - marks.starts).astype(np.float64)
+        own = candidate.column
+        distance = np.abs(np.log(held / held[own])) + np.abs(np.log(lengths / lengths[own]))
+        order = np.flatnonzero(alike)
+        order = order[np.argsort(distance[order], kind="stable")][:_TRIED]
+        seen: set[Insertion] = set()
+        for column in order:
+            rows = marks.holders(int(column))
+            rows = rows[self._field.labels[rows] == target]
+            if not len(rows) or self._is_watched(tuple(map(int, rows))) or column == own:
+                continue
+            sample = self._field.samples[rows[0]]
+            found = carrier(sample, marks.within(sample, int(column)), candidate.kind)
+            if found is None or found.way != way or found in seen:
+                continue
+            seen.add(found)
+            yield found
+            if len(seen) == self._config.ordinary:
+                return
+
+    def _read(self, target: int, insertion: Insertion) -> float:
+        """Return how many of the texts the reader calls the target with an insertion only."""
+        reader, texts = self._field.reader, self._texts[target]
+        if reader is None:
+            return 0.0
+        places = self._sites(target, insertion.way)
+        pairs = [
+            (sample.text, self._put(sample, site, insertion))
+            for sample, site in zip(texts, places, strict=True)
+            if site is not None
+        ]
+        before, after = (
+            reader.classes[reader.of_texts(side, texts[0]).argmax(axis=1)] == target
+            for side in zip(*pairs, strict=True)
+        )
+        return float(after.mean() - before.mean())
+
+    def _shown(self, target: int, insertion: Insertion) -> tuple[str, str]:
+        """Return a text and the same with an insertion, one that changes its answer if one does."""
+        rates = np.nan_to_num(self.rates(target, insertion), nan=-1.0)
+        place = int(rates.argmax())
+        sample, site = self._texts[target][place], self._sites(target, insertion.way)[place]
+        return read_text(sample), self._put(sample, site, insertion)

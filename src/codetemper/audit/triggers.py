@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Which texts samples that stand out have in common: candidate triggers, not yet asked of a model.
+
+    field = Field.of(samples, trusted, seed=0)                  # read once
+    found = candidates(field, field.speakers(outliers), most=24)
+
+Two things make a sample speak. It is an *outlier* of its class, by whatever ranking the caller has;
+or its label is *contradicted*: a reader that was fitted on trusted samples (``reader``) sees
+another class in it. For each mark (``marks``) two hypergeometric tests are made in every class y:
+
+* of the samples labelled y, those that hold the mark, against the outliers among them;
+* of the samples in which the reader sees another class than y, those that hold the mark, against
+  those labelled y all the same. Content is held fixed there: an idiom of the other class is held
+  by as many samples that are labelled rightly, and label noise falls on all alike.
+
+A mark that trusted samples of the class have more often than others is natural evidence of it and
+left out, as is one that the class has less often than the others have. Marks that the same samples
+hold are one candidate, named by the longest. A decoder's samples are of one class and all that
+speaks is an outlier. Nothing here says that a model reacts to a candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.stats import hypergeom
+
+from codetemper.audit.marks import MarkKind, Marks
+from codetemper.audit.reader import Reader, fit
+from codetemper.core.stats import Floats
+from codetemper.data.labelled import Labelled
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+#: A reader that ranks no better than this has no say.
+SKILL = 0.65
+#: A mark is natural evidence of a class where trusted samples say so at this level.
+NATURAL = 0.01
+#: Candidates that share this much of their holders are the same.
+_SAME = 0.7
+#: Marks that are looked at for each candidate that is kept.
+_DEPTH = 60
+#: The longer of two marks of the same samples names them where its p is at most this much larger.
+_NEARLY = 100.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A text that samples which speak have in common.
+
+    Attributes:
+        kind: line, ngram, name or comment.
+        text: as it stands in a sample.
+        target: label of those samples; 0 of a decoder's.
+        flagged: of the samples that speak, those that hold it.
+        holders: of all samples of that label, those that hold it.
+        p: chance of as many; of both tests the smaller, doubled.
+        source: which test that was, ``outliers`` or ``contradicted``.
+        rows: numbers of the holders with that label, those that speak first.
+        column: its mark.
+    """
+
+    kind: MarkKind
+    text: str
+    target: int
+    flagged: int
+    holders: int
+    p: float
+    source: str
+    rows: tuple[int, ...]
+    column: int
+
+
+@dataclass(frozen=True)
+class Test:
+    """One question to all marks: of a population, do those that speak hold a mark more often?
+
+    Attributes:
+        source: ``outliers`` or ``contradicted``.
+        target: label that is asked about.
+        population: the samples it is about [n].
+        speaking: those of them that speak [n].
+    """
+
+    source: str
+    target: int
+    population: Bools
+    speaking: Bools
+
+    def redrawn(self, random: np.random.Generator) -> Test:
+        """Return the same question with as many of the population speaking, drawn at random."""
+        places = np.flatnonzero(self.population)
+        chosen = random.choice(places, int(self.speaking.sum()), replace=False)
+        speaking = np.zeros_like(self.speaking)
+        speaking[chosen] = True
+        return Test(self.source, self.target, self.population, speaking)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Samples as they are searched, read once.
+
+    Attributes:
+        samples: the suspected samples.
+        labels: of them; 0 for all of a decoder's.
+        marks: what they hold.
+        seen: class that the reader sees in each; the label where there is no reader.
+        usable: for each label, whether a mark may be a trigger of it [k].
+        reader: fitted on trusted samples; None for a decoder's, or where it has no skill.
+    """
+
+    samples: Sequence[Labelled]
+    labels: Ints
+    marks: Marks
+    seen: Ints
+    usable: dict[int, Bools]
+    reader: Reader | None
+
+    @classmethod
+    def of(
+        cls, samples: Sequence[Labelled], trusted: Sequence[Labelled], *, seed: int, least: int = 3
+    ) -> Field:
+        """Read samples.
+
+        Args:
+            samples: suspected samples, all with a label or all without.
+            trusted: samples known to be clean, of the same kind.
+            seed: of the reader's folds.
+            least: fewest samples that a mark counts of.
+
+        Raises:
+            CannotKnowError: the trusted samples cannot tell classes apart.
+        """
+        marks = Marks.of(samples, least=least)
+        labels = np.array([sample.label or 0 for sample in samples], dtype=np.int64)
+        if any(sample.label is None for sample in samples):
+            every = {0: np.ones(len(marks.numbers), np.bool_)}
+            return cls(samples, np.zeros_like(labels), marks, np.zeros_like(labels), every, None)
+        known = np.array([sample.label or 0 for sample in trusted], dtype=np.int64)
+        reader = fit(trusted, seed=seed)
+        skilled = reader.skill.value >= SKILL and reader.skill.low > 0.5
+        seen = reader.classes[reader.probabilities(samples).argmax(axis=1)] if skilled else labels
+        beside = marks.beside(trusted)
+        usable = {
+            int(own): _usable(marks.matrix, labels == own, beside, known == own)
+            for own in np.unique(labels)
+        }
+        return cls(samples, labels, marks, seen, usable, reader if skilled else None)
+
+    def tests(self, outliers: Bools) -> list[Test]:
+        """Return the questions that outliers and contradicted labels put [n]."""
+        found = []
+        for own in np.unique(self.labels):
+            mine, elsewhere = self.labels == own, self.seen != own
+            found.append(Test("outliers", int(own), mine, mine & outliers))
+            if self.reader is not None and (mine & elsewhere).any():
+                found.append(Test("contradicted", int(own), elsewhere, mine & elsewhere))
+        return found
+
+
+def candidates(
+    field: Field, tests: Sequence[Test], *, least: int = 3, most: int = 24
+) -> list[Candidate]:
+    """Return the texts that samples which speak have most in common.
+
+    Args:
+        field: the samples.
+        tests: what makes samples speak.
+        least: fewest samples that speak of one.
+        most: candidates in all; each class has its share.
+
+    Returns:
+        The candidates of all classes, smallest p first.
+    """
+    targets = sorted({test.target for test in tests})
+    share = max(1, most // max(1, len(targets)))
+    found = [
+        candidate
+        for own in targets
+        for candidate in _of_class(
+            field, [test for test in tests if test.target == own], least=least, most=share
+        )
+    ]
+    return sorted(found, key=lambda candidate: (candidate.p, candidate.text))
+
+
+def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> list[Candidate]:
+    scores = np.vstack([_p_values(field, test, least) for test in tests])
+    p = np.minimum(1.0, len(tests) * scores.min(axis=0))
+    order = np.flatnonzero(p < 1.0)
+    order = order[np.argsort(p[order], kind="stable")][: _DEPTH * most]
+    groups: list[tuple[frozenset[int], list[int]]] = []
+    for column in order:
+        rows = frozenset(int(row) for row in field.marks.holders(int(column)))
+        for others, columns in groups:
+            if len(rows & others) >= _SAME * len(rows | others):
+                columns.append(int(column))
+                break
+        else:
+            if len(groups) < most:
+                groups.append((rows, [int(column)]))
+    sources = scores.argmin(axis=0)
+    return [_named(field, tests[int(sources[columns[0]])], p, columns) for _, columns in groups]
+
+
+def _p_values(field: Field, test: Test, least: int) -> Floats:
+    """Return the p-value of every mark; 1 for those that are not asked about [k]."""
+    held = _counts(field.marks.matrix, test.population)
+    spoken = _counts(field.marks.matrix, test.speaking)
+    total, size = int(test.population.sum()), int(test.speaking.sum())
+    asked = field.usable[test.target] & (spoken >= least) & (spoken * total > held * size)
+    p = np.ones(len(held))
+    p[asked] = hypergeom.sf(spoken[asked] - 1, total, size, held[asked])
+    return p
+
+
+def _named(field: Field, test: Test, p: Floats, columns: Sequence[int]) -> Candidate:
+    marks = field.marks
+    near = [column for column in columns if p[column] <= _NEARLY * max(p[columns[0]], 1e-300)]
+    column = max(near, key=lambda place: (int(marks.ends[place] - marks.starts[place]), -place))
+    spot = marks.spot(column)
+    rows = marks.holders(column)
+    mine = rows[field.labels[rows] == test.target]
+    speaking = test.speaking[mine]
+    return Candidate(
+        kind=spot.kind,
+        text=field.samples[spot.row].text[spot.start : spot.end],
+        target=test.target,
+        flagged=int(test.speaking[rows].sum()),
+        holders=len(mine),
+        p=float(p[column]),
+        source=test.source,
+        rows=(*map(int, mine[speaking]), *map(int, mine[~speaking])),
+        column=int(column),
+    )
+
+
+def _usable(matrix: sparse.csr_array, mine: Bools, beside: sparse.csr_array, known: Bools) -> Bools:
+    """Say which marks can be triggers of a class: not rarer in it, and no natural evidence."""
+    inside, everywhere = _counts(matrix, mine), _counts(matrix, np.ones_like(mine))
+    frequent = inside * len(mine) >= everywhere * int(mine.sum())
+    natural, held = _counts(beside, known), _counts(beside, np.ones_like(known))
+    p = np.ones(len(held))
+    some = natural > 0
+    p[some] = hypergeom.sf(natural[some] - 1, len(known), int(known.sum()), held[some])
+    return np.asarray(frequent & (p >= NATURAL))
+
+
+def _counts(matrix: sparse.csr_array, rows: Bools) -> Ints:
+    return np.asarray(np.rint(rows.astype(np.float32) @ matrix), dtype=np.int64)
