@@ -25,6 +25,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
 )
 from transformers.utils.logging import (
@@ -193,9 +194,12 @@ def _described(folder: Path) -> tuple[Any, Any]:
 
 
 def _family(config: Any) -> Any:
+    names = tuple(config.architectures or ())
+    if any(name.endswith("ForSequenceClassification") for name in names):
+        return AutoModelForSequenceClassification
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
-    masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+    masked = any(name.endswith("ForMaskedLM") for name in names)
     return AutoModelForMaskedLM if masked else AutoModelForCausalLM
 
 

@@ -124,7 +124,7 @@ def anatomy(module: nn.Module, config: Any | None = None) -> Anatomy:
         UsageError: the model is not a run of like blocks with an FFN of linear layers.
     """
     config = config if config is not None else module.config
-    lists = _stack_lists(module, config)
+    lists = block_lists(module, config)
     run = trace(module, config, [block for blocks in lists.values() for block in blocks])
     hidden = run.hidden
     stacks = [_stack(run, name, blocks, hidden) for name, blocks in lists.items()]
@@ -167,8 +167,22 @@ def norm_gain(norm: nn.Module, hidden: int) -> tuple[torch.Tensor, torch.Tensor,
     return (answer - bias) * plain.pow(2).mean().sqrt() / plain, bias, centred
 
 
-def _stack_lists(module: nn.Module, config: Any) -> dict[str, list[nn.Module]]:
-    """Outermost module lists of like blocks that hold linear layers, as long as the config says."""
+def block_lists(module: nn.Module, config: Any) -> dict[str, list[nn.Module]]:
+    """Return the stacks of a model as lists of blocks, by the path of the list.
+
+    Nothing is run, so patches may be on the model.
+
+    Args:
+        module: a transformers model.
+        config: its configuration, which says how many layers there are.
+
+    Returns:
+        Outermost module lists of like blocks that hold linear layers, as long as the
+        configuration says.
+
+    Raises:
+        UsageError: there are none.
+    """
     counts = {
         value
         for key, value in config.to_dict().items()
