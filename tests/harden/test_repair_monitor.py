@@ -10,7 +10,7 @@ import torch
 
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.explain import explained
+from codetemper.harden.repair.explain import explained, turned
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.joint import solve
 from codetemper.harden.repair.monitor import (
@@ -182,3 +182,48 @@ def test_neurons_are_told_that_add_to_the_lead(
         assert adds == sorted(adds, reverse=True)
         assert 0 < sum(adds) <= total * 3
         assert total > 0
+
+
+def test_what_a_neuron_says_is_what_it_adds_where_it_serves_most(
+    solved: tuple[Engine, list[Passage], Edit],
+) -> None:
+    """The key of a gated layer has a sign: it is the change times the key that reaches logits."""
+    engine, passages, edit = solved
+    tokenizer, negative = tiny_tokenizer(), 0
+    for passage, each in zip(passages, explained(engine, edit, passages, tokenizer), strict=True):
+        seen = engine.observe([passage], layers=edit.layers)
+        for neuron in each.neurons:
+            delta = edit.deltas[neuron.layer]
+            place = (
+                neuron.neuron
+                if delta.columns is None
+                else delta.columns.tolist().index(neuron.neuron)
+            )
+            key = seen.keys[neuron.layer][seen.wrong][0, neuron.neuron]
+            moved = delta.dense()[:, place] * engine.gains[neuron.layer] * engine.gain * key
+            logits = engine.head_weight @ moved
+            assert neuron.says[0] == tokenizer.decode([int(logits.argmax())])
+            assert neuron.unsays[0] == tokenizer.decode([int(logits.argmin())])
+            negative += bool(key < 0)
+    assert negative
+
+
+def test_flips_are_told_in_words(solved: tuple[Engine, list[Passage], Edit]) -> None:
+    engine, _, edit = solved
+    sealed, tokenizer = texts(30, length=40), tiny_tokenizer()
+    monitor = Monitor(engine, sealed)
+    with engine.drafting() as draft:
+        put(draft, scaled(edit.deltas, 4.0))
+        reading = monitor.read(draft)
+    assert reading.flipped
+    found = turned(reading.flipped, sealed, tokenizer)
+    for flip, each in zip(reading.flipped, found, strict=True):
+        passage = next(p for p in sealed if p.failure == flip.text)
+        at = len(passage.prompt) + flip.token
+        assert passage.ids[at] == flip.wanted
+        assert each.wanted == tokenizer.decode([passage.ids[at]])
+        assert each.lead.endswith(tokenizer.decode(passage.ids[at - 2 : at]))
+        assert len(each.lead) < len(tokenizer.decode(passage.ids))
+        assert (each.before, each.after) == tuple(
+            tokenizer.decode([token]) for token in (flip.before, flip.after)
+        )

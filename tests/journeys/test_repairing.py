@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from codetemper.api import evaluation, repairing
+from codetemper.api import evaluation, repairing, reporting
 from codetemper.api.models import SEEDLING, load_model
 from codetemper.core.digests import digest_folder
 from codetemper.core.records import Sampling, SuiteCard
@@ -86,6 +86,21 @@ def test_the_failing_cases_are_right_when_evaluated_again(bench: Bench) -> None:
     assert run.scorecard.metrics["exact_match"].value == 1.0
     kinds = {entry.verb for entry in bench.workspace.ledger.entries()}
     assert {"eval", "repair"} <= kinds
+
+
+def test_the_report_tells_the_repair(bench: Bench, tmp_path: Path) -> None:
+    asked = bench.made.expression
+    with load_model(bench.workspace, asked) as handle:
+        evaluation.evaluate(bench.workspace, asked, bench.suite, GREEDY, loaded=handle)
+    made = reporting.report(bench.workspace, "seedling", asked, out=tmp_path / "report.html")
+    page = made.path.read_text("utf-8")
+    section = page[page.index('id="repair-title"') : page.index('id="undo-title"')]
+    told = bench.made.manifest.report
+    assert bench.patch in section
+    assert all(name in section for name in told["repaired"])
+    assert f"layer {told['explained'][0]['neurons'][0]['layer']}," in section
+    assert section.count('class="lead"') == len(told["turned"])
+    assert len(told["turned"]) == len(told["monitor"]["flipped"])
 
 
 def test_revert_brings_the_base_back_bit_for_bit(bench: Bench, cli: Cli) -> None:

@@ -20,12 +20,14 @@ from codetemper.core.digests import digest_file
 from codetemper.core.errors import IntegrityError
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
 from codetemper.core.refinement import Refinement
+from codetemper.core.repairs import Repair, RepairedFailure
 from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
 from codetemper.evaluate import suites
 from codetemper.models.expression import parse
 from codetemper.publish.report import (
     RefinementResult,
+    RepairResult,
     ReportInput,
     ScreeningResult,
     StudyResult,
@@ -96,6 +98,7 @@ def report(
             studies=_studies(workspace, base.model),
             screenings=_screenings(workspace, base.model),
             refinements=_refinements(made, base.model, changed),
+            repairs=_repairs(workspace, made, base.model, changed),
         )
     )
     path = out or workspace.root / "report.html"
@@ -171,6 +174,42 @@ def _refinement(manifest: PatchManifest) -> Refinement:
     except ValueError as error:
         raise IntegrityError(
             f"the account of the rounds of {manifest.id} cannot be read",
+            why=str(error).splitlines()[0],
+            mend="codetemper verify",
+        ) from error
+
+
+def _repairs(
+    workspace: Workspace, made: list[PatchState], model: str, changed: str | None
+) -> tuple[RepairResult, ...]:
+    """Return the repairs that are reported; of a base alone those in use, newest by their data."""
+    base = parse(model).bare
+    worn = {*parse(model).patches, *parse(changed or model).patches}
+    found = [
+        each.manifest
+        for each in made
+        if each.manifest.verb == "repair"
+        and parse(each.manifest.base).bare == base
+        and (each.manifest.id in worn if worn else each.state != "reverted")
+    ]
+    if not worn:
+        found = [*{manifest.corpus: manifest for manifest in found}.values()]
+    return tuple(_repair(workspace, manifest) for manifest in found)
+
+
+def _repair(workspace: Workspace, manifest: PatchManifest) -> RepairResult:
+    path = workspace.patches / manifest.id / "failures.json"
+    try:
+        rows = json.loads(path.read_bytes())
+        return RepairResult(
+            manifest.id,
+            manifest.base,
+            Repair.model_validate(manifest.report),
+            tuple(map(RepairedFailure.model_validate, rows)),
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"what {manifest.id} repaired cannot be read",
             why=str(error).splitlines()[0],
             mend="codetemper verify",
         ) from error

@@ -27,6 +27,7 @@ from codetemper.core.records import (
     Verdict,
 )
 from codetemper.core.refinement import Refinement
+from codetemper.core.repairs import Repair, RepairedFailure
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,23 @@ class RefinementResult:
 
 
 @dataclass(frozen=True)
+class RepairResult:
+    """A repair: its patch, and what it was solved for.
+
+    Attributes:
+        patch: id of the patch.
+        base: expression of the model it goes on top of.
+        repair: what was done and seen.
+        failures: what it repairs.
+    """
+
+    patch: str
+    base: str
+    repair: Repair
+    failures: tuple[RepairedFailure, ...]
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything one page shows.
 
@@ -115,6 +133,7 @@ class ReportInput:
         studies: studies of the first model's base.
         screenings: what guards of that base said of data.
         refinements: refinements of that base.
+        repairs: repairs of that base.
     """
 
     title: str
@@ -132,3 +151,4 @@ class ReportInput:
     studies: tuple[StudyResult, ...] = ()
     screenings: tuple[ScreeningResult, ...] = ()
     refinements: tuple[RefinementResult, ...] = ()
+    repairs: tuple[RepairResult, ...] = ()

@@ -18,10 +18,11 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codetemper.publish import refinement, screenings, studies, views, wording
+from codetemper.publish import refinement, repairs, screenings, studies, views, wording
 from codetemper.publish.drill import drill
 from codetemper.publish.inputs import (
     RefinementResult,
+    RepairResult,
     ReportInput,
     ScreeningResult,
     StudyResult,
@@ -30,6 +31,7 @@ from codetemper.publish.inputs import (
 
 __all__ = [
     "RefinementResult",
+    "RepairResult",
     "ReportInput",
     "ScreeningResult",
     "StudyResult",
@@ -72,7 +74,12 @@ def render(report: ReportInput) -> str:
         studies=tuple(studies.study_view(study) for study in report.studies),
         screenings=tuple(screenings.screening_view(each) for each in report.screenings),
         refinements=tuple(refinement.refinement_view(each) for each in report.refinements),
-        refined=frozenset(each.patch for each in report.refinements),
+        repairs=tuple(repairs.repair_view(each) for each in report.repairs),
+        # Patches whose report is told in a section of its own.
+        told={each.patch: ("#refinement", "What each round did") for each in report.refinements}
+        | {each.patch: ("#repair", "What it repaired and moved") for each in report.repairs},
+        SQUARE=repairs.HEIGHT,
+        FULL=repairs.FULL,
         HEIGHT=screenings.HEIGHT,
         NUMBERED=refinement.NUMBERED,
         CURVE=refinement.HEIGHT + 2 * refinement.EDGE,
@@ -114,6 +121,7 @@ def _environment() -> Environment:
         "size": wording.size,
         "duration": wording.duration,
         "because": refinement.because,
+        "untold": repairs.untold,
         "rejected": refinement.rejected,
         "brief": wording.brief,
         "pretty": wording.pretty,

@@ -155,7 +155,9 @@ def _heat(sample: WorstSample) -> Heat:
         at = end
     pieces += _visible(sample.text[at:], "", None)
     largest = sorted(parts, key=lambda each: -each[2])[:NAMED]
-    named = ((_name(sample.text[begin:end]), part) for begin, end, part in largest if part > 0)
+    named = (
+        (unseen.word(sample.text[begin:end]), part) for begin, end, part in largest if part > 0
+    )
     return Heat(sample, tuple(pieces), tuple(named))
 
 
@@ -194,9 +196,3 @@ def _visible(text: str, level: str, part: float | None) -> Iterator[Piece]:
     """Yield text in pieces; a character that cannot be seen is named by its code point."""
     for characters, hidden in unseen.runs(text):
         yield Piece(characters, level, part, unseen=hidden)
-
-
-def _name(token: str) -> str:
-    """Return a token as a word: what white space it is, and the names of what cannot be seen."""
-    shown = "".join(piece.text for piece in _visible(token, "", None))
-    return shown.replace("\n", "↵").replace("\t", "⇥").replace(" ", "·")

@@ -26,3 +26,9 @@ def runs(text: str) -> Iterator[tuple[str, bool]]:
         begin = place + 1
     if begin < len(text):
         yield text[begin:], False
+
+
+def word(token: str) -> str:
+    """Return a token as one word: signs for white space, names for what cannot be seen."""
+    shown = "".join(text for text, _ in runs(token))
+    return shown.replace("\n", "↵").replace("\t", "⇥").replace(" ", "·")

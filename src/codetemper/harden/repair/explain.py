@@ -3,11 +3,13 @@ r"""What a repair does, in words: which neurons change, and what their change sa
 
     for each in explained(engine, edit, passages, tokenizer):
         each.failure, each.neurons[0].says
+    turned(reading.flipped, sealed, tokenizer)[0].lead
 
 Neuron j of layer l writes :math:`k_j w_j`, its key times its column. Of a change :math:`\delta_j`
 of the column, :math:`k_j c^T \delta_j / \sigma` is what it adds on the direct path to the lead of
-the wanted token over its rival, in logits, and the tokens that :math:`U (g * \delta_j)` raises and
-lowers most are what it says. Neurons are told by the first; the rest of what a change does, through
+the wanted token over its rival, in logits, and the tokens that :math:`k_j U (g * \delta_j)` raises
+and lowers most are what it says, with the key's sign at the token that it serves most: the key of a
+gated layer may be negative. Neurons are told by the first; the rest of what a change does, through
 later layers, is not.
 """
 
@@ -22,9 +24,12 @@ import torch
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Passage
+from codetemper.harden.repair.monitor import Flip
 
 #: Neurons told of a failure, and tokens told of a neuron each way.
 NEURONS, TOKENS = 5, 4
+#: Tokens before a flipped prediction that are told.
+LEAD = 24
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Neuron:
         neuron: its number there.
         adds: what its change adds to the lead of the wanted tokens, in logits, summed over the
             tokens that were wrong.
-        says: tokens that its change raises most.
+        says: tokens that its change raises most, at the wrong token that it serves most.
         unsays: tokens that it lowers most.
     """
 
@@ -92,14 +97,71 @@ def explained(
     for number, passage in enumerate(own):
         here = (seen.passage == number) & wrong
         tokens = zip(seen.wanted[here].tolist(), seen.predicted[here].tolist(), strict=True)
-        best = _best({layer: values[here].sum(0) for layer, values in adds.items()})
+        best = []
+        if bool(here.any()):
+            best = _best({layer: values[here].sum(0) for layer, values in adds.items()})
+        signs = [_sign(edit, layer, place, seen, adds, here) for layer, place, _ in best]
         found.append(
             Explained(
                 failure=passage.failure,
                 wrong=tuple((_text(tokenizer, a), _text(tokenizer, b)) for a, b in tokens),
                 before=max(edit.gaps_before[passage.failure]),
                 after=max(edit.gaps_after[passage.failure]),
-                neurons=tuple(_neuron(engine, edit, tokenizer, *each) for each in best),
+                neurons=tuple(
+                    _neuron(engine, edit, tokenizer, *each, sign)
+                    for each, sign in zip(best, signs, strict=True)
+                ),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A flipped prediction in words.
+
+    Attributes:
+        text: name of the text.
+        lead: what stands before the place, ``LEAD`` tokens of it.
+        wanted: what stands there.
+        before: what was predicted.
+        after: what is.
+        kl: from before to after at that place, in nats.
+    """
+
+    text: str
+    lead: str
+    wanted: str
+    before: str
+    after: str
+    kl: float
+
+    def report(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return asdict(self)
+
+
+def turned(flips: Sequence[Flip], sealed: Sequence[Passage], tokenizer: Any) -> list[Turned]:
+    """Say where predictions flipped, in words.
+
+    Args:
+        flips: of a reading.
+        sealed: the texts that were read.
+        tokenizer: the model's.
+    """
+    texts = {passage.failure: passage for passage in sealed}
+    found = []
+    for flip in flips:
+        passage = texts[flip.text]
+        lead = passage.ids[: len(passage.prompt) + flip.token][-LEAD:]
+        found.append(
+            Turned(
+                text=flip.text,
+                lead=str(tokenizer.decode(lead)),
+                wanted=_text(tokenizer, flip.wanted),
+                before=_text(tokenizer, flip.before),
+                after=_text(tokenizer, flip.after),
+                kl=flip.kl,
             )
         )
     return found
@@ -133,14 +195,24 @@ def _best(adds: dict[int, torch.Tensor]) -> list[tuple[int, int, float]]:
     return sorted(found, key=lambda each: (-each[2], each[0], each[1]))[:NEURONS]
 
 
+def _sign(
+    edit: Edit, layer: int, place: int, seen: Any, adds: dict[int, torch.Tensor], here: torch.Tensor
+) -> float:
+    """Return the sign of a neuron's key at the token whose lead it adds most to."""
+    delta = edit.deltas[layer]
+    neuron = place if delta.columns is None else int(delta.columns[place])
+    served = int(adds[layer][here][:, place].argmax())
+    return -1.0 if float(seen.keys[layer][here][served, neuron]) < 0 else 1.0
+
+
 def _neuron(
-    engine: Engine, edit: Edit, tokenizer: Any, layer: int, place: int, adds: float
+    engine: Engine, edit: Edit, tokenizer: Any, layer: int, place: int, adds: float, sign: float
 ) -> Neuron:
     delta = edit.deltas[layer]
     column = delta.left[:, place] if delta.right is None else delta.left @ delta.right[:, place]
     head = engine.head_weight
-    moved = (column.to(head.device).float() * engine.gains[layer] * engine.gain).to(head.dtype)
-    logits = head @ moved
+    moved = column.to(head.device).float() * engine.gains[layer] * engine.gain * sign
+    logits = head @ moved.to(head.dtype)
     return Neuron(
         layer=layer,
         neuron=place if delta.columns is None else int(delta.columns[place]),

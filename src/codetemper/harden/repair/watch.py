@@ -23,7 +23,7 @@ from codetemper.core.errors import EXIT_NO, CodetemperError, UsageError
 from codetemper.core.records import OnEvent, ignore_events
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.explain import Explained, explained
+from codetemper.harden.repair.explain import Explained, Turned, explained, turned
 from codetemper.harden.repair.failures import Failure, Passage, tokens_of
 from codetemper.harden.repair.monitor import (
     Budgets,
@@ -123,6 +123,7 @@ class Watch:
         whole: what was read under the whole change, where it was shrunk.
         step: share of the whole change that was written.
         why: what neurons do, by failure.
+        where: flipped predictions of ``reading`` in words.
         write: writes answers of at most so many tokens to prompts, greedily, as the model is;
             None: nothing is written.
         measure: measures free runs of a suite as the model is; None: nothing is run.
@@ -145,6 +146,7 @@ class Watch:
     whole: Reading | None = None
     step: float = 1.0
     why: list[Explained] = field(default_factory=list)
+    where: list[Turned] = field(default_factory=list)
     written: tuple[str, ...] | None = None
     measured: tuple[dict[str, Any], dict[str, Any]] | None = None
     _tried: Sequence[Failure] = ()
@@ -191,7 +193,8 @@ class Watch:
             BudgetError: another budget is passed, and a smaller step undoes the repair.
         """
         earlier = [p for some in self.earlier.values() for p in tokens_of(self.tokenizer, some)]
-        monitor = Monitor(engine, self._passages(self.sealed), earlier)
+        sealed = self._passages(self.sealed)
+        monitor = Monitor(engine, sealed, earlier)
         before = None if self.measure is None else self.measure()
         with engine.drafting() as draft:
             put(draft, edit.deltas)
@@ -211,6 +214,7 @@ class Watch:
             if self.measure is not None and before is not None:
                 self.measured = before, self.measure()
         self.why = explained(engine, edit, passages, self.tokenizer)
+        self.where = turned(self.reading.flipped, sealed, self.tokenizer)
         return edit
 
     def _freely(self, passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -234,6 +238,7 @@ class Watch:
             "written": None if self.written is None else list(self.written),
             "measured": None if self.measured is None else list(self.measured),
             "explained": [each.report() for each in self.why],
+            "turned": [each.report() for each in self.where],
         }
 
     def _passages(self, texts: Sequence[tuple[str, str]]) -> list[Passage]:
