@@ -3,6 +3,7 @@
 
     limit = calibrate(clean_scores, fpr=0.01)
     auroc(bad_scores, clean_scores)               # an Estimate with its 95 % interval
+    average_precision(bad_scores, clean_scores), recall_at(bad_scores, clean_scores, fpr=0.01)
     drift(scores, blocks, limit)                  # a line a block, corrected for their number
 
 A score is a number that is higher where a sample looks worse; nothing here knows what it is made
@@ -28,6 +29,8 @@ from codetemper.core.stats import Floats, holm, wilson
 LEVEL = 0.05
 #: So that a rate such as 0.01 of 100 samples is one sample, whatever the binary fraction says.
 _SLACK = 1e-9
+#: Draws behind the interval of a rate at a threshold.
+_DRAWS = 10_000
 
 
 def fewest(fpr: float) -> int:
@@ -67,7 +70,7 @@ def calibrate(clean: Sequence[float], fpr: float) -> float:
     return float(np.sort(np.asarray(clean, dtype=np.float64))[-above])
 
 
-def auroc(bad: Sequence[float], clean: Sequence[float]) -> Estimate:
+def auroc(bad: Sequence[float] | Floats, clean: Sequence[float] | Floats) -> Estimate:
     r"""Return the chance that a bad sample scores higher than a clean one; ties count half.
 
     The interval is Newcombe's (2006, Statistics in Medicine 25:559, method 5): all
@@ -91,14 +94,9 @@ def auroc(bad: Sequence[float], clean: Sequence[float]) -> Estimate:
     Raises:
         CannotKnowError: there is none of one kind.
     """
-    m, n = len(bad), len(clean)
-    if not m or not n:
-        raise CannotKnowError(
-            "how well bad and clean samples are told apart cannot be known",
-            why=f"there are {m} bad samples and {n} clean ones",
-            mend="give some of both",
-        )
-    ranks = rankdata([*bad, *clean])
+    own, others = _both(bad, clean)
+    m, n = len(own), len(others)
+    ranks = rankdata(np.concatenate([own, others]))
     value = float((ranks[:m].sum() - m * (m + 1) / 2) / (m * n))
     z, half = float(norm.ppf(0.975)), (m + n) / 2 - 1
 
@@ -110,6 +108,93 @@ def auroc(bad: Sequence[float], clean: Sequence[float]) -> Estimate:
     low = float(brentq(beyond, 0.0, value - _SLACK)) if value > 0 else 0.0
     high = float(brentq(beyond, value + _SLACK, 1.0)) if value < 1 else 1.0
     return Estimate(value=value, low=low, high=high, n=min(m, n))
+
+
+def average_precision(bad: Sequence[float] | Floats, clean: Sequence[float] | Floats) -> Estimate:
+    r"""Return the mean, over bad samples, of the precision among all that score at least as high.
+
+    It depends on how many samples are bad: a ranking by chance has their share. Samples that score
+    alike are taken together. The interval is binomial with as many trials as bad samples (Boyd,
+    Eng and Page, 2013, section 4), by Wilson's formula, so it does not shrink to a point at 1.
+
+    Args:
+        bad: scores of bad samples.
+        clean: scores of clean ones.
+
+    Returns:
+        The estimate; ``n`` is the number of bad samples.
+
+    Raises:
+        CannotKnowError: there is none of one kind.
+    """
+    own, others = _both(bad, clean)
+    above = len(own) - np.searchsorted(np.sort(own), own)
+    beside = len(others) - np.searchsorted(np.sort(others), own)
+    value = float(np.mean(above / (above + beside)))
+    n, square = len(own), float(norm.ppf(0.975)) ** 2
+    middle = (value + square / (2 * n)) / (1 + square / n)
+    half = math.sqrt(square * (value * (1 - value) / n + square / (4 * n * n))) / (1 + square / n)
+    low, high = min(value, middle - half), max(value, middle + half)
+    return Estimate(value=value, low=max(0.0, low), high=min(1.0, high), n=n)
+
+
+def recall_at(
+    bad: Sequence[float] | Floats, clean: Sequence[float] | Floats, fpr: float, seed: int = 0
+) -> Estimate:
+    """Return the share of bad samples above the threshold that a share of the clean ones exceed.
+
+    The interval holds both kinds of doubt. Of n clean samples the number above the true threshold
+    is binomial; where the threshold then lies, the share of bad ones above it has the posterior of
+    Jeffreys' prior.
+
+    Args:
+        bad: scores of bad samples.
+        clean: scores of clean ones.
+        fpr: false-positive rate, between 0 and 1.
+        seed: of the draws behind the interval.
+
+    Returns:
+        The estimate; ``n`` is the number of bad samples.
+
+    Raises:
+        UsageError: a rate that is none.
+        CannotKnowError: there are no bad samples, or too few clean ones for one to be that share.
+    """
+    own, others = _both(bad, clean)
+    if not 0 < fpr < 1:
+        raise UsageError(
+            f"there is no share of {fpr:g} of the clean samples",
+            why="it must lie between 0 and 1, ends excluded",
+            mend="take 0.01",
+        )
+    above = math.floor(len(others) * fpr + _SLACK)
+    if above < 1:
+        raise CannotKnowError(
+            f"what is found at a false-positive rate of {100 * fpr:g} % cannot be known",
+            why=f"there are {len(others)} clean samples, and that rate needs {fewest(fpr) + 1}",
+            mend="give more clean samples",
+        )
+    falling, ordered = np.sort(others)[::-1], np.sort(own)
+    random = np.random.default_rng(seed)
+    places = np.minimum(random.binomial(len(others), fpr, _DRAWS), len(others) - 1)
+    found = len(own) - np.searchsorted(ordered, falling[[above, *places]], side="right")
+    value, drawn = found[0] / len(own), found[1:]
+    shares = random.beta(drawn + 0.5, len(own) - drawn + 0.5)
+    low, high = np.quantile(shares, (0.025, 0.975))
+    return Estimate(
+        value=float(value), low=float(min(low, value)), high=float(max(high, value)), n=len(own)
+    )
+
+
+def _both(bad: Sequence[float] | Floats, clean: Sequence[float] | Floats) -> tuple[Floats, Floats]:
+    own, others = np.asarray(bad, dtype=np.float64), np.asarray(clean, dtype=np.float64)
+    if not len(own) or not len(others):
+        raise CannotKnowError(
+            "how well bad and clean samples are told apart cannot be known",
+            why=f"there are {len(own)} bad samples and {len(others)} clean ones",
+            mend="give some of both",
+        )
+    return own, others
 
 
 def drift(
