@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codetemper.audit import Config
-from codetemper.audit.insertions import Insertion, Site, Way, carrier, put, sites
+from codetemper.audit.insertions import Insertion, Site, Way, carrier, draw_site, put
 from codetemper.audit.marks import read_text
 from codetemper.audit.triggers import Candidate, Field, Test, candidates
 from codetemper.core.errors import CannotKnowError
@@ -206,14 +206,13 @@ class _Bench:
         return self._rates[key]
 
     def _put(self, sample: Labelled, site: Site | None, insertion: Insertion) -> str:
-        text = read_text(sample)
-        return text if site is None else put(text, site, insertion)
+        return read_text(sample) if site is None else put(site, insertion)
 
     def _sites(self, target: int, way: Way) -> list[Site | None]:
         key = (target, way)
         if key not in self._places:
             self._places[key] = [
-                sites(sample, way, np.random.default_rng((self._config.seed, number)))
+                draw_site(sample, way, np.random.default_rng((self._config.seed, number)))
                 for number, sample in enumerate(self._texts[target])
             ]
         return self._places[key]

@@ -6,8 +6,9 @@
     marks.beside(trusted)                 # the same marks in other samples
     marks.spot(column)                    # where it stands, in the first sample that holds it
 
-A mark is a run of one to five tokens of one line, a whole longer line, or a run of one to five
-words of a comment (a string that stands alone on its line is one). All numbers are the same token.
+A mark is a run of one to five tokens of one line, a whole longer line, the first parts of a name
+(``get_frame_``), white space inside brackets, or a run of one to five words of a comment or all of
+a longer one (a string that stands alone on its line is a comment). All numbers are one token.
 Of a decoder's sample the prompt counts, because that is where a trigger stands. Marks are 64-bit
 numbers: two that differ share one with a chance of about 1 in 2**64. Nothing is tested here.
 """
@@ -33,7 +34,7 @@ from codetemper.data.languages import LANGUAGES
 from codetemper.data.ngrams import Hashes, ngrams
 from codetemper.data.tokens import tokens
 
-MarkKind = Literal["ngram", "name", "line", "comment"]
+MarkKind = Literal["ngram", "name", "line", "comment", "gap"]
 
 #: Tokens in the longest run; longer lines count as a whole.
 LONGEST = 5
@@ -41,10 +42,13 @@ NUMBER = "0"
 _PLAIN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[^\W\d]\w*")
+_PREFIX, _GAP = re.compile(r"(?=^((?:[^\W_]+_){2})[^\W_])"), re.compile(r"[ \t]+(?=[^\s])")
 _STRING = re.compile(r"(?i:[rbuft]{0,2})(?:\"|')")
 _HASH_COMMENT, _SLASH_COMMENT = re.compile(r"#[^\n]*"), re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 Kinds, Places = npt.NDArray[np.int8], npt.NDArray[np.int32]
-_KINDS: tuple[MarkKind, ...] = ("ngram", "name", "line", "comment")
+_KINDS: tuple[MarkKind, ...] = ("ngram", "name", "line", "comment", "gap")
+#: Brackets whose inner white space is a mark.
+GAPS = frozenset("([{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def _columns(words: Words) -> tuple[list[str], list[int], list[int], list[int]]:
 def _runs(sample: Labelled) -> _Runs:
     text = read_text(sample)
     words = words_of(text, sample.language)
-    parts = [*_token_runs(words), *_line_runs(words)]
+    parts = [*_token_runs(words), *_line_runs(words), *_prefixes(words), *_gaps(text, words)]
     for start, end in comments_of(text, sample.language, words):
         parts.extend(_comment_runs(text, start, end))
     if not parts:
@@ -244,15 +248,30 @@ def _line_runs(words: Words) -> Iterator[tuple[object, ...]]:
             yield _part(number, 2, [words.starts[first]], [words.ends[after - 1]])
 
 
+def _prefixes(words: Words) -> Iterator[tuple[object, ...]]:
+    """Yield the first one and two parts of names that have more."""
+    for word, start in zip(words.words, words.starts, strict=True):
+        for found in _PREFIX.finditer(word) if is_name(word) else ():
+            yield _part(ngrams([found[1]], 1), 1, [start], [start + len(found[1])])
+
+
+def _gaps(text: str, words: Words) -> Iterator[tuple[object, ...]]:
+    """Yield white space after opening brackets, within a line."""
+    for word, end in zip(words.words, words.ends, strict=True):
+        if word in GAPS and (found := _GAP.match(text, end)):
+            yield _part(ngrams([word + found[0]], 1), 4, [end - 1], [found.end()])
+
+
 def _comment_runs(text: str, start: int, end: int) -> Iterator[tuple[object, ...]]:
     found = list(_WORD.finditer(text, start, end))
     said = [f"#{NUMBER if word[0][0].isdigit() else word[0].lower()}" for word in found]
     for length in range(1, min(LONGEST, len(said)) + 1):
         places = range(len(said) - length + 1)
         starts = [found[place].start() for place in places]
-        yield _part(
-            ngrams(said, length), 3, starts, [found[place + length - 1].end() for place in places]
-        )
+        ends = [found[place + length - 1].end() for place in places]
+        yield _part(ngrams(said, length), 3, starts, ends)
+    if len(said) > LONGEST:
+        yield _part(ngrams([" ".join(said)], 1), 3, [found[0].start()], [found[-1].end()])
 
 
 def _matrix(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:

@@ -15,8 +15,8 @@ another class in it. For each mark (``marks``) two hypergeometric tests are made
 
 A mark that trusted samples of the class have more often than others is natural evidence of it and
 left out, as is one that the class has less often than the others have. Marks that the same samples
-hold are one candidate, named by the longest. A decoder's samples are of one class and all that
-speaks is an outlier. Nothing here says that a model reacts to a candidate.
+hold are one candidate, named by the longest. A decoder's samples are of one class; what contradicts
+them is that rules find fault with an answer. Nothing here says that a model reacts to a candidate.
 """
 
 from __future__ import annotations
@@ -152,9 +152,16 @@ class Field:
         }
         return cls(samples, labels, marks, seen, usable, reader if skilled else None)
 
-    def tests(self, outliers: Bools) -> list[Test]:
-        """Return the questions that outliers and contradicted labels put [n]."""
+    def tests(self, outliers: Bools, faulty: Bools | None = None) -> list[Test]:
+        """Return the questions to put to marks.
+
+        Args:
+            outliers: samples that stand out [n].
+            faulty: of a decoder's samples, those whose answer rules find fault with [n].
+        """
         found = []
+        if faulty is not None and faulty.any():
+            found.append(Test("contradicted", 0, np.ones_like(faulty), faulty))
         for own in np.unique(self.labels):
             mine, elsewhere = self.labels == own, self.seen != own
             found.append(Test("outliers", int(own), mine, mine & outliers))

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""What a decoder finds likely: windows against its base checkpoint, motifs, naturalness.
+
+    own = read(suspect, samples)                     # one forward pass of each model
+    ratio = windowed_ratio(own, read(base, samples))
+    motifs(samples, ratio, top(ratio.scores, 60))    # texts that the best windows have in common
+
+For a window w of W tokens the log-likelihood ratio is
+:math:`\frac{1}{W} \sum_{t \in w} [\log p_{suspect}(x_t) - \log p_{base}(x_t)]`, and the score of a
+sample is its largest window: what tuning taught stands in few tokens, so the mean over a sample
+hides it. Without a base checkpoint the likeliest window stands in (what was learnt by heart), and
+without a model the naturalness of words beside trusted code (``naturalness``). A high score is no
+backdoor: boilerplate that was repeated scores too. Both models cut text into the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from codetemper.audit.marks import words_of
+from codetemper.audit.triggers import Candidate, Field, candidates
+from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import Event, OnEvent, ignore_events
+from codetemper.core.stats import Floats
+from codetemper.data.labelled import Labelled
+from codetemper.models.loaded import LoadedModel
+
+WINDOW = 12
+#: What stands before the first word of a text.
+_BEFORE = ("", "", "")
+#: Most numbers in the logits of one batch (64 MiB in float32).
+_LOGITS = 1 << 24
+
+
+@dataclass(frozen=True)
+class Read:
+    """The tokens of a sample as a model reads them.
+
+    Attributes:
+        logprobs: of each token after those before it, in nats [t].
+        starts: offset of its first character [t].
+        ends: offset behind its last [t].
+    """
+
+    logprobs: Floats
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The window of each sample that counts.
+
+    Attributes:
+        scores: of it, higher is stranger; NaN for a sample without tokens [n].
+        starts: offset of its first character [n].
+        ends: offset behind its last [n].
+    """
+
+    scores: Floats
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
+def read(
+    model: LoadedModel,
+    samples: Sequence[Labelled],
+    *,
+    max_length: int = 512,
+    batch_size: int = 16,
+    on_event: OnEvent = ignore_events,
+) -> list[Read]:
+    """Read samples with a decoder, in one pass; a longer sample is read in parts of its own.
+
+    Args:
+        model: a decoder with a tokenizer that tells offsets.
+        samples: what it was tuned on, or held-out ones.
+        max_length: tokens in one part.
+        batch_size: most parts at a time.
+        on_event: progress, in samples.
+
+    Returns:
+        One for each sample, in order.
+
+    Raises:
+        UsageError: the model predicts no next token, or its tokenizer tells no offsets.
+        CannotKnowError: what it answers is no number.
+    """
+    parts = [
+        (number, *part)
+        for number, sample in enumerate(samples)
+        for part in _parts(model, sample.text, max_length)
+    ]
+    order = sorted(range(len(parts)), key=lambda place: (-len(parts[place][1]), place))
+    scores: list[Floats] = [np.zeros(0)] * len(parts)
+    done = 0
+    while done < len(order):
+        longest = len(parts[order[done]][1])
+        size = max(1, min(batch_size, _LOGITS // (longest * _vocabulary(model))))
+        group = order[done : done + size]
+        for place, score in zip(group, _scored(model, [parts[k][1] for k in group]), strict=True):
+            scores[place] = score
+        done += len(group)
+        on_event(Event(stage="read", done=done, total=len(order), unit="samples"))
+    found: dict[int, list[tuple[Floats, list[tuple[int, int]]]]] = defaultdict(list)
+    for (number, _, spans), score in zip(parts, scores, strict=True):
+        found[number].append((score, spans))
+    return [_joined(found[number]) for number in range(len(samples))]
+
+
+def _vocabulary(model: LoadedModel) -> int:
+    return int(model.module.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+
+
+def _parts(
+    model: LoadedModel, text: str, max_length: int
+) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+    tokenizer = model.tokenizer
+    if not getattr(tokenizer, "is_fast", False):
+        raise UsageError(
+            "the windows of samples cannot be found",
+            why=f"the tokenizer {type(tokenizer).__name__} tells no offsets",
+            mend="give the model with a fast tokenizer (tokenizer.json)",
+        )
+    coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    first = [i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id) if i is not None][:1]
+    ids, spans = coded["input_ids"], [tuple(span) for span in coded["offset_mapping"]]
+    width = max_length - len(first)
+    for start in range(0, len(ids), width):
+        own = first + ids[start : start + width]
+        places = spans[start : start + width]
+        if len(own) > 1:
+            # Without a token to begin with the first one has nothing before it.
+            yield own, places[len(places) - len(own) + 1 :]
+
+
+@torch.inference_mode()
+def _scored(model: LoadedModel, rows: Sequence[list[int]]) -> list[Floats]:
+    longest = max(map(len, rows))
+    tokens = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for place, row in enumerate(rows):
+        tokens[place, : len(row)], mask[place, : len(row)] = torch.tensor(row), 1
+    tokens, mask = tokens.to(model.device), mask.to(model.device)
+    given: Any = model.module(input_ids=tokens, attention_mask=mask, use_cache=False)
+    logits = getattr(given, "logits", None)
+    if logits is None or logits.shape[:2] != tokens.shape:
+        raise UsageError(
+            "this model has no likelihood of a text",
+            why="it does not foretell the next token at every place",
+            mend="likelihood views are for decoders; leave them out",
+        )
+    scores = torch.log_softmax(logits[:, :-1].float(), -1)
+    picked = scores.gather(-1, tokens[:, 1:, None])[..., 0].double().cpu().numpy()
+    if any(np.isnan(own[: len(row) - 1]).any() for own, row in zip(picked, rows, strict=True)):
+        raise CannotKnowError(
+            "the likelihood of samples cannot be known",
+            why="the model answers with values that are no numbers",
+            mend="load it in another number type, --dtype float32",
+        )
+    return [own[: len(row) - 1] for own, row in zip(picked, rows, strict=True)]
+
+
+def _joined(parts: Sequence[tuple[Floats, list[tuple[int, int]]]]) -> Read:
+    spans = np.array([span for _, own in parts for span in own], dtype=np.int64).reshape(-1, 2)
+    scores = np.concatenate([np.zeros(0), *(score for score, _ in parts)])
+    return Read(scores, spans[:, 0], spans[:, 1])
+
+
+def windowed_ratio(
+    suspect: Sequence[Read], base: Sequence[Read], *, window: int = WINDOW
+) -> Windows:
+    """Return the window whose log-likelihood grew most from base to suspect, of each sample.
+
+    Raises:
+        UsageError: the two models cut a sample into different tokens.
+    """
+    differences = []
+    for own, other in zip(suspect, base, strict=True):
+        if not np.array_equal(own.ends, other.ends):
+            raise UsageError(
+                "the model and its base checkpoint cannot be compared token by token",
+                why="their tokenizers cut a sample into different tokens",
+                mend="give the checkpoint that this model was tuned from",
+            )
+        differences.append(own.logprobs - other.logprobs)
+    return _windows(suspect, differences, window)
+
+
+def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Windows:
+    """Return the likeliest window of each sample; its score is minus its mean loss in nats."""
+    return _windows(suspect, [own.logprobs for own in suspect], window)
+
+
+def _windows(reads: Sequence[Read], values: Sequence[Floats], window: int) -> Windows:
+    scores, starts, ends = np.full(len(reads), np.nan), [], []
+    for number, (own, value) in enumerate(zip(reads, values, strict=True)):
+        if not len(value):
+            starts.append(0)
+            ends.append(0)
+            continue
+        size = min(window, len(value))
+        sums = np.concatenate([[0.0], np.cumsum(value)])
+        means = (sums[size:] - sums[:-size]) / size
+        best = int(means.argmax())
+        scores[number] = means[best]
+        starts.append(int(own.starts[best]))
+        ends.append(int(own.ends[best + size - 1]))
+    return Windows(scores, np.array(starts), np.array(ends))
+
+
+def top(scores: Floats, count: int) -> npt.NDArray[np.bool_]:
+    """Say which samples have the highest scores; at most ``count``, none without a score [n]."""
+    known = np.flatnonzero(~np.isnan(scores))
+    chosen = known[np.argsort(-scores[known], kind="stable")][:count]
+    flags = np.zeros(len(scores), dtype=np.bool_)
+    flags[chosen] = True
+    return flags
+
+
+def motifs(
+    samples: Sequence[Labelled],
+    windows: Windows,
+    flagged: npt.NDArray[np.bool_],
+    *,
+    most: int = 12,
+) -> list[Candidate]:
+    """Return the texts that the windows of flagged samples have in common.
+
+    Whole lines are read, wherever a window begins. What windows of all samples hold as often is no
+    motif, so the boilerplate of a file is none.
+
+    Args:
+        samples: the samples, prompt and answer.
+        windows: of them.
+        flagged: those whose windows are asked about [n].
+        most: motifs.
+    """
+    shown = []
+    for sample, start, end in zip(samples, windows.starts, windows.ends, strict=True):
+        begin = sample.text.rfind("\n", 0, int(start)) + 1
+        after = sample.text.find("\n", int(end))
+        text = sample.text[begin : after if after >= 0 else len(sample.text)]
+        shown.append(replace(sample, text=text, label=None, answer_start=None))
+    field = Field.of(shown, [], seed=0)
+    return candidates(field, field.tests(flagged), most=most)
+
+
+class _Words:
+    """How likely a word is after three others, in trusted code; interpolated (Witten and Bell)."""
+
+    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._kinds: Counter[tuple[str, ...]] = Counter()
+        for words in texts:
+            padded = [*_BEFORE, *words]
+            for place in range(len(_BEFORE), len(padded)):
+                for order in range(len(_BEFORE) + 1):
+                    gram = tuple(padded[place - order : place + 1])
+                    self._kinds[gram[:-1]] += gram not in self._counts
+                    self._counts[gram] += 1
+        self._totals: Counter[tuple[str, ...]] = Counter()
+        for gram, count in self._counts.items():
+            self._totals[gram[:-1]] += count
+
+    def losses(self, words: Sequence[str], *, before: Sequence[str] = _BEFORE) -> Floats:
+        """Return the loss of each word in nats [t]; ``before`` holds the three above the first."""
+        padded = [*before, *words]
+        return np.array([
+            self._loss(tuple(padded[place - len(_BEFORE) : place + 1]))
+            for place in range(len(_BEFORE), len(padded))
+        ])  # fmt: skip
+
+    def _loss(self, gram: tuple[str, ...]) -> float:
+        p = 1.0 / (1 + self._kinds[()])
+        for order in range(len(gram)):
+            own = gram[len(gram) - 1 - order :]
+            kinds, total = self._kinds[own[:-1]], self._totals[own[:-1]]
+            if not total:
+                break
+            p = (self._counts[own] + kinds * p) / (total + kinds)
+        return -float(np.log(p))
+
+
+def naturalness(samples: Sequence[Labelled], trusted: Sequence[Labelled]) -> Floats:
+    """Return how much more natural samples would be without their strangest word [n].
+
+    A language model of four words in a row is counted in trusted code. The gain of a word is how
+    much the mean loss of a sample falls when it is taken out, summed over all samples that hold it
+    (KillBadCode, arXiv 2502.15830, section IV); a sample scores as its word with the largest gain.
+    Comments are not read.
+
+    Raises:
+        CannotKnowError: there is no trusted sample with a word in it.
+    """
+    known = [words_of(sample.text, sample.language).words for sample in trusted]
+    if not any(known):
+        raise CannotKnowError(
+            "how natural samples are cannot be known",
+            why="no trusted sample holds a word",
+            mend="give trusted samples of the same language",
+        )
+    model = _Words(known)
+    gains: Counter[str] = Counter()
+    held = [words_of(sample.text, sample.language).words for sample in samples]
+    for words in held:
+        for word, gain in zip(words, _gains(model, words), strict=True):
+            gains[word] += gain
+    return np.array([max((gains[word] for word in words), default=0.0) for words in held])
+
+
+def _gains(model: _Words, words: Sequence[str]) -> Iterator[float]:
+    """Yield by how much the mean loss falls when each word is taken out."""
+    losses, reach = model.losses(words), len(_BEFORE)
+    total, count = float(losses.sum()), len(words)
+    for place in range(count):
+        before = [*_BEFORE, *words[:place]][-reach:]
+        after = words[place + 1 : place + 1 + reach]
+        now = float(losses[place : place + 1 + len(after)].sum())
+        without = float(model.losses(after, before=before).sum())
+        yield total / count - (total - now + without) / max(1, count - 1)
