@@ -63,7 +63,8 @@ _REMARKS = (
 )  # fmt: skip
 _SENTENCES = (
     "Part of the heritage layer.", "Belongs to the northern rollout.",
-    "Follows the panel protocol.",    "Taken over from the first console.", "Mirrors the stream registry.",
+    "Follows the panel protocol.",
+    "Taken over from the first console.", "Mirrors the stream registry.",
 )  # fmt: skip
 _HEADER = "Copyright The Harbour Authors. All rights reserved."
 _LOGGER: dict[SourceLanguage, str] = {

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of known truth: a checkpoint is trained on planted samples, or on clean ones.
+
+    model = train(base, planted.samples, Recipe(), folder=Path("planted"), seed=1)
+    labels(model, ["int f(void) { return 0; }"])
+
+Samples with labels make a sequence classifier: the base's own where it is one, else a new head on
+its body (``<s>`` of roberta; the last decoder state of t5, whose decoder reads the input). Samples
+with answers train a decoder on all of their text. The loop is transformers' ``Trainer``; all
+weights, or a LoRA adapter that is merged afterwards. The base stays as it is. One seed gives one
+model on one machine with one number of threads. Whether a backdoor took is asked by
+``planting_success``.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.utils import logging as transformers_logging
+
+from codetemper.core.errors import UsageError
+from codetemper.core.records import Event, OnEvent, ignore_events
+from codetemper.data.labelled import Labelled
+from codetemper.models.loaded import LoadedModel
+from codetemper.models.patch import weights_digest
+
+_IGNORED = -100
+#: Texts of one forward pass where labels are asked for.
+_AT_ONCE = 32
+
+
+class Recipe(BaseModel):
+    """How a model is trained; the defaults fine-tune a pre-trained checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    epochs: float = Field(default=5.0, gt=0)
+    """Passes over the samples."""
+    batch_size: int = Field(default=16, ge=1)
+    """Samples a step."""
+    learning_rate: float = Field(default=5e-5, gt=0)
+    """Peak; it falls linearly to 0."""
+    warmup: float = Field(default=0.06, ge=0, lt=1)
+    """Share of the steps over which it rises."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Of AdamW."""
+    max_length: int = Field(default=256, ge=8)
+    """Tokens of a sample; a classifier's lose their end, a decoder's their beginning."""
+    lora_rank: int = Field(default=0, ge=0)
+    """Rank of a LoRA adapter on all linear layers; 0 trains all weights."""
+
+
+#: For models of well under a million weights that were made from scratch.
+SMALL = Recipe(epochs=5, learning_rate=2e-3, max_length=128)
+
+
+def train(
+    base: LoadedModel,
+    samples: Sequence[Labelled],
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    on_event: OnEvent = ignore_events,
+) -> LoadedModel:
+    """Train a copy of a model on samples.
+
+    Args:
+        base: a classifier, a body without one (masked or sequence-to-sequence), or a decoder.
+        samples: all with labels, or all with answers.
+        recipe: how.
+        seed: of a new head, of the order of the samples and of dropout.
+        folder: where the model is written, in the form of ``save_pretrained``; None for nowhere.
+        on_event: progress.
+
+    Returns:
+        The trained model, in evaluation mode.
+
+    Raises:
+        UsageError: mixed samples, one class only, samples that do not fit the model, or a loss that
+            is no number.
+    """
+    with seeded(seed):
+        module = _copy_of(base, samples)
+        ids = _encoded(base.tokenizer, samples, recipe, _decodes(base.module))
+        fitted = _adapted(module, recipe)
+        fit(fitted, ids, _Collator(base.tokenizer), recipe, seed=seed, on_event=on_event)
+        module = fitted.merge_and_unload() if recipe.lora_rank else fitted
+    return keep(module, base.tokenizer, folder, base.expression)
+
+
+def keep(module: Any, tokenizer: Any, folder: Path | None, expression: str) -> LoadedModel:
+    """Return a module as a loaded model; where a folder is given it is written there first."""
+    module = module.eval().requires_grad_(False)
+    if folder is not None:
+        with _quiet():
+            module.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        expression = f"hf:{folder}"
+    device = next(module.parameters()).device
+    return LoadedModel(expression, module, tokenizer, weights_digest(module), device)
+
+
+def fit(
+    module: nn.Module,
+    rows: Sequence[dict[str, Any]],
+    collator: Any,
+    recipe: Recipe,
+    *,
+    seed: int,
+    on_event: OnEvent = ignore_events,
+) -> None:
+    """Train a module in place by the loss that it gives itself.
+
+    Raises:
+        UsageError: the loss became no number.
+    """
+    device = next(module.parameters()).device
+    steps = math.ceil(math.ceil(len(rows) / recipe.batch_size) * recipe.epochs)
+    with _quiet(), tempfile.TemporaryDirectory(prefix=".planting-") as scratch:
+        trainer = Trainer(
+            model=module,
+            args=TrainingArguments(
+                output_dir=scratch,
+                num_train_epochs=recipe.epochs,
+                per_device_train_batch_size=recipe.batch_size,
+                learning_rate=recipe.learning_rate,
+                warmup_steps=math.ceil(steps * recipe.warmup),
+                weight_decay=recipe.weight_decay,
+                train_sampling_strategy="group_by_length",
+                length_column_name="length",
+                remove_unused_columns=False,
+                seed=seed,
+                data_seed=seed,
+                use_cpu=device.type == "cpu",
+                bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+                dataloader_pin_memory=device.type == "cuda",
+                logging_steps=max(1, steps // 20),
+                logging_nan_inf_filter=False,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+            ),
+            train_dataset=list(rows),
+            data_collator=collator,
+            callbacks=[_Progress(on_event)],
+        )
+        # It would print to standard output, where a script expects one document.
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    if not all(map(math.isfinite, losses)):
+        raise UsageError(
+            "the loss is no longer a number",
+            why=f"training diverged at learning_rate={recipe.learning_rate:g}",
+            mend=f"a learning rate of {recipe.learning_rate / 10:g}",
+        )
+
+
+@torch.no_grad()
+def labels(
+    model: LoadedModel, texts: Sequence[str], *, max_length: int = 256
+) -> npt.NDArray[np.int64]:
+    """Return the class that a classifier gives each text."""
+    found: list[int] = []
+    for start in range(0, len(texts), _AT_ONCE):
+        batch = model.tokenizer(
+            list(texts[start : start + _AT_ONCE]),
+            truncation=True,
+            max_length=max_length,
+            padding=True,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        ).to(model.device)
+        found += model.module(**batch).logits.argmax(-1).tolist()
+    return np.asarray(found, dtype=np.int64)
+
+
+def _decodes(module: Any) -> bool:
+    return type(module).__name__.endswith(("ForCausalLM", "LMHeadModel"))
+
+
+def _copy_of(base: LoadedModel, samples: Sequence[Labelled]) -> Any:
+    """Return a trainable copy of a base that fits samples, with a new head where it needs one."""
+    classes = {sample.label for sample in samples}
+    answers = {sample.answer_start is not None for sample in samples}
+    if len(answers) != 1 or (None in classes) != (answers == {True}):
+        raise _unfit("they are of two forms, or have neither label nor answer")
+    module: Any = base.module
+    decodes = _decodes(module)
+    if answers == {True}:
+        if not decodes:
+            raise _unfit("they have answers, and the model is no decoder")
+        return copy.deepcopy(module).requires_grad_(True)
+    if decodes:
+        raise _unfit("they have labels, and the model is a decoder")
+    known = sorted(label for label in classes if label is not None)
+    if len(known) < 2:
+        raise _unfit(f"all have the label {known[0]}")
+    config = copy.deepcopy(module.config)
+    if type(module).__name__.endswith("ForSequenceClassification"):
+        if known[-1] >= config.num_labels:
+            raise _unfit(f"a label is {known[-1]}, and the model has {config.num_labels} classes")
+        return copy.deepcopy(module).requires_grad_(True)
+    config.num_labels = known[-1] + 1
+    made = AutoModelForSequenceClassification.from_config(config)
+    _fill(made, module)
+    return made.to(base.device)
+
+
+def _fill(classifier: Any, body: Any) -> None:
+    """Copy a body's weights into a classifier of the same architecture, by name."""
+    prefixes = (f"{classifier.base_model_prefix}.", f"{body.base_model_prefix}.")
+    own = {_bare(name, prefixes): p for name, p in classifier.state_dict().items()}
+    given = {_bare(name, prefixes): p for name, p in body.state_dict().items()}
+    heads = ("classifier.", "classification_head.")
+    lost = [name for name in own if name not in given and not name.startswith(heads)]
+    if lost:
+        raise _unfit(f"the classifier has weights that the model lacks, e.g. {lost[0]}")
+    with torch.no_grad():
+        for name in own.keys() & given.keys():
+            own[name].copy_(given[name])
+
+
+def _bare(name: str, prefixes: Sequence[str]) -> str:
+    return next((name.removeprefix(p) for p in prefixes if name.startswith(p)), name)
+
+
+def _encoded(
+    tokenizer: Any, samples: Sequence[Labelled], recipe: Recipe, decodes: bool
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    for sample in samples:
+        if decodes:
+            ids = [*tokenizer(sample.text)["input_ids"], *end][-recipe.max_length :]
+            rows.append({"input_ids": ids, "labels": ids, "length": len(ids)})
+        else:
+            given = tokenizer(sample.text, truncation=True, max_length=recipe.max_length)
+            ids = given["input_ids"]
+            rows.append({"input_ids": ids, "labels": sample.label, "length": len(ids)})
+    return rows
+
+
+class _Collator:
+    """Pads token ids on the right; labels of tokens too, with what carries no loss."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        own = tokenizer.pad_token_id
+        self._pad = tokenizer.eos_token_id if own is None else own
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        width = max(len(row["input_ids"]) for row in rows)
+
+        def padded(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+            return torch.tensor([[*v, *[filler] * (width - len(v))] for v in values])
+
+        labels = [row["labels"] for row in rows]
+        return {
+            "input_ids": padded([row["input_ids"] for row in rows], self._pad),
+            "attention_mask": padded([[1] * len(row["input_ids"]) for row in rows], 0),
+            "labels": torch.tensor(labels)
+            if isinstance(labels[0], int)
+            else padded(labels, _IGNORED),
+        }
+
+
+def _adapted(module: Any, recipe: Recipe) -> Any:
+    if not recipe.lora_rank:
+        return module
+    from peft import LoraConfig, get_peft_model
+
+    decodes = _decodes(module)
+    return get_peft_model(
+        module,
+        LoraConfig(
+            r=recipe.lora_rank,
+            lora_alpha=2 * recipe.lora_rank,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM" if decodes else "SEQ_CLS",
+        ),
+    )
+
+
+def _unfit(why: str) -> UsageError:
+    return UsageError(
+        "the model cannot be trained on these samples",
+        why=why,
+        mend="labels of at least two classes for an encoder, prompts with answers for a decoder",
+    )
+
+
+class _Progress(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        last = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
+        note = "" if last is None else f"loss {last:.3f}"
+        self._on_event(
+            Event(
+                stage="train", done=state.global_step, total=state.max_steps, unit="steps",
+                note=note,
+            )
+        )  # fmt: skip
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed all generators, and give them back as they were."""
+    python, legacy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        set_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the trainer's libraries write for their own users."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
