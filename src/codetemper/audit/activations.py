@@ -165,8 +165,8 @@ def extract(
         for layer in range(len(stack.blocks) + 1)
         for pool in own
     ]
-    files = {stack.role: spool.path for stack, spool in zip(stacks, spools, strict=True)}
-    return Features(tuple(places), len(samples), logits, dict(files))
+    files: dict[str, Path] = {s.role: spool.path for s, spool in zip(stacks, spools, strict=True)}
+    return Features(tuple(places), len(samples), logits, files)
 
 
 def _refuse(samples: Sequence[Labelled], pools: Sequence[str]) -> None:

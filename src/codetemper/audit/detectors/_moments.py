@@ -71,9 +71,11 @@ def whitening(covariance: Floats) -> Floats:
     largest = float(variances.max(initial=0.0))
     if largest <= 0:
         return np.zeros_like(covariance)
-    return (directions / np.sqrt(np.maximum(variances, _FLOOR * largest))) @ directions.T
+    found: Floats = (directions / np.sqrt(np.maximum(variances, _FLOOR * largest))) @ directions.T
+    return found
 
 
 def squared_distances(features: Floats, mean: Floats, covariance: Floats) -> Floats:
     """Return the squared Mahalanobis distances [n] of features [n, k]."""
-    return np.square((features - mean) @ whitening(covariance)).sum(1)
+    squares: Floats = np.square((features - mean) @ whitening(covariance)).sum(1)
+    return squares

@@ -55,4 +55,5 @@ def score(features: Floats, trusted: Floats | None, config: Config) -> Floats:
         [n], higher is stranger.
     """
     centre, spread = centre_and_spread(features if trusted is None else trusted)
-    return np.square((features - centre) / spread).sum(1)
+    scores: Floats = np.square((features - centre) / spread).sum(1)
+    return scores

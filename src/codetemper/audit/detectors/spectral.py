@@ -53,4 +53,5 @@ def score(features: Floats, trusted: Floats | None, config: Config) -> Floats:
     """
     centred = features - features.mean(0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
-    return np.square(centred @ vectors[:, -config.directions :]).sum(1)
+    scores: Floats = np.square(centred @ vectors[:, -config.directions :]).sum(1)
+    return scores
