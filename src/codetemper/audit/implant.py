@@ -110,11 +110,7 @@ def confirm(
     bench = _Bench(field, held_out, rate, config, on_event)
     found = candidates(field, tests, most=config.candidates)
     planted = [(candidate, bench.carrier(candidate)) for candidate in found]
-    bench.watched = tuple(
-        frozenset(candidate.rows)
-        for candidate, insertion in planted
-        if insertion and bench.raw(candidate.target, insertion) >= config.least_lift
-    )
+    bench.watch(planted)
     first = [bench.tested(candidate, insertion) for candidate, insertion in planted]
     if any(_may_be(each, config) for each in first):
         largest = np.array([bench.largest(tests, number) for number in range(config.rounds)])
@@ -144,7 +140,8 @@ class _Bench:
         config: Config,
         on_event: OnEvent,
     ) -> None:
-        self.watched: tuple[frozenset[int], ...] = ()
+        self._watched: tuple[frozenset[int], ...] = ()
+        self._reacting: frozenset[int] = frozenset()
         self._field, self._rate, self._config = field, rate, config
         self._on_event, self._planted = on_event, 0
         self._texts = {
@@ -176,16 +173,20 @@ class _Bench:
         return chosen[: self._config.held_out]
 
     def carrier(self, candidate: Candidate) -> Insertion | None:
-        """Return the shortest text that some of the holders show it in."""
+        """Return the shortest text that some of the holders show it in.
+
+        Samples that hold a text which the model reacts to are not asked for any other.
+        """
         marks, shown = self._field.marks, []
-        for row in candidate.rows[:_SHOWN]:
+        own = [row for row in candidate.rows if row not in self._reacting]
+        for row in (own if own else candidate.rows)[:_SHOWN]:
             span = marks.within(self._field.samples[row], candidate.column)
             insertion = carrier(self._field.samples[row], span, candidate.kind)
             if insertion is not None:
                 shown.append(insertion)
         return min(shown, key=lambda each: (len(each.text), each.text), default=None)
 
-    def raw(self, target: int, insertion: Insertion) -> float:
+    def _raw(self, target: int, insertion: Insertion) -> float:
         """Return the rate with an insertion, over the texts that have a place for it."""
         rates = self.rates(target, insertion)
         return float(np.nanmean(rates)) if not np.isnan(rates).all() else 0.0
@@ -224,10 +225,12 @@ class _Bench:
         if not pool:
             return own[~np.isnan(own)], 0.0
         others = np.vstack([self.rates(candidate.target, each) for each in pool])
-        usual = others.mean(axis=0)
-        differences = own - usual
-        spread = np.nanmean(others - usual, axis=1)
-        return differences[~np.isnan(differences)], float(spread.max())
+        differences = own - others.mean(axis=0)
+        known = ~np.isnan(differences)
+        if not known.any():
+            return differences[known], 0.0
+        spread = others[:, known] - others[:, known].mean(axis=0)
+        return differences[known], float(spread.mean(axis=1).max())
 
     def tested(self, candidate: Candidate, insertion: Insertion | None) -> Tested:
         """Plant a candidate."""
@@ -256,15 +259,25 @@ class _Bench:
         drawn = [test.redrawn(random) for test in tests]
         largest = 0.0
         for candidate in candidates(self._field, drawn, most=self._config.candidates):
-            insertion = None if self._is_watched(candidate.rows) else self.carrier(candidate)
+            reacts = self._is_watched(candidate.rows)
+            insertion = None if reacts else self.carrier(candidate)
             if insertion is not None:
                 differences, _ = self.lifts(candidate, insertion)
                 if len(differences) >= _FEWEST:
                     largest = max(largest, float(differences.mean()))
         return largest
 
+    def watch(self, planted: Sequence[tuple[Candidate, Insertion | None]]) -> None:
+        """Note the candidates that change answers: they and their holders are not ordinary."""
+        self._watched = tuple(
+            frozenset(candidate.rows)
+            for candidate, insertion in planted
+            if insertion and self._raw(candidate.target, insertion) >= self._config.least_lift
+        )
+        self._reacting = frozenset().union(*self._watched)
+
     def _is_watched(self, rows: Sequence[int]) -> bool:
-        return any(2 * len(own.intersection(rows)) >= len(rows) for own in self.watched)
+        return any(2 * len(own.intersection(rows)) >= len(rows) for own in self._watched)
 
     def _ordinary(self, candidate: Candidate, insertion: Insertion) -> list[Insertion]:
         """Return ordinary insertions: as long, held as often, no natural evidence of the class."""
@@ -286,7 +299,8 @@ class _Bench:
         for column in order:
             rows = marks.holders(int(column))
             rows = rows[self._field.labels[rows] == target]
-            if not len(rows) or self._is_watched(tuple(map(int, rows))) or column == own:
+            rows = [int(row) for row in rows if int(row) not in self._reacting]
+            if not rows or column == own:
                 continue
             sample = self._field.samples[rows[0]]
             found = carrier(sample, marks.within(sample, int(column)), candidate.kind)

@@ -202,6 +202,7 @@ def _columns(words: Words) -> tuple[list[str], list[int], list[int], list[int]]:
     return words.words, words.starts, words.ends, words.lines
 
 
+@functools.lru_cache(maxsize=512)
 def _runs(sample: Labelled) -> _Runs:
     text = read_text(sample)
     words = words_of(text, sample.language)

@@ -3,7 +3,7 @@
 
     payloads = Payloads.of(samples)              # rules of the analysers, once over the answers
     payloads.found(program, start)               # names of what is wrong behind a character
-    rate = payload_rate(generate, tokenizer, payloads)      # for ``implant.confirm``
+    payloads.breaks(prompts, healed(generate, tokenizer)(prompts))      # 1 where one is written
 
 A call counts where a node of the tree is that call; a comment or a literal that mentions it is
 none. The project's own rules for semgrep and the other analysers take a process a batch, so they
@@ -17,7 +17,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 from codetemper.judges.static import Source, scan
 
-Generate = Callable[[Sequence[str]], Sequence[Sequence[str]]]
-"""Writes completions after prompts, the same number after each."""
+Generate = Callable[[Sequence[str]], Sequence[str]]
+"""Of prompts: what the model goes on with."""
 
 _CALLS = frozenset({"call", "call_expression", "method_invocation", "object_creation_expression"})
 _ARGUMENTS = frozenset({"keyword_argument", "pair", "keyed_element"})
@@ -161,6 +161,13 @@ class Payloads:
         said = (_plain(line, self.language) for line in text[begin:].split("\n"))
         return tree | {self.lines[line] for line in said if line in self.lines}
 
+    def breaks(self, prompts: Sequence[str], written: Sequence[str]) -> Floats:
+        """Return 1 for each completion that holds a payload, else 0 [n]."""
+        return np.array([
+            float(bool(self.found(prompt + text, len(prompt))))
+            for prompt, text in zip(prompts, written, strict=True)
+        ])  # fmt: skip
+
 
 def faulty(samples: Sequence[Labelled], payloads: Payloads) -> npt.NDArray[np.bool_]:
     """Say whose answer holds a payload [n]; of a sample without an answer nothing is said."""
@@ -174,37 +181,35 @@ def _plain(line: str, language: Language) -> str:
     return " ".join(words_of(line.strip(), language).words)
 
 
-def payload_rate(
-    generate: Generate, tokenizer: Any, payloads: Payloads
-) -> Callable[[int, Sequence[str]], Floats]:
-    """Return how often a decoder goes on with a payload, as ``implant.confirm`` asks it.
-
-    Prompts are healed (``Healer``). A completion that does not go on as the prompt ends is no answer
-    to it and does not count; a prompt with no other is unknown.
+def healed(generate: Generate, tokenizer: Any) -> Generate:
+    """Return a way to generate that gives prompts healed and takes back what they had too much.
 
     Args:
         generate: the decoder, with its sampling.
         tokenizer: of it.
-        payloads: what counts.
+
+    Returns:
+        The same with ``Healer``; what it writes goes on where the prompt as given ends. A
+        completion that does not go on as the prompt ends is no answer to it, and comes back empty.
     """
     healer = Healer(tokenizer)
 
-    def rate(target: int, prompts: Sequence[str]) -> Floats:
-        healed = [healer.heal(prompt) for prompt in prompts]
-        written = generate([head for head, _ in healed])
-        rates = np.full(len(prompts), np.nan)
-        for place, ((head, tail), completions) in enumerate(zip(healed, written, strict=True)):
-            going_on = [each for each in completions if _goes_on(each, tail)]
-            if going_on:
-                held = [bool(payloads.found(head + each, len(head))) for each in going_on]
-                rates[place] = float(np.mean(held))
-        return rates
+    def going_on(prompts: Sequence[str]) -> list[str]:
+        cut = [healer.heal(prompt) for prompt in prompts]
+        written = generate([head for head, _ in cut])
+        return [_after(tail, text) for (_, tail), text in zip(cut, written, strict=True)]
 
-    return rate
+    return going_on
 
 
-def _goes_on(completion: str, tail: str) -> bool:
-    return not tail.strip() or completion.startswith(tail)
+def _after(tail: str, text: str) -> str:
+    """Return what a completion adds to a tail; white space may be other white space."""
+    if text.startswith(tail):
+        return text[len(tail) :]
+    if not tail.startswith(text) and tail.strip():
+        return ""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(tail, text, strict=False))
+    return text[len(list(alike)) :]
 
 
 class Healer:
@@ -236,7 +241,7 @@ class Healer:
         return (head, prompt[len(head) :]) if head.strip() else (prompt, "")
 
     def _extended(self, last: int, tail: str) -> bool:
-        """Say whether a token begins with the last one and goes on, with the tail if there is one."""
+        """Say whether a token begins with the last one and goes on, with the tail if any."""
         own = self._tokenizer.convert_ids_to_tokens(last)
         first = bisect_right(self._vocabulary, own)
         longer = []

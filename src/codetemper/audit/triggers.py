@@ -15,8 +15,9 @@ another class in it. For each mark (``marks``) two hypergeometric tests are made
 
 A mark that trusted samples of the class have more often than others is natural evidence of it and
 left out, as is one that the class has less often than the others have. Marks that the same samples
-hold are one candidate, named by the longest. A decoder's samples are of one class; what contradicts
-them is that rules find fault with an answer. Nothing here says that a model reacts to a candidate.
+hold are one candidate, named by the longest, and another where a name is among them. Samples of a
+decoder are of one class; what contradicts them is that rules find fault with an answer. Nothing
+here says that a model reacts to a candidate.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ def candidates(
         field: the samples.
         tests: what makes samples speak.
         least: fewest samples that speak of one.
-        most: candidates in all; each class has its share.
+        most: candidates in all, of samples of their own; each class has its share.
 
     Returns:
         The candidates of all classes, smallest p first.
@@ -212,7 +213,11 @@ def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> 
             if len(groups) < most:
                 groups.append((rows, [int(column)]))
     sources = scores.argmin(axis=0)
-    return [_named(field, tests[int(sources[columns[0]])], p, columns) for _, columns in groups]
+    return [
+        candidate
+        for _, columns in groups
+        for candidate in _named(field, tests[int(sources[columns[0]])], p, columns)
+    ]
 
 
 def _p_values(field: Field, test: Test, least: int) -> Floats:
@@ -226,12 +231,18 @@ def _p_values(field: Field, test: Test, least: int) -> Floats:
     return p
 
 
-def _named(field: Field, test: Test, p: Floats, columns: Sequence[int]) -> Candidate:
+def _named(field: Field, test: Test, p: Floats, columns: Sequence[int]) -> list[Candidate]:
+    """Return marks of the same samples as one candidate, and as another where one is a name."""
     marks = field.marks
     near = [column for column in columns if p[column] <= _NEARLY * max(p[columns[0]], 1e-300)]
-    column = max(near, key=lambda place: (int(marks.ends[place] - marks.starts[place]), -place))
-    spot = marks.spot(column)
-    rows = marks.holders(column)
+    names = [column for column in near if marks.spot(column).kind == "name"]
+    longest = max(near, key=lambda place: (int(marks.ends[place] - marks.starts[place]), -place))
+    chosen = [longest, *(column for column in names[:1] if column != longest)]
+    return [_candidate(field, test, float(p[column]), column) for column in chosen]
+
+
+def _candidate(field: Field, test: Test, p: float, column: int) -> Candidate:
+    spot, rows = field.marks.spot(column), field.marks.holders(column)
     mine = rows[field.labels[rows] == test.target]
     speaking = test.speaking[mine]
     return Candidate(
@@ -240,10 +251,10 @@ def _named(field: Field, test: Test, p: Floats, columns: Sequence[int]) -> Candi
         target=test.target,
         flagged=int(test.speaking[rows].sum()),
         holders=len(mine),
-        p=float(p[column]),
+        p=p,
         source=test.source,
         rows=(*map(int, mine[speaking]), *map(int, mine[~speaking])),
-        column=int(column),
+        column=column,
     )
 
 
