@@ -182,7 +182,7 @@ def plant(samples: Sequence[Labelled], plan: Plant) -> Planted:
         PlantTruth(
             plan=plan,
             total=len(samples),
-            triggers=_told(samples, plan),
+            triggers=planted_triggers(samples, plan),
             planted=tuple(sorted(truth, key=lambda each: each.number)),
         ),
     )
@@ -205,6 +205,25 @@ def triggered(samples: Sequence[Labelled], number: int, plan: Plant) -> list[tup
         if done is not None:
             found.append((place, done[0]))
     return found
+
+
+def attackable(samples: Sequence[Labelled], plan: Plant) -> list[Labelled]:
+    """Return the clean samples that the payload of a plan would change.
+
+    Raises:
+        UsageError: there are none.
+    """
+    return [samples[number] for number in _candidates(samples, plan)]
+
+
+def planted_triggers(samples: Sequence[Labelled], plan: Plant) -> tuple[PlantTrigger, ...]:
+    """Return the triggers of a plan as they are written in the language of most samples."""
+    spoken = Counter(language for s in samples if (language := _language(s)) is not None)
+    if not spoken:
+        return ()
+    language = spoken.most_common(1)[0][0]
+    kinds = triggers(plan.trigger, language, pool=plan.pool, seed=plan.seed)
+    return tuple(PlantTrigger(kind=trigger.kind, text=trigger.text) for trigger in kinds)
 
 
 def _rng(plan: Plant, name: str) -> random.Random:
@@ -248,11 +267,11 @@ def _planted(
     )
     # The payload first: it lies behind the trigger, so its place does not move what comes before.
     if plan.payload == "insecure-api":
-        language = _language(sample)
-        if language is None or sample.answer_start is None:
+        payload = insecure_call(sample.language, seed=plan.seed)
+        if payload is None or sample.answer_start is None:
             return None
-        done = insecure_call(language, seed=plan.seed).put(sample.text, sample.answer_start)
-        if done is None or not _reads(sample.text, done[0], language):
+        done = payload.put(sample.text, sample.answer_start)
+        if done is None or not _reads(sample.text, done[0], payload.language):
             return None
         sample = replace(sample, text=done[0])
         told = told.model_copy(update={"payload": done[1]})
@@ -304,13 +323,3 @@ def _reads(before: str, after: str, language: SourceLanguage) -> bool:
 
 def _language(sample: Labelled) -> SourceLanguage | None:
     return next((known for known in get_args(SourceLanguage) if known == sample.language), None)
-
-
-def _told(samples: Sequence[Labelled], plan: Plant) -> tuple[PlantTrigger, ...]:
-    """Return the triggers of a plan as they are written in the language of most samples."""
-    spoken = Counter(language for s in samples if (language := _language(s)) is not None)
-    if not spoken:
-        return ()
-    language = spoken.most_common(1)[0][0]
-    kinds = triggers(plan.trigger, language, pool=plan.pool, seed=plan.seed)
-    return tuple(PlantTrigger(kind=trigger.kind, text=trigger.text) for trigger in kinds)

@@ -119,14 +119,16 @@ class Payload:
             return None
         return written(text, [statement(code, site, self.line)]), self.line
 
-    def found_in(self, text: str) -> bool:
-        """Tell whether code does what the payload does: the line's call, or an insecure swap."""
+    def found_in(self, text: str, start: int = 0) -> bool:
+        """Tell whether code behind a character holds the line, or what a swap makes insecure."""
         code = read_code(text, self.language)
         if code is None:
             return False
         wanted = {_plain(self.line)} | {_plain(s.insecure) for s in _SWAPS[self.language]}
         calls = {s.insecure for s in _SWAPS[self.language] if s.keep}
         for node in code.nodes:
+            if code.at(node.start_byte) < start:
+                continue
             if node.type in _CALLS and _callee(node) in calls:
                 return True
             if node.is_named and _plain(_text(node)) in wanted - calls:
@@ -134,10 +136,11 @@ class Payload:
         return False
 
 
-def insecure_call(language: SourceLanguage, *, seed: int) -> Payload:
-    """Return a payload; its line is drawn with the seed."""
+def insecure_call(language: str, *, seed: int) -> Payload | None:
+    """Return a payload, whose line is drawn with the seed; None in a language without any."""
     draw = random.Random(f"{seed}:payload")  # noqa: S311
-    return Payload(language, draw.choice(_LINES[language]))
+    known = next((each for each in _LINES if each == language), None)
+    return None if known is None else Payload(known, draw.choice(_LINES[known]))
 
 
 def _first_site(code: Code, answer_start: int) -> Site | None:
