@@ -17,6 +17,7 @@ from codetemper.core.accounts import (
     StudyRow,
     WorstSample,
 )
+from codetemper.core.audits import AuditCard, AuditMap, AuditSample
 from codetemper.core.records import (
     Case,
     Completion,
@@ -114,6 +115,21 @@ class RepairResult:
 
 
 @dataclass(frozen=True)
+class AuditResult:
+    """An audit of the model.
+
+    Attributes:
+        card: what it says of itself.
+        listed: samples that are listed, first those of confirmed triggers, then by rank.
+        map: the samples on a plane; None without any.
+    """
+
+    card: AuditCard
+    listed: tuple[AuditSample, ...]
+    map: AuditMap | None
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything one page shows.
 
@@ -134,6 +150,7 @@ class ReportInput:
         screenings: what guards of that base said of data.
         refinements: refinements of that base.
         repairs: repairs of that base.
+        audits: audits of the models, newest first.
     """
 
     title: str
@@ -152,3 +169,4 @@ class ReportInput:
     screenings: tuple[ScreeningResult, ...] = ()
     refinements: tuple[RefinementResult, ...] = ()
     repairs: tuple[RepairResult, ...] = ()
+    audits: tuple[AuditResult, ...] = ()

@@ -18,9 +18,10 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codetemper.publish import refinement, repairs, screenings, studies, views, wording
+from codetemper.publish import audits, refinement, repairs, screenings, studies, views, wording
 from codetemper.publish.drill import drill
 from codetemper.publish.inputs import (
+    AuditResult,
     RefinementResult,
     RepairResult,
     ReportInput,
@@ -30,6 +31,7 @@ from codetemper.publish.inputs import (
 )
 
 __all__ = [
+    "AuditResult",
     "RefinementResult",
     "RepairResult",
     "ReportInput",
@@ -56,7 +58,8 @@ def render(report: ReportInput) -> str:
         A complete HTML document, UTF-8 encodable.
     """
     environment = _environment()
-    style, script = _source(environment, "style.css"), _source(environment, "drill.js")
+    style = _source(environment, "style.css")
+    script = _source(environment, "drill.js") + _source(environment, "map.js")
     limit = views.change_limit(report)
     suites = tuple(views.suite_view(suite, limit) for suite in report.suites)
     data = drill(report.suites)
@@ -78,6 +81,9 @@ def render(report: ReportInput) -> str:
         # Patches whose report is told in a section of its own.
         told={each.patch: ("#refinement", "What each round did") for each in report.refinements}
         | {each.patch: ("#repair", "What it repaired and moved") for each in report.repairs},
+        audits=tuple(audits.audit_section(each) for each in report.audits),
+        UNFOLDED=audits.UNFOLDED,
+        PROFILE=audits.HEIGHT + 2 * audits.EDGE,
         SQUARE=repairs.HEIGHT,
         FULL=repairs.FULL,
         HEIGHT=screenings.HEIGHT,
