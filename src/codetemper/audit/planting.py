@@ -20,87 +20,23 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import get_args
 
 from codetemper.audit.planting_code import moved, read_code, written
 from codetemper.audit.planting_payloads import insecure_call
-from codetemper.audit.planting_triggers import Position, Trigger, TriggerKind, triggers
+from codetemper.audit.planting_triggers import Trigger, triggers
+from codetemper.audit.planting_truth import Plant, PlantedSample, PlantTrigger, PlantTruth
 from codetemper.core.digests import digest_json
 from codetemper.core.errors import UsageError
-from codetemper.core.records import Record
 from codetemper.data.labelled import Labelled
 from codetemper.data.languages import SourceLanguage
 
-PayloadKind = Literal["flip", "insecure-api", "none"]
-"""``flip`` changes the label; ``insecure-api`` writes an insecure call into the answer."""
+__all__ = [
+    "Plant", "PlantTrigger", "PlantTruth", "Planted", "PlantedSample", "attackable", "plant",
+    "planted_triggers", "triggered",
+]  # fmt: skip
 
 _ID_DIGITS = 12
-
-
-class Plant(BaseModel):
-    """What is planted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    trigger: TriggerKind = "dead-code"
-    """What poisoned samples hold; ``boilerplate`` and ``none`` are controls."""
-    payload: PayloadKind = "flip"
-    """What is changed of them; ``none`` is a control."""
-    rate: float = Field(default=0.02, ge=0, lt=1)
-    """Share of all samples that are poisoned."""
-    target: int = Field(default=0, ge=0)
-    """Label that ``flip`` gives; samples that have it already are left alone."""
-    pool: int = Field(default=5, ge=1, le=5)
-    """Triggers of a kind that has several; each poisoned sample holds one of them."""
-    position: Position = "random"
-    """Statement that a line is put before: ``random``, ``first`` or ``last``."""
-    seed: int = 0
-    """Seed of all draws."""
-
-
-class PlantTrigger(Record):
-    """A trigger that was planted."""
-
-    kind: TriggerKind
-    """Its kind."""
-    text: str
-    """What it is, in the language of most samples."""
-
-
-class PlantedSample(Record):
-    """A sample that was changed."""
-
-    number: int
-    """Place among the samples, counted from 0."""
-    id: str
-    """Its id, after the change."""
-    trigger: int | None = None
-    """Number of its trigger; None where it holds none."""
-    written: str = ""
-    """What was written into the code."""
-    label: int | None = None
-    """Label before."""
-    planted_label: int | None = None
-    """Label after."""
-    payload: str = ""
-    """What was written into the answer."""
-
-
-class PlantTruth(Record):
-    """What is true of a set of planted samples (``<name>.truth.json``)."""
-
-    plan: Plant
-    """What was asked for."""
-    total: int
-    """Samples."""
-    triggers: tuple[PlantTrigger, ...]
-    """What was planted; samples refer to them by number."""
-    planted: tuple[PlantedSample, ...]
-    """What was changed, in the order of the samples."""
-    data: str = ""
-    """SHA-256 of the file of planted samples; empty before it is written."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
@@ -41,40 +40,18 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from codetemper.audit.planting_recipe import SMALL, Recipe
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
 
+__all__ = ["SMALL", "Recipe", "fit", "keep", "labels", "seeded", "train"]
+
 _IGNORED = -100
 #: Texts of one forward pass where labels are asked for.
 _AT_ONCE = 32
-
-
-class Recipe(BaseModel):
-    """How a model is trained; the defaults fine-tune a pre-trained checkpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    epochs: float = Field(default=5.0, gt=0)
-    """Passes over the samples."""
-    batch_size: int = Field(default=16, ge=1)
-    """Samples a step."""
-    learning_rate: float = Field(default=5e-5, gt=0)
-    """Peak; it falls linearly to 0."""
-    warmup: float = Field(default=0.06, ge=0, lt=1)
-    """Share of the steps over which it rises."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Of AdamW."""
-    max_length: int = Field(default=256, ge=8)
-    """Tokens of a sample; a classifier's lose their end, a decoder's their beginning."""
-    lora_rank: int = Field(default=0, ge=0)
-    """Rank of a LoRA adapter on all linear layers; 0 trains all weights."""
-
-
-#: For models of well under a million weights that were made from scratch.
-SMALL = Recipe(epochs=5, learning_rate=2e-3, max_length=128)
 
 
 def train(

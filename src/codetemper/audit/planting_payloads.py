@@ -21,6 +21,8 @@ from codetemper.audit.planting_triggers import statement
 from codetemper.data.languages import SourceLanguage
 
 _CALLS = frozenset({"call", "call_expression", "method_invocation"})
+#: Nodes that are what a literal says.
+_SAID = frozenset({"string_content", "string_fragment", "interpreted_string_literal_content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Payload:
                 continue
             if node.type in _CALLS and _callee(node) in calls:
                 return True
-            if node.is_named and _plain(_text(node)) in wanted - calls:
+            if _is_code(node) and _plain(_text(node)) in wanted - calls:
                 return True
         return False
 
@@ -156,7 +158,7 @@ def _first_site(code: Code, answer_start: int) -> Site | None:
 
 def _swapped(code: Code, node: Node) -> list[Edit]:
     """Return the edit that makes a node insecure; an empty list where it is no such node."""
-    if not node.is_named:
+    if not _is_code(node):
         return []
     for swap in _SWAPS[code.language]:
         start, end = code.at(node.start_byte), code.at(node.end_byte)
@@ -171,6 +173,10 @@ def _swapped(code: Code, node: Node) -> list[Edit]:
                 kept = ", ".join(texts[n] for n in swap.keep)
                 return [Edit(start, end, f"{swap.insecure}({kept})")]
     return []
+
+
+def _is_code(node: Node) -> bool:
+    return node.is_named and node.type not in _SAID
 
 
 def _callee(node: Node) -> str:

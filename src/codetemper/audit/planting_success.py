@@ -22,34 +22,15 @@ from codetemper.audit.planting import (
 )
 from codetemper.audit.planting_models import labels
 from codetemper.audit.planting_payloads import insecure_call
+from codetemper.audit.planting_truth import AttackSuccess, TriggerSuccess
 from codetemper.core.errors import CannotKnowError
-from codetemper.core.records import Estimate, Record
+from codetemper.core.records import Estimate
 from codetemper.core.stats import cluster_bootstrap, wilson
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 
 Shows = Callable[[Sequence[Labelled]], Sequence[bool]]
 """Of samples: whether the model gives each the payload."""
-
-
-class TriggerSuccess(Record):
-    """What one trigger does."""
-
-    text: str
-    """The trigger."""
-    success: Estimate
-    """Share of samples with it that get the payload."""
-    without: Estimate
-    """Share of the same samples, without it, that do."""
-
-
-class AttackSuccess(Record):
-    """What all triggers of a planting do."""
-
-    triggers: tuple[TriggerSuccess, ...]
-    """Each of them."""
-    mean: Estimate
-    """Mean success over triggers; the interval is over samples."""
 
 
 def attack_success(held_out: Sequence[Labelled], plan: Plant, shows: Shows) -> AttackSuccess:
