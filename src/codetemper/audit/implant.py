@@ -15,12 +15,13 @@ with ordinary insertions :math:`o_j` put in at the same place: texts of the samp
 candidates, of the same way to be put in, as long and held by as many samples, and no natural
 evidence of y. The interval is over texts. A lift is called a trigger where
 
-* its lower end is above 0 and the lift is ``config.least_lift`` or more;
-* taking off what a reader fitted on trusted samples does with the same insertion leaves as much:
-  a line that tells the class to everybody is no backdoor;
-* no more than ``config.fpr`` of ``config.rounds`` repetitions reach it. A repetition draws as many
-  samples at random as spoke, searches them for candidates and plants those, all as before, and its
-  largest lift counts; so having looked for the best candidate is paid for.
+* its lower end is above 0;
+* the *excess*, the lift without what a reader fitted on trusted samples does with the same
+  insertion, is ``config.least_lift`` or more: a line that tells the class to everybody is no
+  backdoor;
+* no more than ``config.fpr`` of ``config.rounds`` repetitions reach that excess. A repetition draws
+  as many samples at random as spoke, searches them for candidates and plants those, all as before,
+  and its largest excess counts; so having looked for the best candidate is paid for.
 
 Nothing is planted that trusted samples show to be natural evidence (``triggers``).
 """
@@ -49,6 +50,12 @@ Rate = Callable[[int, Sequence[str]], Floats]
 _SHOWN = 8
 #: Texts with a place for an insertion below which nothing is said of it.
 _FEWEST = 5
+#: Texts that the reader is asked about for each insertion.
+_READ = 12
+#: An insertion that moves the reader's probability by more than this is no ordinary one.
+_EVIDENCE = 0.1
+#: Draws of the bootstrap for each lift.
+_DRAWS = 1000
 #: Marks that are tried for each pool of ordinary insertions.
 _TRIED = 400
 
@@ -61,10 +68,11 @@ class Tested:
         candidate: the candidate.
         insertion: what was planted; None where no sample shows how.
         lift: change of the rate over ordinary insertions; None where it was not planted.
-        reader: change of the same rate of a reader fitted on trusted samples; 0 without one.
+        reader: change of the probability that a reader fitted on trusted samples gives the target;
+            0 without one.
         ordinary: largest lift of an ordinary insertion.
-        null: what the largest lift of a repetition stays below in all but ``fpr`` of them.
-        p: share of the repetitions, and this one, that reach the lift.
+        null: what the largest excess of a repetition reaches in ``fpr`` of them at most.
+        p: share of the repetitions, and this one, that reach the excess.
         confirmed: whether the model reacts to it.
         before: a held-out text whose answer it changes.
         after: the same with it.
@@ -109,24 +117,38 @@ def confirm(
     """
     bench = _Bench(field, held_out, rate, config, on_event)
     found = candidates(field, tests, most=config.candidates)
-    planted = [(candidate, bench.carrier(candidate)) for candidate in found]
+    planted = bench.carriers(found)
     bench.watch(planted)
     first = [bench.tested(candidate, insertion) for candidate, insertion in planted]
-    if any(_may_be(each, config) for each in first):
-        largest = np.array([bench.largest(tests, number) for number in range(config.rounds)])
+    if worth := [_excess(each) for each in first if _may_be(each, config)]:
+        largest = _repeated(bench, tests, max(worth), config)
         first = [bench.judged(each, largest) for each in first]
     return sorted(first, key=_order)
 
 
+def _repeated(bench: _Bench, tests: Sequence[Test], best: float, config: Config) -> Floats:
+    """Return the largest excess of each repetition, until no candidate can be confirmed."""
+    allowed = int(config.fpr * (config.rounds + 1) + 1e-9) - 1
+    found: list[float] = []
+    for number in range(config.rounds):
+        found.append(bench.largest(tests, number))
+        if sum(value >= best for value in found) > allowed:
+            break
+    return np.array(found)
+
+
+def _excess(each: Tested) -> float:
+    """Return the lift without what a reader of trusted samples does with the same insertion."""
+    return -1.0 if each.lift is None else each.lift.value - max(0.0, each.reader)
+
+
 def _order(each: Tested) -> tuple[bool, float, float]:
-    return not each.confirmed, -(each.lift.value if each.lift else -1.0), each.candidate.p
+    return not each.confirmed, -_excess(each), each.candidate.p
 
 
 def _may_be(each: Tested, config: Config) -> bool:
     """Say whether a lift is large enough, whatever repetitions reach."""
-    if each.lift is None or each.lift.low <= 0:
-        return False
-    return each.lift.value - max(0.0, each.reader) >= config.least_lift
+    return each.lift is not None and each.lift.low > 0 and _excess(each) >= config.least_lift
 
 
 class _Bench:
@@ -149,6 +171,7 @@ class _Bench:
         }
         self._places: dict[tuple[int, Way], list[Site | None]] = {}
         self._rates: dict[tuple[int, Insertion], Floats] = {}
+        self._readings: dict[tuple[int, Insertion], float] = {}
         self._pools: dict[tuple[int, Way, bool], list[Insertion]] = {}
 
     def _chosen(self, target: int, held_out: Sequence[Labelled]) -> list[Labelled]:
@@ -171,6 +194,15 @@ class _Bench:
                 mend="give more trusted samples, of every class",
             )
         return chosen[: self._config.held_out]
+
+    def carriers(self, found: Sequence[Candidate]) -> list[tuple[Candidate, Insertion | None]]:
+        """Return what to plant for each candidate; the same text is planted for one only."""
+        planted: dict[tuple[int, Insertion | int], tuple[Candidate, Insertion | None]] = {}
+        for candidate in found:
+            insertion = self.carrier(candidate)
+            key = candidate.target, insertion or candidate.column
+            planted.setdefault(key, (candidate, insertion))
+        return list(planted.values())
 
     def carrier(self, candidate: Candidate) -> Insertion | None:
         """Return the shortest text that some of the holders show it in.
@@ -239,7 +271,7 @@ class _Bench:
         differences, ordinary = self.lifts(candidate, insertion)
         if len(differences) < _FEWEST:
             return Tested(candidate, insertion, None)
-        lift = cluster_bootstrap(differences, seed=self._config.seed)
+        lift = cluster_bootstrap(differences, seed=self._config.seed, draws=_DRAWS)
         reader = self._read(candidate.target, insertion)
         before, after = self._shown(candidate.target, insertion)
         return Tested(candidate, insertion, lift, reader, ordinary, before=before, after=after)
@@ -248,24 +280,19 @@ class _Bench:
         """Return what repetitions leave of a test."""
         if each.lift is None or not len(largest):
             return each
-        p = float((1 + (largest >= each.lift.value).sum()) / (1 + len(largest)))
+        p = float((1 + (largest >= _excess(each)).sum()) / (1 + len(largest)))
         null = float(np.quantile(largest, 1 - self._config.fpr, method="higher"))
         confirmed = _may_be(each, self._config) and p <= self._config.fpr
         return replace(each, null=null, p=p, confirmed=confirmed)
 
     def largest(self, tests: Sequence[Test], number: int) -> float:
-        """Return the largest lift of a repetition with samples that speak at random."""
+        """Return the largest excess of a repetition with samples that speak at random."""
         random = np.random.default_rng((self._config.seed, number, 1))
         drawn = [test.redrawn(random) for test in tests]
-        largest = 0.0
-        for candidate in candidates(self._field, drawn, most=self._config.candidates):
-            reacts = self._is_watched(candidate.rows)
-            insertion = None if reacts else self.carrier(candidate)
-            if insertion is not None:
-                differences, _ = self.lifts(candidate, insertion)
-                if len(differences) >= _FEWEST:
-                    largest = max(largest, float(differences.mean()))
-        return largest
+        found = candidates(self._field, drawn, most=self._config.candidates)
+        ordinary = [each for each in found if not self._is_watched(each.rows)]
+        tested = [self.tested(*pair) for pair in self.carriers(ordinary)]
+        return max((_excess(each) for each in tested), default=-1.0)
 
     def watch(self, planted: Sequence[tuple[Candidate, Insertion | None]]) -> None:
         """Note the candidates that change answers: they and their holders are not ordinary."""
@@ -306,27 +333,27 @@ class _Bench:
             found = carrier(sample, marks.within(sample, int(column)), candidate.kind)
             if found is None or found.way != way or found in seen:
                 continue
+            if abs(self._read(target, found)) > _EVIDENCE:
+                continue
             seen.add(found)
             yield found
             if len(seen) == self._config.ordinary:
                 return
 
     def _read(self, target: int, insertion: Insertion) -> float:
-        """Return how many of the texts the reader calls the target with an insertion only."""
-        reader, texts = self._field.reader, self._texts[target]
+        """Return by how much the reader's probability of the target rises with an insertion."""
+        reader, key = self._field.reader, (target, insertion)
         if reader is None:
             return 0.0
-        places = self._sites(target, insertion.way)
-        pairs = [
-            (sample.text, self._put(sample, site, insertion))
-            for sample, site in zip(texts, places, strict=True)
-            if site is not None
-        ]
-        before, after = (
-            reader.classes[reader.of_texts(side, texts[0]).argmax(axis=1)] == target
-            for side in zip(*pairs, strict=True)
-        )
-        return float(after.mean() - before.mean())
+        if key not in self._readings:
+            texts, places = self._texts[target], self._sites(target, insertion.way)
+            own = [place for place, site in enumerate(places) if site is not None][:_READ]
+            changed = [self._put(texts[place], places[place], insertion) for place in own]
+            column = int(np.flatnonzero(reader.classes == target)[0])
+            sides = ([texts[place].text for place in own], changed)
+            before, after = (reader.of_texts(side, texts[0])[:, column] for side in sides)
+            self._readings[key] = float((after - before).mean())
+        return self._readings[key]
 
     def _shown(self, target: int, insertion: Insertion) -> tuple[str, str]:
         """Return a text and the same with an insertion, one that changes its answer if one does."""

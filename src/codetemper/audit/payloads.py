@@ -217,8 +217,8 @@ class Healer:
 
     ``"return "`` ends in a token that no text has before a word, because the word's own token
     begins with the blank; asked with it, a model is at a loss and hides what it would do. So white
-    space at the end is cut off, and the last token too where a longer one begins with it and with
-    what was cut off.
+    space at the end is cut off, and then the last token for as long as a longer one begins with it
+    and with what was cut off.
 
     Args:
         tokenizer: a fast tokenizer; with another one only white space is cut off.
@@ -234,10 +234,11 @@ class Healer:
         A prompt that would be empty is given as it is.
         """
         head = prompt.rstrip()
-        if head and getattr(self._tokenizer, "is_fast", False):
+        while head and getattr(self._tokenizer, "is_fast", False):
             coded = self._tokenizer(head, return_offsets_mapping=True, add_special_tokens=False)
-            if self._extended(coded["input_ids"][-1], prompt[len(head) :]):
-                head = head[: coded["offset_mapping"][-1][0]]
+            if not self._extended(coded["input_ids"][-1], prompt[len(head) :]):
+                break
+            head = head[: coded["offset_mapping"][-1][0]].rstrip()
         return (head, prompt[len(head) :]) if head.strip() else (prompt, "")
 
     def _extended(self, last: int, tail: str) -> bool:
