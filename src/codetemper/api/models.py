@@ -59,13 +59,16 @@ def full_name(workspace: Workspace, expression: str) -> str:
     return str(replace(parsed, patches=ids))
 
 
-def load_model(workspace: Workspace, expression: str, *, device: str = "cpu") -> Any:
+def load_model(
+    workspace: Workspace, expression: str, *, device: str = "cpu", dtype: str = "auto"
+) -> Any:
     """Load a model by expression.
 
     Args:
         workspace: where patch ids are looked up.
         expression: e.g. ``seedling``, ``hf:PATH+tune-7f3a9c``.
         device: torch device name.
+        dtype: number type of the weights in memory; see ``backends.hf_load.load_base``.
 
     Returns:
         The backend's model handle (``generate``, ``digest``, ``loaded``), a context manager:
@@ -79,10 +82,13 @@ def load_model(workspace: Workspace, expression: str, *, device: str = "cpu") ->
     name = "hf" if parsed.backend == "seedling" else parsed.backend
     # Imported by name, and only now: this is what pulls torch in.
     backend = resolve("backends", name, BACKENDS)
-    return backend.load(parsed, resolve_patch=patch_finder(workspace), device=device)
+    find = patch_finder(workspace)
+    return backend.load(parsed, resolve_patch=find, device=device, dtype=dtype)
 
 
-def opened(workspace: Workspace, expression: str, loaded: Any | None, *, device: str) -> Any:
+def opened(
+    workspace: Workspace, expression: str, loaded: Any | None, *, device: str, dtype: str = "auto"
+) -> Any:
     """Return a model for a ``with``: loaded and closed by it, or one that is loaded and stays so.
 
     Args:
@@ -90,13 +96,14 @@ def opened(workspace: Workspace, expression: str, loaded: Any | None, *, device:
         expression: the model.
         loaded: a handle of it, or None.
         device: torch device name.
+        dtype: as ``load_model``.
 
     Raises:
         UsageError, IntegrityError: as ``load_model``.
     """
     if loaded is not None:
         return nullcontext(loaded)
-    return load_model(workspace, expression, device=device)
+    return load_model(workspace, expression, device=device, dtype=dtype)
 
 
 def opened_base(workspace: Workspace, expression: str, loaded: Any | None, *, device: str) -> Any:

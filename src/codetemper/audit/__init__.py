@@ -76,6 +76,9 @@ class Config(BaseModel):
     """Share of the trusted samples that p-values come from; detectors are fitted to the others."""
     fdr: float = Field(default=0.1, gt=0, lt=1)
     """False discovery rate of the list of anomalous samples."""
+    feared: float = Field(default=0.01, gt=0, lt=1)
+    """Least share of the data that an attack is feared to have poisoned: a list so long must be
+    possible with the trusted samples there are."""
     fpr: float = Field(default=0.05, gt=0, lt=1)
     """Most that a clean model may be said to have a trigger, by design."""
     held_out: int = Field(default=60, ge=10)
@@ -90,6 +93,12 @@ class Config(BaseModel):
     """Least change of a rate that is called a trigger."""
     new_tokens: int = Field(default=48, ge=1)
     """Tokens that a decoder writes where its payload rate is asked for."""
+    canary_rate: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the samples that a canary is planted into."""
+    canary_epochs: float = Field(default=3.0, gt=0)
+    """Passes over the samples that a canary is learnt in."""
+    canary_learning_rate: float = Field(default=5e-5, gt=0)
+    """Peak learning rate of that."""
     listed: int = Field(default=200, ge=0)
     """Listed samples whose text is kept, the worst first."""
     seed: int = 0

@@ -51,6 +51,10 @@ Cluster = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Torch device.")]
+Dtype = Annotated[
+    str,
+    typer.Option("--dtype", help="Number type: auto, float32, bfloat16 or float16."),
+]
 Quarantine = Annotated[
     Path | None, typer.Option("--quarantine", help="Write the flagged samples there, as they came.")
 ]

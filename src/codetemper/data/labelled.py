@@ -184,13 +184,13 @@ def write_labelled(path: Path, samples: Sequence[Labelled]) -> None:
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
-def same_texts(samples: Sequence[Labelled], others: Sequence[Labelled]) -> int:
-    """Return how many of some samples have a text that others have too, layout aside.
+def without_texts_of(samples: Sequence[Labelled], others: Sequence[Labelled]) -> list[Labelled]:
+    """Return the samples whose text, layout aside, none of the others has.
 
-    Trusted samples that are in the suspect data are no measure of what is clean.
+    Trusted samples that are in the suspected data are no measure of what is clean.
     """
     known = {_layout_free(other.text) for other in others}
-    return sum(_layout_free(sample.text) in known for sample in samples)
+    return [sample for sample in samples if _layout_free(sample.text) not in known]
 
 
 def _layout_free(text: str) -> str:

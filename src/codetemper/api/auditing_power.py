@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The power of an audit: canaries are planted into the user's data, learnt, and looked for.
+
+Each canary trains a copy of the base checkpoint, or of the model itself where that is not known, on
+the user's samples with one more backdoor in them, and is audited by the same rules. Copies are
+thrown away; nothing of a model that is audited changes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codetemper.api.auditing_parts import Asked, Material
+from codetemper.audit import Config
+from codetemper.core.audits import AuditPower
+from codetemper.core.disk import mendable
+from codetemper.core.records import OnEvent, Sampling
+
+if TYPE_CHECKING:
+    from codetemper.audit.payloads import Generate
+    from codetemper.data.labelled import Labelled
+    from codetemper.models.loaded import LoadedModel
+
+
+def generator(
+    write: Callable[..., Sequence[Sequence[Any]]], config: Config, on_event: OnEvent
+) -> Generate:
+    """Return what asks a model for one greedy answer to each prompt.
+
+    Args:
+        write: of prompts and sampling, completions of each.
+        config: ``new_tokens`` and ``seed`` are read.
+        on_event: progress.
+    """
+    sampling = Sampling(n=1, temperature=0.0, max_new_tokens=config.new_tokens, seed=config.seed)
+
+    def generate(prompts: Sequence[str]) -> list[str]:
+        return [each[0].text for each in write(prompts, sampling, on_event=on_event)]
+
+    return generate
+
+
+def measured(
+    asked: Asked, material: Material, handle: Any, base: Any | None, cache: Path, on_event: OnEvent
+) -> AuditPower:
+    """Return what the audit would have found in data of this size.
+
+    Args:
+        asked: how many canaries, and the rules.
+        material: the samples.
+        handle: the audited model, open.
+        base: its base checkpoint, open; None where it is not known.
+        cache: scratch.
+        on_event: progress.
+    """
+    from codetemper.audit.planting_models import Recipe, train
+    from codetemper.audit.planting_success import flips, writes
+    from codetemper.audit.power import confirmed_holders, power
+    from codetemper.audit.run import audit as run
+    from codetemper.backends.generation import generate as draw
+
+    config = asked.config
+    lacking = "not measured: there are no samples to plant into"
+    if asked.canaries and material.samples:
+        lacking = ""
+    elif material.samples:
+        lacking = "not measured; --canaries 5 plants as many, one by one, and looks for them"
+    if lacking:
+        return AuditPower(rate=config.canary_rate, canaries=0, missing=lacking)
+    recipe = Recipe(
+        epochs=config.canary_epochs,
+        learning_rate=config.canary_learning_rate,
+        max_length=config.max_length,
+    )
+    start = handle.loaded if base is None else base.loaded
+
+    def learn(samples: Sequence[Labelled], seed: int) -> LoadedModel:
+        return train(start, samples, recipe, seed=seed, on_event=on_event)
+
+    def answers(model: LoadedModel) -> Generate:
+        def write(prompts: Sequence[str], sampling: Sampling, **given: Any) -> Any:
+            return draw(model.module, model.tokenizer, prompts, sampling, None, **given)
+
+        return generator(write, config, on_event)
+
+    def look(model: LoadedModel, samples: Sequence[Labelled]) -> list[Collection[int]]:
+        folder = cache / "canary"
+        shutil.rmtree(folder, ignore_errors=True)
+        with mendable(folder):
+            folder.mkdir()
+        found = run(
+            model,
+            samples,
+            trusted=material.trusted_samples,
+            reference=None if base is None else base.loaded,
+            config=config,
+            generate=answers(model),
+            folder=folder,
+            on_event=on_event,
+        )
+        return [*confirmed_holders(found.samples)]
+
+    def shows(model: LoadedModel, plan: Any) -> Any:
+        if plan.payload == "flip":
+            return flips(model, plan.target, max_length=config.max_length)
+        return writes(answers(model), plan)
+
+    return power(
+        material.samples,
+        learn,
+        look,
+        shows,
+        rate=config.canary_rate,
+        canaries=asked.canaries,
+        seed=config.seed,
+        on_event=on_event,
+    )

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second and third answer: which texts suspected samples share, and what planting them does.
+
+    found = accuse(loaded, given, seen, generate, config, folder)
+    [trigger.text for trigger in found.triggers if trigger.confirmed], found.holders
+
+The search is ``triggers``, the intervention ``implant``; this file gives them what they need: clean
+texts to plant into, and answers that are asked once each. Nothing that a model wrote is run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from codetemper.audit import Config
+from codetemper.audit.answers import classifier_rate, decoder_rate
+from codetemper.audit.implant import Rate, Tested, confirm
+from codetemper.audit.intake import Given
+from codetemper.audit.payloads import Generate, Payloads, healed
+from codetemper.audit.suspicion import Seen
+from codetemper.audit.triggers import Field
+from codetemper.core.audits import AuditTrigger
+from codetemper.core.errors import CannotKnowError
+from codetemper.core.journal import Journal
+from codetemper.core.records import OnEvent
+from codetemper.data.labelled import Labelled
+from codetemper.models.loaded import LoadedModel
+
+#: Prompts that stand for clean ones where none are trusted, at most.
+_LEAST_STRANGE = 500
+
+
+@dataclass(frozen=True)
+class Accused:
+    """What was found out about texts.
+
+    Attributes:
+        triggers: candidates, the confirmed first.
+        holders: of each confirmed text the samples that hold it with its label, by number.
+        planted: held-out texts that candidates were planted into; 0 where that was not possible.
+        lacking: what would have to be given for it; empty where nothing is.
+        not_ran: what could not be asked, with the reason.
+    """
+
+    triggers: tuple[AuditTrigger, ...]
+    holders: dict[str, tuple[int, ...]]
+    planted: int
+    lacking: tuple[str, ...]
+    not_ran: dict[str, str]
+
+
+def accuse(
+    loaded: LoadedModel,
+    given: Given,
+    seen: Seen,
+    generate: Generate | None,
+    config: Config,
+    folder: Path,
+    on_event: OnEvent,
+) -> Accused:
+    """Search for shared texts and plant them.
+
+    Args:
+        loaded: the model.
+        given: the samples.
+        seen: which of them stand out.
+        generate: writes after prompts; None where the model cannot.
+        config: rules of the audit.
+        folder: scratch; keeps the answers.
+        on_event: progress.
+    """
+    not_ran: dict[str, str] = {}
+    if given.labelled and not given.trusted:
+        lacking = "samples of every class that are known to be clean (--trusted)"
+        return Accused((), {}, 0, (lacking,), {"planting": "no --trusted samples were given"})
+    journal = Journal(folder / "answers.sqlite")
+    payloads = None
+    if given.labelled:
+        rate: Rate = classifier_rate(loaded, config, journal)
+    elif generate is None or given.form != "decoder":
+        not_ran["planting"] = f"a {given.form} is not asked to write here"
+        return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran)
+    else:
+        payloads = _payloads(given, seen, not_ran)
+        rate = decoder_rate(healed(generate, loaded.tokenizer), payloads, journal)
+    held_out = _held_out(given, seen)
+    try:
+        field = Field.of(given.samples, given.trusted, seed=config.seed)
+        tests = field.tests(seen.ranking.suspected)
+        tested = confirm(field, tests, held_out, rate, config, on_event)
+    except CannotKnowError as error:
+        not_ran["planting"] = f"{error.what}: {error.why}"
+        return Accused((), {}, 0, (error.mend,), not_ran)
+    triggers = tuple(_told(each, given, payloads) for each in tested)
+    holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
+    return Accused(triggers, holders, min(len(held_out), config.held_out), (), not_ran)
+
+
+def _held_out(given: Given, seen: Seen) -> Sequence[Labelled]:
+    """Return clean texts to plant into: the trusted, else a decoder's least strange prompts."""
+    if given.trusted:
+        return given.trusted
+    order = np.argsort(seen.ranking.scores, kind="stable")
+    plain = order[: min(_LEAST_STRANGE, len(order) // 2)]
+    return [given.samples[number] for number in plain]
+
+
+def _payloads(given: Given, seen: Seen, not_ran: dict[str, str]) -> Payloads:
+    """Return what counts as a payload, by what analysers say of the suspected answers."""
+    rows = np.flatnonzero(seen.ranking.suspected)
+    found = Payloads.of([given.samples[row] for row in rows])
+    if found.missing:
+        not_ran["payloads by analysers"] = found.missing
+    return found
+
+
+def _told(tested: Tested, given: Given, payloads: Payloads | None) -> AuditTrigger:
+    candidate = tested.candidate
+    return AuditTrigger(
+        kind=candidate.kind,
+        text=candidate.text,
+        flagged=candidate.flagged,
+        holders=candidate.holders,
+        enrichment_p=candidate.p,
+        lift=tested.lift,
+        null=tested.ordinary if tested.null is None else tested.null,
+        p=tested.p,
+        confirmed=tested.confirmed,
+        before=tested.before,
+        after=tested.after,
+        payload=_payload(tested, given, payloads),
+    )
+
+
+def _payload(tested: Tested, given: Given, payloads: Payloads | None) -> str:
+    """Return what a candidate would trigger, in words."""
+    candidate = tested.candidate
+    if payloads is None:
+        classes = sorted({sample.label for sample in given.samples if sample.label is not None})
+        rest = [str(label) for label in classes if label != candidate.target]
+        return f"{' or '.join(rest)} -> {candidate.target}"
+    rules: Counter[str] = Counter()
+    for row in candidate.rows:
+        sample = given.samples[row]
+        rules.update(payloads.found(sample.text, sample.answer_start or 0))
+    return rules.most_common(1)[0][0] if rules else "insecure code"
