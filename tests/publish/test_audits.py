@@ -167,6 +167,9 @@ def test_the_heat_map_has_a_column_a_layer(section: str) -> None:
     last = heat.rows[0].cells[-1]
     assert last is not None
     assert (last.level, last.clear) == ("h5", True)
+    first = heat.rows[0].cells[0]
+    assert first is not None
+    assert not first.clear
     weak = [cell for row in heat.rows[6:] for cell in row.cells if cell and cell.view.score < 0.09]
     assert weak
     assert {cell.level for cell in weak} == {""}

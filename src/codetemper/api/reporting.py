@@ -10,30 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from codetemper import __version__
-from codetemper.api.account import PatchState, corpora, patches
-from codetemper.api.models import base_folder
+from codetemper.api.account import corpora, patches
+from codetemper.api.models import base_folder, full_name
+from codetemper.api.reporting_parts import (
+    audits_of,
+    refinements_of,
+    repairs_of,
+    screenings_of,
+    studies_of,
+)
 from codetemper.api.runs import Run, find_scorecards, look_at, pair_runs, read_rows
-from codetemper.api.screening import read_screenings
-from codetemper.api.study import read_studies
-from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_file
-from codetemper.core.errors import IntegrityError
+from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Decision, SuiteCard, Verdict
-from codetemper.core.refinement import Refinement
-from codetemper.core.repairs import Repair, RepairedFailure
 from codetemper.core.workspace import Workspace, write_atomic
 from codetemper.evaluate import gate as gating
 from codetemper.evaluate import suites
-from codetemper.models.expression import parse
-from codetemper.publish.report import (
-    RefinementResult,
-    RepairResult,
-    ReportInput,
-    ScreeningResult,
-    StudyResult,
-    SuiteResult,
-    render,
-)
+from codetemper.publish.report import AuditResult, ReportInput, SuiteResult, render
 
 
 @dataclass(frozen=True)
@@ -59,6 +52,8 @@ def report(
 ) -> Reported:
     """Write the report of one model, or of two that were evaluated on the same suites.
 
+    A model that was audited and never evaluated, a classifier say, has a report of its audits.
+
     Args:
         workspace: holds runs, patches and ledger.
         before: model expression or run id.
@@ -67,26 +62,26 @@ def report(
         thresholds: margins of the decision shown.
 
     Raises:
-        UsageError: nothing was evaluated under these names, or on no suite together.
+        UsageError: nothing was evaluated or audited under these names, or on no suite together.
     """
     runs = _runs(workspace, before, after)
+    subject = _subject(workspace, runs, before, after)
+    model, changed = subject.model, subject.changed
     pairs = [(b.scorecard, a.scorecard) for b, a in runs if a]
     secure = any("secure@1" in b.metrics for b, _ in pairs)
     looks = {b.scorecard.suite_digest: look_at(workspace, b, a) for b, a in runs if a}
     decision = gating.decide(pairs, thresholds, looks=looks) if secure else None
-    base = runs[0][0].scorecard
-    changed = pairs[0][1].model if pairs else None
-    expressions = f"{base.model} {changed or ''}"
+    expressions = f"{model} {changed or ''}"
     made = patches(workspace)
     shown = [p for p in made if p.manifest.id in expressions]
     used = {p.manifest.corpus for p in shown}
     in_use = [p.manifest.id for p in shown if p.state != "reverted"]
     page = render(
         ReportInput(
-            title=f"codetemper report: {changed or base.model}",
-            model_before=base.model,
+            title=f"codetemper report: {changed or model}",
+            model_before=model,
             model_after=changed,
-            facts=_facts(base.model, base.model_digest),
+            facts=_facts(model, subject.digest),
             suites=tuple(_suite(b, a) for b, a in runs),
             decision=decision,
             manifests=tuple(p.manifest for p in shown),
@@ -95,17 +90,18 @@ def report(
             revert_command=f"codetemper revert {in_use[-1]}" if in_use else None,
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
-            studies=_studies(workspace, base.model),
-            screenings=_screenings(workspace, base.model),
-            refinements=_refinements(made, base.model, changed),
-            repairs=_repairs(workspace, made, base.model, changed),
+            studies=studies_of(workspace, model),
+            screenings=screenings_of(workspace, model),
+            refinements=refinements_of(made, model, changed),
+            repairs=repairs_of(workspace, made, model, changed),
+            audits=subject.audits,
         )
     )
     path = out or workspace.root / "report.html"
     write_atomic(path, page.encode("utf-8", "replace"))
     workspace.ledger.append(
         "report",
-        inputs={"before": base.model} | ({"after": changed} if changed else {}),
+        inputs={"before": model} | ({"after": changed} if changed else {}),
         outputs={f"report:{path.name}": digest_file(path)},
     )
     return Reported(path, decision)
@@ -120,105 +116,57 @@ def plan(
         UsageError: as ``report``.
     """
     runs = _runs(workspace, before, after)
+    subject = _subject(workspace, runs, before, after)
     return {
         "report": str(out or workspace.root / "report.html"),
         "runs": {b.scorecard.suite: [b.id, *([a.id] if a else [])] for b, a in runs},
+        "audits": [each.card.id for each in subject.audits],
     }
 
 
-def _studies(workspace: Workspace, model: str) -> tuple[StudyResult, ...]:
-    """Return the newest study of a model's base on each corpus."""
-    base = str(parse(model).bare)
-    found = {
-        study.card.corpus: StudyResult(study.card, study.rows)
-        for study in read_studies(workspace)
-        if study.card.model == base
-    }
-    return tuple(found.values())
+@dataclass(frozen=True)
+class _Subject:
+    """What is reported.
+
+    Attributes:
+        model: expression of the first model.
+        digest: of its base's weights.
+        changed: expression of the second.
+        audits: of either.
+    """
+
+    model: str
+    digest: str
+    changed: str | None
+    audits: tuple[AuditResult, ...]
 
 
-def _screenings(workspace: Workspace, model: str) -> tuple[ScreeningResult, ...]:
-    """Return the newest screening of each data by guards of a model's base."""
-    base = parse(model).bare
-    found = {
-        each.card.data: ScreeningResult(each.card, each.worst)
-        for each in read_screenings(workspace)
-        if parse(each.card.model).bare == base
-    }
-    return tuple(found.values())
-
-
-def _refinements(
-    made: list[PatchState], model: str, changed: str | None
-) -> tuple[RefinementResult, ...]:
-    """Return the refinements behind what is reported; of a base alone the newest on each suites."""
-    base = parse(model).bare
-    found = [
-        RefinementResult(each.manifest.id, _refinement(each.manifest))
-        for each in made
-        if "chosen_round" in each.manifest.report and parse(each.manifest.base).bare == base
-    ]
-    worn = {*parse(model).patches, *parse(changed or model).patches}
-    if not worn:
-        return tuple({frozenset(each.refinement.suites): each for each in found}.values())
-    return tuple(
-        each
-        for each in found
-        if worn & {each.patch, *(round.patch for round in each.refinement.rounds)}
+def _subject(
+    workspace: Workspace, runs: list[tuple[Run, Run | None]], before: str, after: str | None
+) -> _Subject:
+    if not runs:
+        model, changed = full_name(workspace, before), after and full_name(workspace, after)
+        audits = audits_of(workspace, model, changed)
+        return _Subject(model, audits[0].card.base_digest, changed, audits)
+    first, second = runs[0]
+    base = first.scorecard
+    changed = second.scorecard.model if second else None
+    return _Subject(
+        base.model, base.model_digest, changed, audits_of(workspace, base.model, changed)
     )
 
 
-def _refinement(manifest: PatchManifest) -> Refinement:
-    try:
-        return Refinement.model_validate(manifest.report)
-    except ValueError as error:
-        raise IntegrityError(
-            f"the account of the rounds of {manifest.id} cannot be read",
-            why=str(error).splitlines()[0],
-            mend="codetemper verify",
-        ) from error
-
-
-def _repairs(
-    workspace: Workspace, made: list[PatchState], model: str, changed: str | None
-) -> tuple[RepairResult, ...]:
-    """Return the repairs that are reported; of a base alone those in use, newest by their data."""
-    base = parse(model).bare
-    worn = {*parse(model).patches, *parse(changed or model).patches}
-    found = [
-        each.manifest
-        for each in made
-        if each.manifest.verb == "repair"
-        and parse(each.manifest.base).bare == base
-        and (each.manifest.id in worn if worn else each.state != "reverted")
-    ]
-    if not worn:
-        found = [*{manifest.corpus: manifest for manifest in found}.values()]
-    return tuple(_repair(workspace, manifest) for manifest in found)
-
-
-def _repair(workspace: Workspace, manifest: PatchManifest) -> RepairResult:
-    path = workspace.patches / manifest.id / "failures.json"
-    try:
-        rows = json.loads(path.read_bytes())
-        return RepairResult(
-            manifest.id,
-            manifest.base,
-            Repair.model_validate(manifest.report),
-            tuple(map(RepairedFailure.model_validate, rows)),
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise IntegrityError(
-            f"what {manifest.id} repaired cannot be read",
-            why=str(error).splitlines()[0],
-            mend="codetemper verify",
-        ) from error
-
-
 def _runs(workspace: Workspace, before: str, after: str | None) -> list[tuple[Run, Run | None]]:
-    if after:
-        return [*pair_runs(workspace, before, after)]
-    return [(run, None) for run in find_scorecards(workspace, before).values()]
+    """Return what was evaluated; nothing where a model was audited alone."""
+    try:
+        if after:
+            return [*pair_runs(workspace, before, after)]
+        return [(run, None) for run in find_scorecards(workspace, before).values()]
+    except UsageError:
+        names = [full_name(workspace, name) for name in (before, after) if name]
+        if not audits_of(workspace, names[0], names[-1]):
+            raise
+        return []
 
 
 def _suite(before: Run, after: Run | None) -> SuiteResult:
