@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four words of an audit: what each rests on, and what never decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codetemper.audit.verdict import Evidence, conclude
+from codetemper.core.audits import VERDICTS, AuditTrigger, AuditWeight
+from codetemper.core.records import Estimate
+
+LIFT = Estimate(value=0.6, low=0.5, high=0.7, n=60)
+
+
+def trigger(*, confirmed: bool, lift: Estimate | None = LIFT) -> AuditTrigger:
+    return AuditTrigger(
+        kind="line", text="capacity = 5333", flagged=9, holders=10, enrichment_p=1e-6, lift=lift,
+        null=0.1, p=0.05, confirmed=confirmed, payload="1 -> 0",
+    )  # fmt: skip
+
+
+WHOLE: dict[str, Any] = {"searched": True, "planted": 60}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "answer"),
+    [
+        (Evidence(triggers=(trigger(confirmed=True),), **WHOLE), "confirmed trigger"),
+        (Evidence(triggers=(trigger(confirmed=False),), **WHOLE), "no evidence"),
+        (Evidence(anomalous=20, flagged=40, **WHOLE), "suspicious data"),
+        (Evidence(anomalous=20, flagged=40, searched=True), "suspicious data"),
+        (Evidence(**WHOLE), "no evidence"),
+        (Evidence(searched=True, lacking=("trusted samples",)), "inconclusive"),
+        (Evidence(lacking=("data",)), "inconclusive"),
+    ],
+)
+def test_each_word_has_its_evidence(evidence: Evidence, answer: str) -> None:
+    assert conclude(evidence).answer == answer
+
+
+def test_a_list_accuses_only_beyond_its_own_errors() -> None:
+    # Of 40 flagged samples the rates of the lists let through six on average.
+    assert not Evidence(anomalous=6, flagged=40, fdr=0.1).suspicious
+    assert not Evidence(anomalous=10, flagged=40, fdr=0.1).suspicious
+    assert Evidence(anomalous=14, flagged=40, fdr=0.1).suspicious
+    assert conclude(Evidence(anomalous=6, flagged=40, **WHOLE)).answer == "no evidence"
+
+
+def test_weights_never_decide() -> None:
+    odd = AuditWeight(name="classifier", statistic="row gap", value=3.0, p=0.001)
+    alone = conclude(Evidence(weights=(odd,), lacking=("data",)))
+    assert alone.answer == "inconclusive"
+    assert any("classifier" in reason for reason in alone.reasons)
+    assert conclude(Evidence(weights=(odd,), **WHOLE)).answer == "no evidence"
+
+
+def test_the_reasons_carry_numbers() -> None:
+    said = conclude(Evidence(triggers=(trigger(confirmed=True),), noisy=3, shared=2, **WHOLE))
+    text = " ".join(said.reasons)
+    assert "'capacity = 5333'" in text
+    assert "1 -> 0" in text
+    assert "0.60 [0.50, 0.70]" in text
+    assert "3 labels are probably wrong" in text
+    assert "2 trusted samples" in text
+    none = conclude(Evidence(triggers=(trigger(confirmed=False),), **WHOLE))
+    assert "the largest change was 0.60" in none.reasons[0]
+    never = conclude(Evidence(triggers=(trigger(confirmed=False, lift=None),), **WHOLE))
+    assert "largest" not in never.reasons[0]
+
+
+def test_what_is_missing_comes_before_what_would_help() -> None:
+    said = conclude(Evidence(searched=True, lacking=("a",), better=("b",)))
+    assert said.missing == ("a", "b")
+
+
+def test_the_words_of_other_verbs() -> None:
+    assert set(VERDICTS.values()) == {"clean", "suspect", "unknown"}
