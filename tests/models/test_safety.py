@@ -96,6 +96,12 @@ def test_a_name_put_together_through_the_memo_is_read() -> None:
     assert (found.name, found.opcode, found.called) == ("os.system", "STACK_GLOBAL", "REDUCE")
 
 
+def test_a_name_that_is_doubled_is_read() -> None:
+    code = b"\x80\x04\x8c\x04code2\x93."
+    (found,) = read_pickle(io.BytesIO(code)).imports
+    assert found.name == "code.code"
+
+
 def test_a_name_that_is_computed_is_no_harmless_one() -> None:
     code = b"\x80\x04}\x8c\x06system\x93."
     (found,) = read_pickle(io.BytesIO(code)).imports
@@ -193,7 +199,8 @@ def test_whole_safetensors_have_no_findings(tmp_path: Path) -> None:
 def test_a_header_over_the_limit_of_the_library_is_not_read(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "a.safetensors", struct.pack("<Q", 200_000_000))
     os.truncate(folder / "a.safetensors", 300_000_000)
-    look(folder, "safetensors:header")
+    (found,) = look(folder, "safetensors:header")
+    assert "says 200000000 bytes" in found.message
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "adapter_config.json"])
