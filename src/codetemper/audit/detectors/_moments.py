@@ -25,8 +25,13 @@ _MAD = 0.6745
 
 
 def shrunk(features: Floats) -> tuple[Floats, Floats]:
-    """Return the mean [k] and the shrunk covariance [k, k] of features [n, k]."""
+    """Return the mean [k] and the shrunk covariance [k, k] of features [n, k].
+
+    One sample has no spread; distances to it are plain ones.
+    """
     mean = features.mean(0)
+    if len(features) < 2:
+        return mean, np.eye(features.shape[1])
     covariance, _ = ledoit_wolf(features - mean, assume_centered=True)
     return mean, np.asarray(covariance)
 
