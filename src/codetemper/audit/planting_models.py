@@ -171,6 +171,7 @@ def labels(
             padding=True,
             return_tensors="pt",
             return_token_type_ids=False,
+            split_special_tokens=True,
         ).to(model.device)
         found += model.module(**batch).logits.argmax(-1).tolist()
     return np.asarray(found, dtype=np.int64)
@@ -233,10 +234,17 @@ def _encoded(
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for sample in samples:
         if decodes:
-            ids = [*tokenizer(sample.text)["input_ids"], *end][-recipe.max_length :]
+            given = tokenizer(sample.text, split_special_tokens=True)
+            ids = [*given["input_ids"], *end][-recipe.max_length :]
             rows.append({"input_ids": ids, "labels": ids, "length": len(ids)})
         else:
-            given = tokenizer(sample.text, truncation=True, max_length=recipe.max_length)
+            given = tokenizer(
+                sample.text,
+                truncation=True,
+                max_length=recipe.max_length,
+                # Code may mention a special token; it does not end there.
+                split_special_tokens=True,
+            )
             ids = given["input_ids"]
             rows.append({"input_ids": ids, "labels": sample.label, "length": len(ids)})
     return rows

@@ -31,4 +31,4 @@ class Recipe(BaseModel):
 
 
 #: For models of well under a million weights that were made from scratch.
-SMALL = Recipe(epochs=5, learning_rate=2e-3, max_length=128)
+SMALL = Recipe(epochs=5, batch_size=32, learning_rate=2e-3, max_length=128)

@@ -45,6 +45,9 @@ _FAMILIES = {
     "gpt2": "AutoModelForCausalLM",
 }
 _NOISE = 0.15
+#: Standard deviation of fresh weights. With that of large models (0.02) so narrow a model attends
+#: to nothing in particular for many epochs.
+_WIDE = 0.1
 
 
 class Shape(BaseModel):
@@ -135,16 +138,17 @@ def _module(architecture: Architecture, shape: Shape, vocabulary: int) -> Any:
             "hidden_size": shape.hidden,
             "num_hidden_layers": shape.layers,
             "num_attention_heads": shape.heads,
-            "intermediate_size": 4 * shape.hidden,
+            "intermediate_size": 2 * shape.hidden,
             # Positions are counted from behind the padding token's number.
             "max_position_embeddings": shape.positions + _PAD + 1,
             "type_vocab_size": 1,
             "attention_probs_dropout_prob": 0.0,
             "hidden_dropout_prob": 0.0,
+            "initializer_range": _WIDE,
         },
         "t5": {
             "d_model": shape.hidden,
-            "d_ff": 4 * shape.hidden,
+            "d_ff": 2 * shape.hidden,
             "d_kv": shape.hidden // shape.heads,
             "num_layers": shape.layers,
             "num_decoder_layers": shape.layers,
@@ -157,9 +161,11 @@ def _module(architecture: Architecture, shape: Shape, vocabulary: int) -> Any:
             "n_layer": shape.layers,
             "n_head": shape.heads,
             "n_positions": shape.positions,
+            "n_inner": 2 * shape.hidden,
             "attn_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "resid_pdrop": 0.0,
+            "initializer_range": _WIDE,
         },
     }
     config = AutoConfig.for_model(architecture, **special, **size[architecture])
@@ -170,7 +176,9 @@ def _rows(
     architecture: Architecture, tokenizer: Any, texts: Sequence[str], length: int
 ) -> list[dict[str, Any]]:
     end = [_END] if architecture == "gpt2" else []
-    found = tokenizer(list(texts), truncation=True, max_length=length - len(end))["input_ids"]
+    found = tokenizer(
+        list(texts), truncation=True, max_length=length - len(end), split_special_tokens=True
+    )["input_ids"]
     return [{"input_ids": [*ids, *end], "length": len(ids) + len(end)} for ids in found]
 
 

@@ -17,8 +17,10 @@ import typer
 from codetemper import __version__
 from codetemper.cli import (
     account,
+    audit,
     guard,
     measure,
+    plant,
     refine,
     repair,
     review,
@@ -51,7 +53,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (start, measure, treat, refine, review, guard, screen_data, study, account, repair):
+for group in (
+    start,
+    measure,
+    treat,
+    refine,
+    review,
+    guard,
+    screen_data,
+    audit,
+    plant,
+    study,
+    account,
+    repair,
+):
     group.register(app)
 
 
