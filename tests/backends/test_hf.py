@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from codetemper.backends import hf, load
 from codetemper.backends.hf_load import load_base, weight_files
@@ -21,7 +22,7 @@ from codetemper.models.attach import save_trained, training_adapter
 from codetemper.models.expression import Expression, parse
 from codetemper.models.patch import load_manifest, save_patch, weights_digest
 from tests.models.adapters import lora
-from tests.tiny import save_tiny, tiny_tokenizer
+from tests.tiny import ENCODERS, VOCABULARY, save_tiny, tiny_tokenizer
 
 
 def nowhere(name: str) -> Path:
@@ -45,6 +46,27 @@ def test_a_folder_is_loaded_frozen_and_named(folder: Path) -> None:
     assert not any(p.requires_grad for p in module.parameters())
     assert model.digest == weights_digest(module)
     assert model.generate(["int"], Sampling(n=2, max_new_tokens=3))[0][1].index == 1
+
+
+@pytest.mark.parametrize("kind", ["roberta", "t5"])
+def test_a_sequence_classifier_is_loaded_with_its_head(tmp_path: Path, kind: str) -> None:
+    shape = {"bos_token_id": 1, "eos_token_id": 2, "vocab_size": VOCABULARY, "num_labels": 3}
+    config = AutoConfig.for_model(kind, **shape, **ENCODERS[kind])
+    made = AutoModelForSequenceClassification.from_config(config).eval()
+    made.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    loaded = load_base(at(tmp_path), dtype="auto", device="cpu")
+    assert type(loaded.module) is type(made)
+    assert loaded.digest == weights_digest(made)
+    ids = torch.tensor([[5, 6, 2]])
+    with torch.no_grad():
+        assert torch.equal(loaded.module(input_ids=ids).logits, made(input_ids=ids).logits)
+    # A checkpoint without the head would get a random one.
+    tensors = load_file(tmp_path / "model.safetensors")
+    kept = {name: value for name, value in tensors.items() if not name.startswith("classif")}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(IntegrityError, match="does not hold the whole model"):
+        load_base(at(tmp_path), dtype="auto", device="cpu")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from codetemper.core.detection import auroc, calibrate, drift, fewest
+from codetemper.core.detection import (
+    auroc,
+    average_precision,
+    calibrate,
+    drift,
+    fewest,
+    recall_at,
+)
 from codetemper.core.errors import CannotKnowError, UsageError
 
 
@@ -65,6 +72,53 @@ def test_the_interval_covers_the_true_area(shift: float) -> None:
         found = auroc(random.normal(shift, size=25).tolist(), random.normal(size=60).tolist())
         covered += found.low <= true <= found.high
     assert covered >= 0.92 * 400
+
+
+def test_average_precision_is_the_mean_precision_at_bad_samples() -> None:
+    bad, clean = [9.0, 7.0, 4.0], [8.0, 5.0, 4.0, 1.0]
+    # Precision at 9: 1/1, at 7: 2/3, at 4, tied with a clean one: 3/6.
+    assert average_precision(bad, clean).value == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
+    random = np.random.default_rng(1)
+    chance = average_precision(random.normal(size=4000), random.normal(size=36_000))
+    assert chance.value == pytest.approx(0.1, abs=0.01)
+    perfect = average_precision([1.0] * 8, [0.0] * 50)
+    assert (perfect.value, perfect.high) == (1.0, 1.0)
+    assert 0.6 < perfect.low < 0.7
+    with pytest.raises(CannotKnowError):
+        average_precision([1.0], [])
+
+
+def test_recall_is_the_share_above_a_threshold_that_few_clean_samples_exceed() -> None:
+    clean = np.arange(200.0)
+    # Two of 200 may lie above: what counts is above 197.
+    found = recall_at([197.0, 197.5, 300.0, 0.0], clean, 0.01)
+    assert found.value == 0.5
+    assert found.low < 0.5 < found.high
+    assert recall_at([197.0, 197.5, 300.0, 0.0], clean, 0.01) == found
+    sure = recall_at([900.0] * 10, clean, 0.01)
+    assert (sure.value, sure.high) == (1.0, 1.0)
+    assert 0.6 < sure.low < 0.9
+    with pytest.raises(CannotKnowError) as caught:
+        recall_at([1.0], clean[:99], 0.01)
+    assert "needs 100" in caught.value.why
+    with pytest.raises(UsageError):
+        recall_at([1.0], clean, 0.0)
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.5, 3.0])
+def test_the_intervals_cover_precision_and_recall(shift: float) -> None:
+    random = np.random.default_rng(6)
+    share = 1 - norm.cdf(norm.ppf(0.95) - shift)
+    many = average_precision(random.normal(shift, size=20_000), random.normal(size=100_000)).value
+    recalled = precise = 0
+    for draw in range(150):
+        bad, clean = random.normal(shift, size=40), random.normal(size=200)
+        found = recall_at(bad, clean, 0.05, seed=draw)
+        recalled += found.low <= share <= found.high
+        whole = average_precision(bad, clean)
+        precise += whole.low <= many <= whole.high
+    assert recalled >= 0.92 * 150
+    assert precise >= 0.92 * 150
 
 
 def test_an_even_file_does_not_drift() -> None:
