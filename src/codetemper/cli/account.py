@@ -16,7 +16,7 @@ PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 #: The column that folds on a narrow terminal, by what is listed.
 _FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model",
-          "studies": "model", "screenings": "model"}  # fmt: skip
+          "studies": "model", "screenings": "model", "audits": "model"}  # fmt: skip
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
 patch_app = typer.Typer(help="List, show, check and restore patches.")
@@ -35,13 +35,13 @@ def register(app: typer.Typer) -> None:
 
 def listing(
     what: Annotated[
-        Literal["suites", "patches", "corpora", "runs", "studies", "screenings"],
+        Literal["suites", "patches", "corpora", "runs", "studies", "screenings", "audits"],
         typer.Argument(help="What to list."),
     ] = "runs",
     place: Place = None,
     as_json: Json = False,
 ) -> None:
-    """List suites, patches, corpora, runs, studies or screenings.
+    """List suites, patches, corpora, runs, studies, screenings or audits.
 
     \b
     codetemper ls suites
@@ -93,6 +93,15 @@ def listing(
             {"screening": c.id, "data": c.data, "flagged": f"{c.flagged} of {c.scored}",
              "model": c.model}
             for c in cards
+        ]  # fmt: skip
+        follow = "codetemper report MODEL"
+    elif what == "audits":
+        from codetemper.api.auditing import read_audits
+
+        rows = [
+            {"audit": a.card.id, "answer": a.card.answer, "data": a.card.data or "",
+             "model": a.card.model}
+            for a in read_audits(workspace(place))
         ]  # fmt: skip
         follow = "codetemper report MODEL"
     else:
