@@ -38,6 +38,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from codetemper.audit.planting_recipe import SMALL, Recipe
@@ -278,6 +279,8 @@ def _adapted(module: Any, recipe: Recipe) -> Any:
         return module
     from peft import LoraConfig, get_peft_model
 
+    # gpt2's layers hold their weights the other way round.
+    turned = any(isinstance(part, Conv1D) for part in module.modules())
     decodes = _decodes(module)
     return get_peft_model(
         module,
@@ -285,6 +288,7 @@ def _adapted(module: Any, recipe: Recipe) -> Any:
             r=recipe.lora_rank,
             lora_alpha=2 * recipe.lora_rank,
             target_modules="all-linear",
+            fan_in_fan_out=turned,
             task_type="CAUSAL_LM" if decodes else "SEQ_CLS",
         ),
     )
