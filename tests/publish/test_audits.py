@@ -13,7 +13,16 @@ import pytest
 
 from codetemper.core.audits import Answer
 from codetemper.publish.audit_forms import AuditSection
-from codetemper.publish.audits import CARDS, EDGE, HEIGHT, ROWS, UNFOLDED, audit_section
+from codetemper.publish.audits import (
+    CANDIDATES,
+    CARDS,
+    EDGE,
+    HEIGHT,
+    QUIET,
+    ROWS,
+    UNFOLDED,
+    audit_section,
+)
 from codetemper.publish.inputs import AuditResult
 from codetemper.publish.report import render
 from tests.publish import material
@@ -52,9 +61,9 @@ def test_three_answers_with_their_error_rates(section: str) -> None:
     assert "10 unexplained, 8 with a confirmed trigger, 10 probably mislabelled" in text
     assert "10 % of the unexplained ones are expected to be innocent at most" in text
     assert "3 candidates, 1 confirmed 2 planted into held-out clean code" in text
-    assert "a clean model is accused 5.0 % of the time at most" in text
+    assert "a clean model is accused 5.0 % of the time at most, by design" in text
     assert "found with probability 0.80 [0.49, 0.94], n = 10" in text
-    assert "1.0 % of the samples not measured: no time was given" in text
+    assert "1.0 % of the samples no time was given" in text
     assert "Alarm since audit-aaaaaaaaaaaa , which said no evidence" in text
 
 
@@ -86,6 +95,14 @@ def test_what_nobody_knows_is_said() -> None:
     assert "nobody knows: nothing was planted" in text
     for absent in ("Samples on a plane", "Where it shows", "Candidate triggers", "How deep"):
         assert absent not in text
+    unlisted = view_of(not_ran={"list of anomalous samples": "give 999 trusted samples"})
+    assert "cannot be listed" in unlisted.answers[0].answer
+    assert "unexplained," not in unlisted.answers[0].answer
+    assert unlisted.answers[0].error == "nobody knows: give 999 trusted samples"
+    unmeasured = card().power[:1]
+    text = text_of(section_of(result_of(power=unmeasured)))
+    assert "A backdoor in 1.0 % of the samples: no time was given." in text
+    assert "one at a time" not in text
     untrusted = view_of(tiers=("weights", "queries", "data"))
     assert "nobody knows: without trusted samples" in untrusted.answers[0].error
     assert untrusted.absent == ("trusted", "base")
@@ -214,6 +231,9 @@ def test_the_page_shows_no_more_than_it_can_bear() -> None:
     many = tuple(triggers()[0].model_copy(update={"text": f"t{n}"}) for n in range(CARDS + 40))
     section = section_of(result_of(triggers=many))
     assert section.count('class="card trigger"') == CARDS
+    quiet = tuple(each.model_copy(update={"confirmed": False}) for each in many)
+    assert len(view_of(triggers=quiet).cards) == QUIET
+    assert len(view_of(triggers=quiet).candidates) == CANDIDATES
     assert "10 more are in the audit's card" in text_of(section)
     assert 'id="audit-title"' not in render(material.small_report())
 

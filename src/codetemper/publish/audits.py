@@ -41,8 +41,9 @@ from codetemper.publish.audit_forms import (
 )
 from codetemper.publish.inputs import AuditResult
 
-#: Trigger cards, other candidates and listed samples that are on the page.
-CARDS, CANDIDATES, ROWS = 12, 30, 200
+#: Trigger cards, those of texts that the model does not react to, other candidates and listed
+#: samples that are on the page.
+CARDS, QUIET, CANDIDATES, ROWS = 12, 2, 30, 200
 #: Listed samples that are not folded away.
 UNFOLDED = 15
 #: Height of the depth profile, in pixels: of the plot, and of the space above and below it.
@@ -53,6 +54,8 @@ LEVELS, _CHANCE = 5, 0.05
 KINDS = ("none", "fix-label", "anomalous", "trigger")
 #: Labels with a colour of their own.
 LABELS = 6
+#: Check that an audit names where it can make no list of unexplained samples.
+_LIST = "list of anomalous samples"
 #: Space round the samples of a map, in thousandths.
 _MARGIN = 30
 
@@ -68,7 +71,11 @@ def audit_section(result: AuditResult) -> AuditSection:
     """Prepare one audit."""
     card = result.card
     ends = _ends(card.triggers)
-    carded = [each for each in card.triggers if each.after][:CARDS]
+    shown = [each for each in card.triggers if each.after]
+    carded = [
+        *[each for each in shown if each.confirmed][:CARDS],
+        *[each for each in shown if not each.confirmed][:QUIET],
+    ]
     others = [each for each in card.triggers if each not in carded]
     heats, placeless = _heats(card.views)
     profiles, deepest = _profiles(card.depth)
@@ -105,20 +112,28 @@ def _of_samples(card: AuditCard) -> Answered:
         return Answered(question, "not asked", "unknown", "there were no samples", "none")
     unexplained, noisy = card.counts.get("anomalous", 0), card.counts.get("fix label", 0)
     held = card.counts.get("trigger", 0)
-    error = "nobody knows: without trusted samples there are no p-values"
-    if "trusted" in card.tiers:
-        rate = card.config.get("fdr")
-        error = "split-conformal p-values by class"
-        innocent = "of the unexplained ones are expected to be innocent"
-        error += f"; {_whole(rate)} {innocent} at most" if rate else ""
+    told = [f"{held} with a confirmed trigger", f"{noisy} probably mislabelled"]
+    if _LIST in card.not_ran:
+        told.append("unexplained ones cannot be listed")
+    else:
+        told.insert(0, f"{unexplained} unexplained")
     return Answered(
         question=question,
-        answer=f"{unexplained} unexplained, {held} with a confirmed trigger, {noisy} probably "
-        "mislabelled",
-        tone="fail" if held else "unknown" if unexplained else "pass",
-        evidence=f"{card.rows} samples in {len(card.views)} views",
-        error=error,
+        answer=", ".join(told),
+        tone="fail" if held else "unknown" if unexplained or _LIST in card.not_ran else "pass",
+        evidence=f"{wording.thousands(card.rows)} samples in {len(card.views)} views",
+        error=_error_of_samples(card),
     )
+
+
+def _error_of_samples(card: AuditCard) -> str:
+    if _LIST in card.not_ran:
+        return f"nobody knows: {card.not_ran[_LIST]}"
+    if "trusted" not in card.tiers:
+        return "nobody knows: without trusted samples there are no p-values"
+    rate = card.config.get("fdr")
+    innocent = "of the unexplained ones are expected to be innocent at most"
+    return "split-conformal p-values by class" + (f"; {_whole(rate)} {innocent}" if rate else "")
 
 
 def _of_triggers(card: AuditCard) -> Answered:
@@ -142,7 +157,9 @@ def _of_triggers(card: AuditCard) -> Answered:
 def _of_model(card: AuditCard) -> Answered:
     error = "nobody knows: nothing was planted"
     if card.fpr is not None:
-        error = f"a clean model is accused {wording.percent(card.fpr)} of the time at most"
+        error = (
+            f"a clean model is accused {wording.percent(card.fpr)} of the time at most, by design"
+        )
     found = [each for each in card.power if each.found is not None]
     if found:
         best = found[-1]
