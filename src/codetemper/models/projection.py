@@ -38,7 +38,7 @@ from codetemper.models.rows_folder import INDEX, ROWS_INDEX, ROWS_WEIGHTS, RowsP
 LIMIT = 0.5
 
 _PREFIX = "base_model.model."
-_Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
+LoraFactors = dict[str, tuple[torch.Tensor, torch.Tensor]]
 """By layer: scaled B [out, r] and A [r, in], in float64."""
 
 
@@ -62,12 +62,12 @@ def projection(patch: Path, guard: Path, module: nn.Module | None = None) -> flo
     Raises:
         UsageError: the weights are needed and not given, or do not fit the guard.
     """
-    factors = _factors(guard)
+    factors = lora_factors(guard)
     whole = sum(_traced(pair, pair) for pair in factors.values())
     if not whole:
         return 0.0
     if not needs_weights(patch):
-        own = _factors(patch) if _form(patch) == "LORA" else {}
+        own = lora_factors(patch) if _form(patch) == "LORA" else {}
         shared = factors.keys() & own.keys()
         return sum(_traced(own[layer], factors[layer]) for layer in sorted(shared)) / whole
     if module is None:
@@ -96,10 +96,15 @@ def _form(patch: Path) -> str:
     return str(adapter_config(patch).get("peft_type"))
 
 
-def _factors(folder: Path) -> _Factors:
+def lora_factors(folder: Path) -> LoraFactors:
+    """Return the scaled factors of the change that a LoRA patch makes, by layer.
+
+    Args:
+        folder: a PEFT folder of the kind LORA.
+    """
     config = adapter_config(folder)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
-    found: _Factors = {}
+    found: LoraFactors = {}
     for name in sorted(tensors):
         if not name.endswith(".lora_A.weight"):
             continue
