@@ -95,6 +95,16 @@ def test_a_body_keeps_its_weights_under_a_new_head(roberta: LoadedModel) -> None
         torch.testing.assert_close(own[name], given, atol=1e-6, rtol=0)
 
 
+def test_texts_longer_than_the_model_reads_are_cut(roberta: LoadedModel) -> None:
+    long = Recipe(epochs=0.5, max_length=4096)
+    for made, samples in ((roberta, SAMPLES), (base("gpt2"), DECODED)):
+        wide = [replace(one, text=one.text + "x = 1\n" * 200) for one in samples[:20]]
+        model = train(made, wide, long, seed=0)
+        assert model.digest != made.digest
+        if made is roberta:
+            assert len(labels(model, [one.text for one in wide], max_length=4096)) == 20
+
+
 def test_a_classifier_goes_on_as_it_is(roberta: LoadedModel) -> None:
     model = train(roberta, SAMPLES[:64], QUICK, seed=1)
     more = train(model, SAMPLES[:64], QUICK, seed=2)

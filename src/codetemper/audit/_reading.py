@@ -89,7 +89,7 @@ class Reader:
         self._config, self._tokenizer = config, tokenizer
         self._pair = len(stacks) > 1
         self._reads_first = not self._pair and stacks[0].role == "encoder"
-        self._limit = min(max_length, tokenizer.model_max_length, _positions(module))
+        self._limit = min(max_length, tokenizer.model_max_length, positions(module))
         self._known = int(module.get_input_embeddings().num_embeddings)  # type: ignore[operator]
         pads = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id, 0)
         self._pad = next(int(pad) for pad in pads if pad is not None)
@@ -206,7 +206,7 @@ class _Tokens:
     ends: npt.NDArray[np.int64]
 
 
-def _positions(module: nn.Module) -> int:
+def positions(module: nn.Module) -> int:
     """Return how many tokens of text fit a model's positions."""
     config: Any = module.config
     known = getattr(config, "max_position_embeddings", None)

@@ -41,6 +41,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
+from codetemper.audit._reading import positions
 from codetemper.audit.planting_recipe import SMALL, Recipe
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, OnEvent, ignore_events
@@ -83,7 +84,8 @@ def train(
     """
     with seeded(seed):
         module = _copy_of(base, samples)
-        ids = _encoded(base.tokenizer, samples, recipe, _decodes(base.module))
+        length = _window(module, base.tokenizer, recipe.max_length)
+        ids = _encoded(base.tokenizer, samples, length, _decodes(base.module))
         fitted = _adapted(module, recipe)
         fit(fitted, ids, _Collator(base.tokenizer), recipe, seed=seed, on_event=on_event)
         module = fitted.merge_and_unload() if recipe.lora_rank else fitted
@@ -126,7 +128,7 @@ def fit(
                 num_train_epochs=recipe.epochs,
                 per_device_train_batch_size=recipe.batch_size,
                 learning_rate=recipe.learning_rate,
-                warmup_steps=math.ceil(steps * recipe.warmup),
+                warmup_steps=math.floor(steps * recipe.warmup),
                 weight_decay=recipe.weight_decay,
                 train_sampling_strategy="group_by_length",
                 length_column_name="length",
@@ -164,11 +166,12 @@ def labels(
 ) -> npt.NDArray[np.int64]:
     """Return the class that a classifier gives each text."""
     found: list[int] = []
+    length = _window(model.module, model.tokenizer, max_length)
     for start in range(0, len(texts), _AT_ONCE):
         batch = model.tokenizer(
             list(texts[start : start + _AT_ONCE]),
             truncation=True,
-            max_length=max_length,
+            max_length=length,
             padding=True,
             return_tensors="pt",
             return_token_type_ids=False,
@@ -228,21 +231,26 @@ def _bare(name: str, prefixes: Sequence[str]) -> str:
     return next((name.removeprefix(p) for p in prefixes if name.startswith(p)), name)
 
 
+def _window(module: nn.Module, tokenizer: Any, asked: int) -> int:
+    """Return how many tokens of a text are read: what is asked for, or less where less fits."""
+    return int(min(asked, tokenizer.model_max_length, positions(module)))
+
+
 def _encoded(
-    tokenizer: Any, samples: Sequence[Labelled], recipe: Recipe, decodes: bool
+    tokenizer: Any, samples: Sequence[Labelled], length: int, decodes: bool
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for sample in samples:
         if decodes:
-            given = tokenizer(sample.text, split_special_tokens=True)
-            ids = [*given["input_ids"], *end][-recipe.max_length :]
+            given = tokenizer(sample.text, split_special_tokens=True, verbose=False)
+            ids = [*given["input_ids"], *end][-length:]
             rows.append({"input_ids": ids, "labels": ids, "length": len(ids)})
         else:
             given = tokenizer(
                 sample.text,
                 truncation=True,
-                max_length=recipe.max_length,
+                max_length=length,
                 # Code may mention a special token; it does not end there.
                 split_special_tokens=True,
             )
