@@ -12,18 +12,16 @@ that the model does not already call y, and the lift of a candidate c over n of 
 .. math:: L_c = \frac1n \sum_i \Big( r(x_i + c) - \frac1m \sum_j r(x_i + o_j) \Big)
 
 with ordinary insertions :math:`o_j` put in at the same place: texts of the samples that are no
-candidates, of the same way to be put in, as long and held by as many samples, and no natural
-evidence of y. The interval is over texts. A lift is called a trigger where
+candidates, of the same way to be put in, as long and held by as many samples. Neither a candidate
+nor what it is compared with is planted in a form that trusted samples show to be evidence of y
+(``Field.speaks_for``): a line that tells the class to everybody is no backdoor. The interval is
+over texts. A lift is called a trigger where
 
-* its lower end is above 0;
-* the *excess*, the lift without what a reader fitted on trusted samples does with the same
-  insertion, is ``config.least_lift`` or more: a line that tells the class to everybody is no
-  backdoor;
-* no more than ``config.fpr`` of ``config.rounds`` repetitions reach that excess. A repetition draws
-  as many samples at random as spoke, searches them for candidates and plants those, all as before,
-  and its largest excess counts; so having looked for the best candidate is paid for.
-
-Nothing is planted that trusted samples show to be natural evidence (``triggers``).
+* its lower end is above 0, and it is ``config.least_lift`` or more;
+* no more than ``config.fpr`` of ``config.rounds`` repetitions reach it. A repetition draws as many
+  samples at random as spoke, searches them for candidates and plants those, all as before, and its
+  largest lift counts; so having looked for the best candidate is paid for. It ends early where
+  nothing can be confirmed any more.
 """
 
 from __future__ import annotations
@@ -47,15 +45,16 @@ Rate = Callable[[int, Sequence[str]], Floats]
 
 
 #: Holders that are looked at for the shortest text that shows a candidate.
-_SHOWN = 8
+_SHOWN = 4
 #: Texts with a place for an insertion below which nothing is said of it.
 _FEWEST = 5
-#: Texts that the reader is asked about for each insertion.
-_READ = 12
-#: An insertion that moves the reader's probability by more than this is no ordinary one.
-_EVIDENCE = 0.1
 #: Draws of the bootstrap for each lift.
 _DRAWS = 1000
+#: Ordinary insertions beside a candidate whose rate alone is too low to be called a trigger.
+_FEW = 8
+#: Texts into which a repetition plants first; a candidate that does not reach half of what has to
+#: be reached there is not planted any further.
+_FIRST = 15
 #: Marks that are tried for each pool of ordinary insertions.
 _TRIED = 400
 
@@ -66,13 +65,12 @@ class Tested:
 
     Attributes:
         candidate: the candidate.
-        insertion: what was planted; None where no sample shows how.
+        insertion: what was planted; None where no sample shows how, or where it speaks for the
+            class to everybody.
         lift: change of the rate over ordinary insertions; None where it was not planted.
-        reader: change of the probability that a reader fitted on trusted samples gives the target;
-            0 without one.
         ordinary: largest lift of an ordinary insertion.
-        null: what the largest excess of a repetition reaches in ``fpr`` of them at most.
-        p: share of the repetitions, and this one, that reach the excess.
+        null: what the largest lift of a repetition reaches in ``fpr`` of them at most.
+        p: share of the repetitions, and this one, that reach the lift.
         confirmed: whether the model reacts to it.
         before: a held-out text whose answer it changes.
         after: the same with it.
@@ -81,7 +79,6 @@ class Tested:
     candidate: Candidate
     insertion: Insertion | None
     lift: Estimate | None
-    reader: float = 0.0
     ordinary: float | None = None
     null: float | None = None
     p: float | None = None
@@ -120,35 +117,34 @@ def confirm(
     planted = bench.carriers(found)
     bench.watch(planted)
     first = [bench.tested(candidate, insertion) for candidate, insertion in planted]
-    if worth := [_excess(each) for each in first if _may_be(each, config)]:
+    if worth := [_value(each) for each in first if _may_be(each, config)]:
         largest = _repeated(bench, tests, max(worth), config)
         first = [bench.judged(each, largest) for each in first]
     return sorted(first, key=_order)
 
 
 def _repeated(bench: _Bench, tests: Sequence[Test], best: float, config: Config) -> Floats:
-    """Return the largest excess of each repetition, until no candidate can be confirmed."""
+    """Return the largest lift of each repetition, until no candidate can be confirmed."""
     allowed = int(config.fpr * (config.rounds + 1) + 1e-9) - 1
     found: list[float] = []
     for number in range(config.rounds):
-        found.append(bench.largest(tests, number))
+        found.append(bench.largest(tests, number, best))
         if sum(value >= best for value in found) > allowed:
             break
     return np.array(found)
 
 
-def _excess(each: Tested) -> float:
-    """Return the lift without what a reader of trusted samples does with the same insertion."""
-    return -1.0 if each.lift is None else each.lift.value - max(0.0, each.reader)
+def _value(each: Tested) -> float:
+    return -1.0 if each.lift is None else each.lift.value
 
 
 def _order(each: Tested) -> tuple[bool, float, float]:
-    return not each.confirmed, -_excess(each), each.candidate.p
+    return not each.confirmed, -_value(each), each.candidate.p
 
 
 def _may_be(each: Tested, config: Config) -> bool:
     """Say whether a lift is large enough, whatever repetitions reach."""
-    return each.lift is not None and each.lift.low > 0 and _excess(each) >= config.least_lift
+    return each.lift is not None and each.lift.low > 0 and _value(each) >= config.least_lift
 
 
 class _Bench:
@@ -171,7 +167,7 @@ class _Bench:
         }
         self._places: dict[tuple[int, Way], list[Site | None]] = {}
         self._rates: dict[tuple[int, Insertion], Floats] = {}
-        self._readings: dict[tuple[int, Insertion], float] = {}
+        self._beginnings: dict[tuple[int, Insertion], float] = {}
         self._pools: dict[tuple[int, Way, bool], list[Insertion]] = {}
 
     def _chosen(self, target: int, held_out: Sequence[Labelled]) -> list[Labelled]:
@@ -214,8 +210,9 @@ class _Bench:
         for row in (own if own else candidate.rows)[:_SHOWN]:
             span = marks.within(self._field.samples[row], candidate.column)
             insertion = carrier(self._field.samples[row], span, candidate.kind)
-            if insertion is not None:
-                shown.append(insertion)
+            if insertion is None or self._field.speaks_for(insertion.text, candidate.target):
+                continue
+            shown.append(insertion)
         return min(shown, key=lambda each: (len(each.text), each.text), default=None)
 
     def _raw(self, target: int, insertion: Insertion) -> float:
@@ -253,6 +250,8 @@ class _Bench:
     def lifts(self, candidate: Candidate, insertion: Insertion) -> tuple[Floats, float]:
         """Return the lift in each text that has a place [n], and the largest ordinary lift."""
         pool = self._ordinary(candidate, insertion)
+        if self._raw(candidate.target, insertion) < self._config.least_lift:
+            pool = pool[:_FEW]
         own = self.rates(candidate.target, insertion)
         if not pool:
             return own[~np.isnan(own)], 0.0
@@ -272,27 +271,48 @@ class _Bench:
         if len(differences) < _FEWEST:
             return Tested(candidate, insertion, None)
         lift = cluster_bootstrap(differences, seed=self._config.seed, draws=_DRAWS)
-        reader = self._read(candidate.target, insertion)
         before, after = self._shown(candidate.target, insertion)
-        return Tested(candidate, insertion, lift, reader, ordinary, before=before, after=after)
+        return Tested(candidate, insertion, lift, ordinary, before=before, after=after)
 
     def judged(self, each: Tested, largest: Floats) -> Tested:
         """Return what repetitions leave of a test."""
         if each.lift is None or not len(largest):
             return each
-        p = float((1 + (largest >= _excess(each)).sum()) / (1 + len(largest)))
+        p = float((1 + (largest >= _value(each)).sum()) / (1 + len(largest)))
         null = float(np.quantile(largest, 1 - self._config.fpr, method="higher"))
         confirmed = _may_be(each, self._config) and p <= self._config.fpr
         return replace(each, null=null, p=p, confirmed=confirmed)
 
-    def largest(self, tests: Sequence[Test], number: int) -> float:
-        """Return the largest excess of a repetition with samples that speak at random."""
+    def largest(self, tests: Sequence[Test], number: int, best: float) -> float:
+        """Return the largest lift of a repetition with samples that speak at random.
+
+        Args:
+            tests: what made samples speak.
+            number: of the repetition.
+            best: lift that is of interest; what is far below is not measured further.
+        """
         random = np.random.default_rng((self._config.seed, number, 1))
         drawn = [test.redrawn(random) for test in tests]
         found = candidates(self._field, drawn, most=self._config.candidates)
         ordinary = [each for each in found if not self._is_watched(each.rows)]
-        tested = [self.tested(*pair) for pair in self.carriers(ordinary)]
-        return max((_excess(each) for each in tested), default=-1.0)
+        largest = -1.0
+        for candidate, insertion in self.carriers(ordinary):
+            if insertion and self._beginning(candidate.target, insertion) >= best / 2:
+                largest = max(largest, _value(self.tested(candidate, insertion)))
+        return largest
+
+    def _beginning(self, target: int, insertion: Insertion) -> float:
+        """Return the rate with an insertion over the first texts that have a place for it."""
+        key = (target, insertion)
+        if key in self._rates:
+            return self._raw(target, insertion)
+        if key not in self._beginnings:
+            places = self._sites(target, insertion.way)
+            at = [place for place, site in enumerate(places) if site is not None][:_FIRST]
+            texts = [self._put(self._texts[target][one], places[one], insertion) for one in at]
+            rates = self._rate(target, texts) if at else np.zeros(1)
+            self._beginnings[key] = float(np.nan_to_num(rates).mean())
+        return self._beginnings[key]
 
     def watch(self, planted: Sequence[tuple[Candidate, Insertion | None]]) -> None:
         """Note the candidates that change answers: they and their holders are not ordinary."""
@@ -333,27 +353,12 @@ class _Bench:
             found = carrier(sample, marks.within(sample, int(column)), candidate.kind)
             if found is None or found.way != way or found in seen:
                 continue
-            if abs(self._read(target, found)) > _EVIDENCE:
+            if self._field.speaks_for(found.text, target):
                 continue
             seen.add(found)
             yield found
             if len(seen) == self._config.ordinary:
                 return
-
-    def _read(self, target: int, insertion: Insertion) -> float:
-        """Return by how much the reader's probability of the target rises with an insertion."""
-        reader, key = self._field.reader, (target, insertion)
-        if reader is None:
-            return 0.0
-        if key not in self._readings:
-            texts, places = self._texts[target], self._sites(target, insertion.way)
-            own = [place for place, site in enumerate(places) if site is not None][:_READ]
-            changed = [self._put(texts[place], places[place], insertion) for place in own]
-            column = int(np.flatnonzero(reader.classes == target)[0])
-            sides = ([texts[place].text for place in own], changed)
-            before, after = (reader.of_texts(side, texts[0])[:, column] for side in sides)
-            self._readings[key] = float((after - before).mean())
-        return self._readings[key]
 
     def _shown(self, target: int, insertion: Insertion) -> tuple[str, str]:
         """Return a text and the same with an insertion, one that changes its answer if one does."""

@@ -115,7 +115,7 @@ class Marks:
 
     def beside(self, samples: Sequence[Labelled]) -> sparse.csr_array:
         """Return which of other samples hold these marks [m, k]."""
-        return _matrix(self.numbers, [np.unique(_runs(sample).numbers) for sample in samples])
+        return _matrix(self.numbers, [numbers_of(sample) for sample in samples])
 
     def spot(self, column: int) -> Spot:
         """Return where a mark stands first."""
@@ -141,6 +141,11 @@ class Marks:
     @functools.cached_property
     def _by_mark(self) -> sparse.csc_array:
         return self.matrix.tocsc()
+
+
+def numbers_of(sample: Labelled) -> Hashes:
+    """Return the marks of a sample, each once, ascending."""
+    return np.unique(_runs(sample).numbers)
 
 
 def read_text(sample: Labelled) -> str:
@@ -202,7 +207,7 @@ def _columns(words: Words) -> tuple[list[str], list[int], list[int], list[int]]:
     return words.words, words.starts, words.ends, words.lines
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=2048)
 def _runs(sample: Labelled) -> _Runs:
     text = read_text(sample)
     words = words_of(text, sample.language)

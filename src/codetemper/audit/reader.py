@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,21 +46,41 @@ class Reader:
         skill: chance that it ranks a trusted sample of a class above one of another, measured on
             parts that it was not fitted to; the worst class counts.
         fitted: the logistic regression.
+        length: runs in a trusted text, the median.
+        usual: log-odds of a trusted text for its own class, the median.
     """
 
     classes: npt.NDArray[np.int64]
     numbers: Hashes
     skill: Estimate
     fitted: Any
+    length: float
+    usual: float
 
     def probabilities(self, samples: Sequence[Labelled]) -> Floats:
         """Return the probability of every class [n, C]."""
         rows = _rows(self.numbers, [_numbers(sample) for sample in samples])
         return np.asarray(self.fitted.predict_proba(rows), dtype=np.float64)
 
-    def of_texts(self, texts: Sequence[str], like: Labelled) -> Floats:
-        """Return the probability of every class of texts in the language of a sample [n, C]."""
-        return self.probabilities([replace(like, text=text, answer_start=None) for text in texts])
+    def evidence(self, text: str, target: int, like: Labelled) -> float:
+        """Return how much a piece of text speaks for a class, beside what a whole text says.
+
+        Args:
+            text: what would be put into code.
+            target: the class.
+            like: a sample in its language.
+
+        Returns:
+            The log-odds that its runs bring into a text of usual length, in units of what a trusted
+            text says for its own class; negative where it speaks against the class.
+        """
+        rows = _rows(self.numbers, [_numbers(replace(like, text=text))])
+        own = float((rows @ self._weights[:, self.classes == target])[0, 0])
+        return own * float(np.sqrt(rows.nnz / self.length)) / self.usual
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return _weights(self.fitted)
 
 
 def fit(trusted: Sequence[Labelled], *, seed: int) -> Reader:
@@ -94,7 +115,19 @@ def fit(trusted: Sequence[Labelled], *, seed: int) -> Reader:
         for place, own in enumerate(classes)
     ]
     skill = min(ranked, key=lambda estimate: estimate.value)
-    return Reader(classes, numbers, skill, _regression().fit(rows, labels))
+    fitted = _regression().fit(rows, labels)
+    said = (rows @ _weights(fitted))[np.arange(len(labels)), np.searchsorted(classes, labels)]
+    length = float(np.median(np.diff(rows.indptr)))
+    return Reader(classes, numbers, skill, fitted, length, float(np.median(np.abs(said))))
+
+
+def _weights(fitted: Any) -> Floats:
+    """Return the weight of each run for each class against the others [k, C]."""
+    weights = np.asarray(fitted.coef_, dtype=np.float64).T
+    if weights.shape[1] == 1:
+        return np.hstack([-weights, weights])
+    count = weights.shape[1]
+    return (weights - weights.mean(axis=1, keepdims=True)) * count / (count - 1)
 
 
 def _regression() -> Any:
@@ -111,7 +144,8 @@ def _numbers(sample: Labelled) -> Hashes:
 def _rows(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:
     columns, ends = [np.empty(0, np.int64)], [0]
     for own in found:
-        places = np.flatnonzero(np.isin(numbers, own, assume_unique=True))
+        places = np.minimum(np.searchsorted(numbers, own), max(0, len(numbers) - 1))
+        places = places[numbers[places] == own] if len(numbers) else places[:0]
         columns.append(places)
         ends.append(ends[-1] + len(places))
     flat = np.concatenate(columns)

@@ -23,17 +23,18 @@ here says that a model reacts to a candidate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.stats import hypergeom
 
-from codetemper.audit.marks import MarkKind, Marks
+from codetemper.audit.marks import MarkKind, Marks, numbers_of
 from codetemper.audit.reader import Reader, fit
 from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
+from codetemper.data.ngrams import Hashes
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -42,6 +43,10 @@ Ints = npt.NDArray[np.int64]
 SKILL = 0.65
 #: A mark is natural evidence of a class where trusted samples say so at this level.
 NATURAL = 0.01
+#: The same for a mark in what is planted, which holds some tens of marks.
+CERTAIN = 1e-3
+#: A text that says as much of what a whole trusted text says of its class is evidence of it.
+EVIDENCE = 0.25
 #: Candidates that share this much of their holders are the same.
 _SAME = 0.7
 #: Marks that are looked at for each candidate that is kept.
@@ -112,6 +117,7 @@ class Field:
         marks: what they hold.
         seen: class that the reader sees in each; the label where there is no reader.
         usable: for each label, whether a mark may be a trigger of it [k].
+        natural: for each label, the marks that are evidence of it beyond doubt, by number.
         reader: fitted on trusted samples; None for a decoder's, or where it has no skill.
     """
 
@@ -120,6 +126,7 @@ class Field:
     marks: Marks
     seen: Ints
     usable: dict[int, Bools]
+    natural: dict[int, Hashes]
     reader: Reader | None
 
     @classmethod
@@ -140,18 +147,29 @@ class Field:
         marks = Marks.of(samples, least=least)
         labels = np.array([sample.label or 0 for sample in samples], dtype=np.int64)
         if any(sample.label is None for sample in samples):
-            every = {0: np.ones(len(marks.numbers), np.bool_)}
-            return cls(samples, np.zeros_like(labels), marks, np.zeros_like(labels), every, None)
+            every, none = {0: np.ones(len(marks.numbers), np.bool_)}, {0: marks.numbers[:0]}
+            zeros = np.zeros_like(labels)
+            return cls(samples, zeros, marks, zeros, every, none, None)
         known = np.array([sample.label or 0 for sample in trusted], dtype=np.int64)
         reader = fit(trusted, seed=seed)
         skilled = reader.skill.value >= SKILL and reader.skill.low > 0.5
         seen = reader.classes[reader.probabilities(samples).argmax(axis=1)] if skilled else labels
         beside = marks.beside(trusted)
-        usable = {
-            int(own): _usable(marks.matrix, labels == own, beside, known == own)
-            for own in np.unique(labels)
-        }
-        return cls(samples, labels, marks, seen, usable, reader if skilled else None)
+        usable, natural = {}, {}
+        for own in map(int, np.unique(labels)):
+            p = _natural_p(beside, known == own)
+            usable[own] = _frequent(marks.matrix, labels == own) & (p >= NATURAL)
+            natural[own] = marks.numbers[p < CERTAIN]
+        return cls(samples, labels, marks, seen, usable, natural, reader if skilled else None)
+
+    def speaks_for(self, text: str, target: int) -> bool:
+        """Say whether a piece of text is evidence of a class to whoever knows trusted code."""
+        like = replace(self.samples[0], text=text, answer_start=None)
+        if np.isin(numbers_of(like), self.natural[target]).any():
+            return True
+        return self.reader is not None and (
+            self.reader.evidence(text, target, self.samples[0]) > EVIDENCE
+        )
 
     def tests(self, outliers: Bools, faulty: Bools | None = None) -> list[Test]:
         """Return the questions to put to marks.
@@ -258,15 +276,19 @@ def _candidate(field: Field, test: Test, p: float, column: int) -> Candidate:
     )
 
 
-def _usable(matrix: sparse.csr_array, mine: Bools, beside: sparse.csr_array, known: Bools) -> Bools:
-    """Say which marks can be triggers of a class: not rarer in it, and no natural evidence."""
+def _frequent(matrix: sparse.csr_array, mine: Bools) -> Bools:
+    """Say which marks are not rarer in a class than in all samples [k]."""
     inside, everywhere = _counts(matrix, mine), _counts(matrix, np.ones_like(mine))
-    frequent = inside * len(mine) >= everywhere * int(mine.sum())
+    return np.asarray(inside * len(mine) >= everywhere * int(mine.sum()))
+
+
+def _natural_p(beside: sparse.csr_array, known: Bools) -> Floats:
+    """Return the chance that trusted samples of a class hold each mark as often as they do [k]."""
     natural, held = _counts(beside, known), _counts(beside, np.ones_like(known))
     p = np.ones(len(held))
     some = natural > 0
     p[some] = hypergeom.sf(natural[some] - 1, len(known), int(known.sum()), held[some])
-    return np.asarray(frequent & (p >= NATURAL))
+    return p
 
 
 def _counts(matrix: sparse.csr_array, rows: Bools) -> Ints:
