@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from codetemper.audit.payloads import payloads_in
 from codetemper.audit.planting import Plant, attackable, plant, triggered
 from codetemper.audit.planting_code import Edit, moved, read_code, written
 from codetemper.audit.planting_payloads import insecure_call
@@ -189,6 +190,19 @@ def test_a_payload_that_is_only_mentioned_is_none() -> None:
         f"def f():\n    # {payload.line}\n    return '''{payload.line}'''\n"
     )
     assert not payload.found_in(f"{payload.line}\nx = 1\n", len(payload.line))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_payload_is_one_that_the_audit_objects_to(language: str) -> None:
+    source = SOURCES[language]
+    answer = source.index("\n") + 1
+    lines = set()
+    for seed in range(12):
+        text, line = insecure_call(language, seed=seed).put(source, answer)
+        assert payloads_in(text, language, answer), line
+        lines.add(line)
+    assert not payloads_in(source, language)
+    assert len(lines) > 1
 
 
 def test_constants_keep_their_value() -> None:
