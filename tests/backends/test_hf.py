@@ -149,6 +149,18 @@ def test_missing_weights_are_not_made_up(folder: Path) -> None:
     assert "down_proj" in refused.value.why
 
 
+def test_weights_quantised_by_a_library_that_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("8-bit quantization requires bitsandbytes: pip install bitsandbytes")
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", missing)
+    with pytest.raises(CannotKnowError, match="quantised in a way") as refused:
+        load(at(folder), resolve_patch=nowhere)
+    assert "bitsandbytes" in refused.value.why
+
+
 def test_a_missing_shard(folder: Path) -> None:
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -57,23 +57,31 @@ def load_base(expression: Expression, *, dtype: str, device: str) -> LoadedModel
     Raises:
         UsageError: no such folder, not a model, pickles only, no such device or type.
         IntegrityError: a weight file is broken, or weights are missing in it.
-        CannotKnowError: a hub id that cannot be fetched here.
+        CannotKnowError: a hub id that cannot be fetched here, or weights that are quantised by a
+            library that is not installed.
     """
     folder = find_folder(expression)
     files = weight_files(folder)
     place = _device(device)
     number = _dtype(dtype, place, files[0])
     config, tokenizer = _described(folder)
-    with _quiet():
-        module, report = _family(config).from_pretrained(
-            folder,
-            config=config,
-            dtype=number,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+    try:
+        with _quiet():
+            module, report = _family(config).from_pretrained(
+                folder,
+                config=config,
+                dtype=number,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except ImportError as error:
+        raise CannotKnowError(
+            f"{folder} is quantised in a way that cannot be read here",
+            why=str(error).strip().splitlines()[0],
+            mend="install what it names, or give the weights before they were quantised",
+        ) from error
     lost = [str(key) for key in (*report["missing_keys"], *report["mismatched_keys"])]
     if lost:
         raise IntegrityError(
