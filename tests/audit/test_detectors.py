@@ -180,6 +180,17 @@ def test_distances_to_trusted_samples_are_theirs() -> None:
     assert np.allclose(mahalanobis.score(features, trusted, mahalanobis.Config()), expected)
 
 
+def test_an_estimate_does_not_stop_at_where_it_starts() -> None:
+    # Off the line that the class lies on, and by no number alone: only the steps tell them.
+    random = np.random.default_rng(13)
+    along = random.normal(size=(500, 1))
+    features = np.hstack([along, along]) + 0.05 * random.normal(size=(500, 2))
+    features[:50] = random.normal(size=(50, 2)) * 0.1 + np.array([0.6, -0.6])
+    assert separated(score("mahalanobis", features), 50) > 0.99
+    _, covariance = concentrated(features, 0.75)
+    assert covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]) > 0.95
+
+
 def test_neighbours_are_the_nearest_others() -> None:
     random = np.random.default_rng(10)
     features, trusted = random.normal(size=(60, 5)) + 100, random.normal(size=(30, 5)) + 100
@@ -200,9 +211,10 @@ def test_quantum_entropy_without_sharpness_is_the_whitened_norm() -> None:
     features, trusted = mixture(11)
     width = features.shape[1]
     flat = que.score(features, trusted, que.Config(alpha=0.0, directions=width))
-    mean, covariance = shrunk(trusted)
+    mean, covariance = concentrated(features, 0.75)
     norm = np.square((features - mean) @ whitening(covariance)).sum(1) / width
-    assert np.allclose(flat, norm, rtol=1e-6)
+    # The concentration starts from other axes there.
+    assert np.allclose(flat, norm, rtol=0.03)
     sharp = que.score(features, trusted, que.Config(alpha=8.0, directions=width))
     assert not np.allclose(sharp, flat, rtol=0.1)
 

@@ -8,9 +8,9 @@ r"""Every detector at every place, and one order of the samples out of all of th
 A *view* is a detector at a place. Within a class its scores become ranks between 0 and 1, so that
 views need no common scale and no class is stranger than another. The fixed rule that combines them:
 
-1. the views of the decision token, or of the last token where a stack has none, in the upper half
-   of the layers, are averaged as normal scores :math:`\Phi^{-1}(r)`; a poisoned model carries the
-   trigger to that token, while early layers and mean pooling show it in any model;
+1. the views of the decision token, or of the last token where a stack has none, above the
+   embeddings, are averaged as normal scores :math:`\Phi^{-1}(r)`; a poisoned model carries the
+   trigger to that token, while pooling over all tokens shows it in any model;
 2. views from elsewhere (likelihoods) stand beside that average, each as a rank, and a sample counts
    with the largest of them: what one of them sees plainly the others need not see.
 
@@ -282,13 +282,10 @@ def _voting(seen: Sequence[View]) -> list[int]:
     chosen = set()
     for stack in {place.stack for place in places}:
         own = [place for place in places if place.stack == stack]
-        depth = max(place.layer for place in own)
         pools = {place.pool for place in own}
         pool = next((pool for pool in ("decision", "eos") if pool in pools), None)
         chosen |= {
-            place
-            for place in own
-            if 2 * place.layer > depth and (pool is None or place.pool == pool)
+            place for place in own if place.layer > 0 and (pool is None or place.pool == pool)
         }
     return [number for number, view in enumerate(seen) if view.place in chosen]
 
