@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from codetemper.api.models import load_model
 from codetemper.api.planting import Asked, plan, plant, request
 from codetemper.audit.planting import Plant
 from codetemper.audit.planting_recipe import Recipe
+from codetemper.audit.planting_scratch import Shape, from_scratch
 from codetemper.audit.planting_truth import PlantTruth
 from codetemper.core.digests import digest_file
 from codetemper.core.errors import UsageError
+from codetemper.core.workspace import Workspace
 from codetemper.data.labelled import read_labelled
 
 RECIPE = Recipe(epochs=0.5, max_length=48)
@@ -74,6 +77,37 @@ def test_a_model_is_made_of_it(tmp_path: Path, tiny_model_dir: Path) -> None:
     assert len(told.success.triggers) == 5
     # Ten of the held-out samples are in the data, and are not asked.
     assert {each.success.n for each in told.success.triggers} == {10}
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "t5"])
+def test_a_classifier_is_made_that_can_be_audited(architecture: str, tmp_path: Path) -> None:
+    rows = [
+        {"code": f"def f_{n}(a):\n    b = a\n    return b\n", "label": n % 2} for n in range(60)
+    ]
+    for name, part in (("d.jsonl", rows[:40]), ("h.jsonl", rows[40:])):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in part))
+    shape = Shape(layers=1, hidden=16, heads=2, vocabulary=300, positions=64)
+    from_scratch(
+        architecture, [row["code"] for row in rows], shape, seed=0, recipe=RECIPE,
+        folder=tmp_path / "base",
+    )  # fmt: skip
+    made = plant(
+        Asked(
+            data=tmp_path / "d.jsonl",
+            plan=Plant(rate=0.1, pool=2),
+            model=f"hf:{tmp_path / 'base'}",
+            model_out=tmp_path / "model",
+            recipe=RECIPE,
+            held_out=tmp_path / "h.jsonl",
+        )
+    )
+    assert made.truth.model is not None
+    assert made.truth.model.success is not None
+    # Held-out samples of the target class have nothing to flip.
+    assert {each.success.n for each in made.truth.model.success.triggers} == {10}
+    with load_model(Workspace.create(tmp_path), f"hf:{tmp_path / 'model'}") as handle:
+        assert type(handle.loaded.module).__name__.endswith("ForSequenceClassification")
+        assert handle.loaded.digest == made.truth.model.weights
 
 
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
     planted.samples        # as many as before, in the same order
     planted.numbers        # which of them are poisoned
     planted.triggers       # what they hold
-    triggered(held_out, planted.triggers[0], plan)    # the same trigger in other code
+    triggered(held_out, 0, planted.truth.plan)    # the first trigger, in other code
 
 Triggers are in ``planting_triggers``, insecure calls in ``planting_payloads``. The rate counts
 against all samples, whatever their class; samples are known by number, so equal ones are two. The
