@@ -19,7 +19,7 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import hypergeom
 
 from codetemper.audit.marks import Marks
-from codetemper.audit.reader import fit
+from codetemper.audit.reader import Reader, fit
 from codetemper.audit.triggers import SKILL, Field, Test
 from codetemper.core.detection import auroc
 from codetemper.core.errors import CannotKnowError
@@ -217,7 +217,7 @@ def _lone_field(
         inside, every = _counts(marks.matrix, labels == own), _counts(marks.matrix, labels >= 0)
         usable[int(own)] = inside * len(labels) >= every * int((labels == own).sum())
     if reader.skill.value < SKILL or reader.skill.low <= 0.5:
-        return Field(material.samples, labels, marks, labels, usable, None), None
+        return _lone(material, marks, labels, usable, None), None
     chance = reader.probabilities(material.samples)
     for part in np.unique(parts):
         others = reference.part(np.flatnonzero(parts != part)).samples
@@ -225,7 +225,16 @@ def _lone_field(
             reference.part(np.flatnonzero(parts == part)).samples
         )
     seen = reader.classes[chance.argmax(axis=1)]
-    return Field(material.samples, labels, marks, seen, usable, reader), chance
+    return _lone(material, marks, seen, usable, reader), chance
+
+
+def _lone(
+    material: Material, marks: Marks, seen: Labels, usable: dict[int, Flags], reader: Reader | None
+) -> Field:
+    return Field(
+        samples=material.samples, labels=material.labels, marks=marks, seen=seen, usable=usable,
+        natural={own: marks.numbers[:0] for own in usable}, reader=reader,
+    )  # fmt: skip
 
 
 def _by_layers(far: Sequence[Floats], near: Sequence[Floats], known: Labels) -> Floats:
