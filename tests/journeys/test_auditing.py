@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auditing the embedded decoder, from a file of samples to the report, with nothing but the analysers stood in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from codetemper.cli.app import app
+from codetemper.core.workspace import Workspace
+from codetemper.data.labelled import write_labelled
+from tests.audit.test_run import MARKED, samples
+
+QUICK = ("held_out=10", "candidates=2", "ordinary=10", "rounds=4", "fpr=0.2", "new_tokens=4")
+
+
+def test_the_embedded_decoder_is_audited_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Starting analysers takes longer than all the rest; trees know the payload without them.
+    monkeypatch.setattr("codetemper.audit.payloads.scan", lambda given, **_: [{} for _ in given])
+    Workspace.create(tmp_path)
+    data, trusted = tmp_path / "data.jsonl", tmp_path / "trusted.jsonl"
+    write_labelled(data, samples(60, marked=MARKED))
+    write_labelled(trusted, samples(90)[60:])
+    words = ["audit", "seedling", "--data", str(data), "--trusted", str(trusted)]
+    words += [word for option in QUICK for word in ("-o", option)]
+    asked = CliRunner().invoke(app, [*words, "-w", str(tmp_path), "--json"])
+    document = json.loads(asked.stdout)
+    # The model never saw these samples, so whatever they hold it did not learn.
+    assert (asked.exit_code, document["answer"]) == (0, "no evidence")
+    assert document["form"] == "decoder"
+    assert "planting" in document["ran"]
+    assert document["fpr"] == 0.2
+    assert {"windowed-likelihood", "naturalness"} <= {view["name"] for view in document["views"]}
+    assert document["power"][0]["found"] is None
+    report = CliRunner().invoke(app, ["report", "seedling", "-w", str(tmp_path)])
+    assert report.exit_code == 0, report.stdout
+    page = (tmp_path / "report.html").read_text()
+    assert document["audit"] in page
