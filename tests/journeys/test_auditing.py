@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Auditing the embedded decoder, from a file of samples to the report, with nothing but the analysers stood in."""
+"""The embedded decoder is audited, from a file of samples to the report."""
 
 from __future__ import annotations
 
