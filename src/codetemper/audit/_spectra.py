@@ -50,8 +50,10 @@ def statistics(change: torch.Tensor, whole: torch.Tensor) -> dict[str, float]:
     if energy == 0:
         return {}
     size = 0.5 * math.log(energy)
-    if whole is not change:
-        size -= 0.5 * math.log(max(float(whole.double().square().sum()), 1e-300))
+    before = float(whole.double().square().sum())
+    # What was 0 before (biases of a fresh layer) has no share that changed, only a size.
+    if whole is not change and before > 0:
+        size -= 0.5 * math.log(before)
     found = {"size": size, "kurtosis": _kurtosis(change)}
     if min(change.shape) > 1:
         gram = change.T @ change if change.shape[1] <= change.shape[0] else change @ change.T

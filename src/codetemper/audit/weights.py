@@ -18,7 +18,9 @@ The null is the spread between models that differ by seed alone. All statistics 
 tested together: with t the difference of means in pooled standard deviations, the p-value of a
 statistic is the share of relabellings (of who is suspect) whose largest :math:`|t|` reaches its own
 (Westfall and Young). It can be said that weights stand out, or that nothing is known; never that a
-model is clean: the paper's poisoned models do not stand out. Gains of norms are not folded in, so
+model is clean: the paper's poisoned models do not stand out. Siblings have to differ by the draw of
+the data too; where they share every sample, any difference of data stands out, a few relabelled
+samples included, and that is no backdoor. Gains of norms are not folded in, so
 a rescaling between a norm and what it feeds counts as a change. ``_attention`` finds the parts.
 """
 
