@@ -85,7 +85,8 @@ class Reader:
             )
         config: Any = module.config
         self.form = form_of(module)
-        self.target: Any = module if self.form == "classifier" else module.base_model
+        whole: Any = module
+        self.target: Any = whole if self.form == "classifier" else whole.base_model
         self._config, self._tokenizer = config, tokenizer
         self._pair = len(stacks) > 1
         self._reads_first = not self._pair and stacks[0].role == "encoder"

@@ -99,7 +99,8 @@ class Spool:
                 mend="load it in float32 (--dtype float32), or check its weights",
             )
         if self._stored is None:
-            self._stored = self._file(kept.shape[-1])
+            places = self._layers * len(self._pools)
+            self._stored = mapped(self.path, (places, self._samples, kept.shape[-1]))
         self._stored[:, rows] = kept.reshape(-1, *kept.shape[2:])
 
     def _projected(self, pooled: torch.Tensor) -> torch.Tensor:
@@ -115,11 +116,17 @@ class Spool:
             self._directions = found.to(pooled.device, torch.float32)
         return pooled @ self._directions
 
-    def _file(self, width: int) -> npt.NDArray[np.float32]:
-        shape = (self._layers * len(self._pools), self._samples, width)
-        with mendable(self.path):
-            stored = np.lib.format.open_memmap(self.path, "w+", np.float32, shape)
-            # A disk that fills up under a mapped file would end the process without a word.
-            with self.path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
-        return stored
+
+def mapped(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return a new array of zeros that lies in a file, with its space taken at once.
+
+    Raises:
+        UsageError: the disk is full or closed.
+    """
+    with mendable(path):
+        stored = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        # A disk that fills up under a mapped file would end the process without a word.
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return stored

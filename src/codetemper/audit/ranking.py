@@ -32,12 +32,12 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from codetemper.audit import Config
+from codetemper.audit._spool import mapped
 from codetemper.audit.activations import Features, Place
 from codetemper.audit.calibration import TAIL, Flags, Labels, conformal_by_class, tails
 from codetemper.audit.detectors import BUILTIN, detector
 from codetemper.core.audits import AuditView
 from codetemper.core.detection import auroc
-from codetemper.core.disk import mendable
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.core.stats import Floats
@@ -168,9 +168,8 @@ def rank(
         if place.layer > 0 or getattr(module, "READS", "states") == "states"
     ] + [View(name, None) for name in given]
     file = folder / "ranks.npy"
-    with mendable(file):
-        stored = np.lib.format.open_memmap(file, "w+", np.float32, (len(seen), total))
-        stored[:] = np.nan
+    stored = mapped(file, (len(seen), total))
+    stored[:] = np.nan
     numbers = {view: number for number, view in enumerate(seen)}
     for done, place in enumerate(features.places, start=1):
         for each in classes:
