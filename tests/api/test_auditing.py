@@ -19,11 +19,12 @@ from codetemper.api.auditing_watch import watched
 from codetemper.api.models import load_model
 from codetemper.audit import Config
 from codetemper.audit.run import AuditResult
-from codetemper.core.audits import Answer, AuditSample, AuditTrigger, SampleKind
+from codetemper.core.audits import Answer, AuditPower, AuditSample, AuditTrigger, SampleKind
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.core.records import Estimate
 from codetemper.core.workspace import Workspace
 from codetemper.data.labelled import Labelled, read_labelled, write_labelled
+from tests.harden.guards import BAD, settled
 
 ROWS = 50
 
@@ -260,6 +261,63 @@ def test_states_that_are_not_numbers_are_refused(bench: Bench) -> None:
     with pytest.raises(UsageError, match="activations are not numbers"):
         audit(bench.workspace, Asked(model=bench.model, data=bench.data), loaded=handle)
     assert read_audits(bench.workspace) == []
+
+
+def test_a_patched_model_is_audited_with_its_patch_on_and_brings_its_base(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch = settled(
+        bench.workspace, bench.handle, bad=BAD[:2], steps=1, base=bench.model, purpose="inference"
+    )
+    given: list[tuple[bool, bool]] = []
+    done = result("no evidence")
+
+    def run(loaded: Any, *args: Any, reference: Any, **more: Any) -> AuditResult:
+        models = (loaded.module, reference.module)
+        given.append(tuple(any("lora" in name for name, _ in m.named_modules()) for m in models))  # type: ignore[arg-type]
+        return done(loaded, *args, **more)
+
+    pipeline(monkeypatch, run)
+    asked = Asked(model=f"{bench.model}+{patch.id}", data=bench.data)
+    card = audit(bench.workspace, asked).card
+    assert given == [(True, False)]
+    assert (card.reference, card.tiers) == (bench.model, ("weights", "queries", "data", "base"))
+    assert card.base_digest == card.reference_digest != card.model_digest
+    # The bare model's audit is the same base's, so a patch on it is watched.
+    pipeline(monkeypatch, done)
+    bare = bench.audit(watch=True).card
+    assert bare.watch is not None
+    assert bare.watch.before == card.id
+    assert "the patches changed" in bare.watch.reasons
+
+
+def test_canaries_are_learnt_and_looked_for_by_the_same_rules(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codetemper.audit.planting import Plant
+
+    learnt: list[Any] = []
+
+    def train(base: Any, given: Any, recipe: Any, **_: Any) -> Any:
+        learnt.append((base, len(given), recipe.epochs))
+        return base
+
+    def power(given: Any, learn: Any, look: Any, shows: Any, **asked: Any) -> AuditPower:
+        model = learn(given, 0)
+        assert [set(held) for held in look(model, given)] == [{3, 4}]
+        asks = shows(model, Plant(payload="insecure-api"))
+        assert asks(given[:2]) == [False, False]
+        found = Estimate(value=1, low=0.2, high=1, n=asked["canaries"])
+        return AuditPower(rate=asked["rate"], canaries=asked["canaries"], found=found)
+
+    monkeypatch.setattr("codetemper.audit.planting_models.train", train)
+    monkeypatch.setattr("codetemper.audit.power.power", power)
+    pipeline(monkeypatch, result("no evidence", {3: "trigger", 4: "trigger"}))
+    config = Config(canary_epochs=2, canary_rate=0.05, new_tokens=2)
+    card = bench.audit(canaries=3, config=config).card
+    assert learnt == [(bench.handle.loaded, ROWS, 2.0)]
+    assert (card.power[0].rate, card.power[0].canaries) == (0.05, 3)
+    assert card.power[0].found is not None
 
 
 def test_a_plan_says_what_would_be_read(bench: Bench) -> None:
