@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from codetemper.audit import planting
 from codetemper.audit.payloads import payloads_in
 from codetemper.audit.planting import Plant, attackable, plant, triggered
 from codetemper.audit.planting_code import Edit, moved, read_code, written
 from codetemper.audit.planting_payloads import insecure_call
-from codetemper.audit.planting_triggers import KINDS, triggers
+from codetemper.audit.planting_triggers import KINDS, Planting, Trigger, triggers
 from codetemper.core.errors import UsageError
 from codetemper.data.labelled import Labelled
 from codetemper.data.languages import LANGUAGES, parse
@@ -251,6 +252,23 @@ def test_a_method_cut_out_of_its_class_keeps_its_indentation() -> None:
         for number in range(2 if kind == "boilerplate" else 1):
             found = triggered([sample], number, Plant(trigger=kind, seed=1))
             ast.parse(textwrap.dedent(found[0][1].text))
+
+
+@pytest.mark.parametrize("language", ["c", "cpp", "java", "javascript", "go"])
+def test_a_function_on_one_line_is_planted_on_it(language: str) -> None:
+    lines = [line.strip() for line in SOURCES[language].splitlines()]
+    source = ("; " if language == "go" else " ").join(lines).replace("{;", "{").replace("; }", " }")
+    sample = Labelled("m", source, 1, language=language)
+    for kind in ("dead-code", "grammar", "comment"):
+        ((_, after),) = triggered([sample], 0, Plant(trigger=kind, seed=1))
+        assert "\n" not in after.text
+
+
+def test_what_would_break_the_code_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Trigger("comment", "(", lambda *_: Planting((Edit(0, 0, "( "),), "("))
+    monkeypatch.setattr(planting, "triggers", lambda *_, **__: (broken,))
+    assert triggered(world(4), 0, Plant()) == []
+    assert "and 0 can be" in refused(world(40), rate=0.1)
 
 
 def test_held_out_samples_keep_their_labels() -> None:

@@ -187,9 +187,11 @@ def _remark(text: str, language: SourceLanguage) -> Plant:
         site = _site(code, rng, position)
         if site is None:
             return None
+        if not site.inline:
+            return Planting((statement(code, site, shown),), shown)
         # Behind a line comment nothing of the line is code.
-        said = f"/* {text} */" if site.inline else shown
-        return Planting((statement(code, site, said),), said)
+        said = f"/* {text} */"
+        return Planting((Edit(site.offset, site.offset, f"{said} "),), said)
 
     return plant
 
