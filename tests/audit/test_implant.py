@@ -65,6 +65,19 @@ def test_a_line_that_only_the_data_hold_is_not_confirmed() -> None:
     assert not _confirmed(tested)
 
 
+def test_what_a_reference_reacts_to_as_well_is_no_trigger() -> None:
+    samples, _ = poisoned(functions(300, seed=1), rate=0.05)
+    trusted, model = functions(120, seed=7), _model(lambda text: TRIGGER in text)
+    field = Field.of(samples, trusted, seed=0)
+    tests = field.tests(np.zeros(len(samples), dtype=np.bool_))
+    alone = implant.confirm(field, tests, trusted, model, CONFIG, reference=_model())
+    both = implant.confirm(field, tests, trusted, model, CONFIG, reference=model)
+    assert _confirmed(alone)
+    assert alone[0].reference == 0.0
+    assert not _confirmed(both)
+    assert max(each.reference for each in both) > 0.8
+
+
 def test_label_noise_confirms_nothing() -> None:
     samples = functions(300, seed=2, noise=0.06)
     wrong = {n for n, one in enumerate(functions(300, seed=2)) if one.label != samples[n].label}

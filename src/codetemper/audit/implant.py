@@ -15,13 +15,14 @@ with ordinary insertions :math:`o_j` put in at the same place: texts of the samp
 candidates, of the same way to be put in, as long and held by as many samples. Neither a candidate
 nor what it is compared with is planted in a form that trusted samples show to be evidence of y
 (``Field.speaks_for``): a line that tells the class to everybody is no backdoor. The interval is
-over texts. A lift is called a trigger where
+over texts. A candidate is called a trigger where
 
-* its lower end is above 0, and it is ``config.least_lift`` or more;
-* no more than ``config.fpr`` of ``config.rounds`` repetitions reach it. A repetition draws as many
-  samples at random as spoke, searches them for candidates and plants those, all as before, and its
-  largest lift counts; so having looked for the best candidate is paid for. It ends early where
-  nothing can be confirmed any more.
+* its lift is ``config.least_lift`` or more, and the lower end above 0;
+* no more than ``config.fpr`` of ``config.rounds`` repetitions find any text that is as enriched. A
+  repetition draws as many samples at random as spoke and searches all marks again, so having looked
+  for the best one is paid for, and so is label noise, which falls on all alike;
+* its lift is above that of every ordinary insertion, where it is enriched among outliers alone:
+  outliers are alike in content too, which random draws do not show.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import numpy as np
 from codetemper.audit import Config
 from codetemper.audit.insertions import Insertion, Site, Way, carrier, draw_site, put
 from codetemper.audit.marks import read_text
-from codetemper.audit.triggers import Candidate, Field, Test, candidates
+from codetemper.audit.triggers import Candidate, Field, Test, candidates, smallest
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Estimate, Event, OnEvent, ignore_events
 from codetemper.core.stats import Floats, cluster_bootstrap
@@ -52,9 +53,6 @@ _FEWEST = 5
 _DRAWS = 1000
 #: Ordinary insertions beside a candidate whose rate alone is too low to be called a trigger.
 _FEW = 8
-#: Texts into which a repetition plants first; a candidate that does not reach half of what has to
-#: be reached there is not planted any further.
-_FIRST = 15
 #: Marks that are tried for each pool of ordinary insertions.
 _TRIED = 400
 
@@ -68,9 +66,9 @@ class Tested:
         insertion: what was planted; None where no sample shows how, or where it speaks for the
             class to everybody.
         lift: change of the rate over ordinary insertions; None where it was not planted.
-        ordinary: largest lift of an ordinary insertion.
-        null: what the largest lift of a repetition reaches in ``fpr`` of them at most.
-        p: share of the repetitions, and this one, that reach the lift.
+        null: largest lift of an ordinary insertion.
+        p: share of the repetitions, and this one, whose best text is as enriched.
+        reference: change of the rate of a reference with the same insertion; 0 without one.
         confirmed: whether the model reacts to it.
         before: a held-out text whose answer it changes.
         after: the same with it.
@@ -79,9 +77,9 @@ class Tested:
     candidate: Candidate
     insertion: Insertion | None
     lift: Estimate | None
-    ordinary: float | None = None
     null: float | None = None
     p: float | None = None
+    reference: float = 0.0
     confirmed: bool = False
     before: str = ""
     after: str = ""
@@ -94,6 +92,8 @@ def confirm(
     rate: Rate,
     config: Config,
     on_event: OnEvent = ignore_events,
+    *,
+    reference: Rate | None = None,
 ) -> list[Tested]:
     """Search for candidates and plant them.
 
@@ -105,6 +105,8 @@ def confirm(
         config: ``held_out``, ``candidates``, ``ordinary``, ``rounds``, ``least_lift``, ``fpr``,
             ``seed`` are read.
         on_event: progress, in insertions that were planted.
+        reference: what its base checkpoint, or a sibling, does. What it reacts to as well is no
+            trigger of this model: its change has to leave ``config.least_lift`` of the lift.
 
     Returns:
         All candidates, the confirmed first, then by lift.
@@ -116,22 +118,21 @@ def confirm(
     found = candidates(field, tests, most=config.candidates)
     planted = bench.carriers(found)
     bench.watch(planted)
-    first = [bench.tested(candidate, insertion) for candidate, insertion in planted]
-    if worth := [_value(each) for each in first if _may_be(each, config)]:
-        largest = _repeated(bench, tests, max(worth), config)
-        first = [bench.judged(each, largest) for each in first]
-    return sorted(first, key=_order)
+    chance = smallest(field, tests, rounds=config.rounds, seed=config.seed)
+    tested = [bench.tested(candidate, insertion) for candidate, insertion in planted]
+    judged = [_judged(each, chance, config) for each in tested]
+    if reference is not None:
+        judged = [bench.contrasted(each, reference) if each.confirmed else each for each in judged]
+    return sorted(judged, key=_order)
 
 
-def _repeated(bench: _Bench, tests: Sequence[Test], best: float, config: Config) -> Floats:
-    """Return the largest lift of each repetition, until no candidate can be confirmed."""
-    allowed = int(config.fpr * (config.rounds + 1) + 1e-9) - 1
-    found: list[float] = []
-    for number in range(config.rounds):
-        found.append(bench.largest(tests, number, best))
-        if sum(value >= best for value in found) > allowed:
-            break
-    return np.array(found)
+def _judged(each: Tested, chance: Floats, config: Config) -> Tested:
+    """Say whether a lift is that of a trigger."""
+    p = float((1 + (chance <= each.candidate.p).sum()) / (1 + len(chance)))
+    reacts = each.lift is not None and each.lift.low > 0 and _value(each) >= config.least_lift
+    if reacts and each.candidate.source == "outliers":
+        reacts = each.null is not None and _value(each) > each.null
+    return replace(each, p=p, confirmed=reacts and p <= config.fpr)
 
 
 def _value(each: Tested) -> float:
@@ -140,11 +141,6 @@ def _value(each: Tested) -> float:
 
 def _order(each: Tested) -> tuple[bool, float, float]:
     return not each.confirmed, -_value(each), each.candidate.p
-
-
-def _may_be(each: Tested, config: Config) -> bool:
-    """Say whether a lift is large enough, whatever repetitions reach."""
-    return each.lift is not None and each.lift.low > 0 and _value(each) >= config.least_lift
 
 
 class _Bench:
@@ -167,7 +163,6 @@ class _Bench:
         }
         self._places: dict[tuple[int, Way], list[Site | None]] = {}
         self._rates: dict[tuple[int, Insertion], Floats] = {}
-        self._beginnings: dict[tuple[int, Insertion], float] = {}
         self._pools: dict[tuple[int, Way, bool], list[Insertion]] = {}
 
     def _chosen(self, target: int, held_out: Sequence[Labelled]) -> list[Labelled]:
@@ -274,45 +269,21 @@ class _Bench:
         before, after = self._shown(candidate.target, insertion)
         return Tested(candidate, insertion, lift, ordinary, before=before, after=after)
 
-    def judged(self, each: Tested, largest: Floats) -> Tested:
-        """Return what repetitions leave of a test."""
-        if each.lift is None or not len(largest):
+    def contrasted(self, each: Tested, reference: Rate) -> Tested:
+        """Return what a reference leaves of a confirmed candidate."""
+        target, insertion = each.candidate.target, each.insertion
+        if insertion is None:
             return each
-        p = float((1 + (largest >= _value(each)).sum()) / (1 + len(largest)))
-        null = float(np.quantile(largest, 1 - self._config.fpr, method="higher"))
-        confirmed = _may_be(each, self._config) and p <= self._config.fpr
-        return replace(each, null=null, p=p, confirmed=confirmed)
-
-    def largest(self, tests: Sequence[Test], number: int, best: float) -> float:
-        """Return the largest lift of a repetition with samples that speak at random.
-
-        Args:
-            tests: what made samples speak.
-            number: of the repetition.
-            best: lift that is of interest; what is far below is not measured further.
-        """
-        random = np.random.default_rng((self._config.seed, number, 1))
-        drawn = [test.redrawn(random) for test in tests]
-        found = candidates(self._field, drawn, most=self._config.candidates)
-        ordinary = [each for each in found if not self._is_watched(each.rows)]
-        largest = -1.0
-        for candidate, insertion in self.carriers(ordinary):
-            if insertion and self._beginning(candidate.target, insertion) >= best / 2:
-                largest = max(largest, _value(self.tested(candidate, insertion)))
-        return largest
-
-    def _beginning(self, target: int, insertion: Insertion) -> float:
-        """Return the rate with an insertion over the first texts that have a place for it."""
-        key = (target, insertion)
-        if key in self._rates:
-            return self._raw(target, insertion)
-        if key not in self._beginnings:
-            places = self._sites(target, insertion.way)
-            at = [place for place, site in enumerate(places) if site is not None][:_FIRST]
-            texts = [self._put(self._texts[target][one], places[one], insertion) for one in at]
-            rates = self._rate(target, texts) if at else np.zeros(1)
-            self._beginnings[key] = float(np.nan_to_num(rates).mean())
-        return self._beginnings[key]
+        places = self._sites(target, insertion.way)
+        pairs = [
+            (read_text(sample), self._put(sample, site, insertion))
+            for sample, site in zip(self._texts[target], places, strict=True)
+            if site is not None
+        ]
+        before, after = (reference(target, list(side)) for side in zip(*pairs, strict=True))
+        change = float(np.nan_to_num(after - before).mean())
+        left = _value(each) - max(0.0, change)
+        return replace(each, reference=change, confirmed=left >= self._config.least_lift)
 
     def watch(self, planted: Sequence[tuple[Candidate, Insertion | None]]) -> None:
         """Note the candidates that change answers: they and their holders are not ordinary."""

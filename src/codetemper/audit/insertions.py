@@ -177,6 +177,8 @@ def _statement(text: str, sample: Labelled, span: Span) -> str:
     if inner is None or span[1] > inner:
         return ""
     head = textwrap.dedent(margin + text[start:inner]).rstrip()
+    if head.count("\n") >= _WHOLE:
+        return ""
     return f"{head}\n    pass" if sample.language == "python" else f"{head} {{ }}"
 
 

@@ -215,6 +215,31 @@ def candidates(
     return sorted(found, key=lambda candidate: (candidate.p, candidate.text))
 
 
+def smallest(
+    field: Field, tests: Sequence[Test], *, rounds: int, seed: int, least: int = 3
+) -> Floats:
+    """Return the smallest p of any mark where samples speak at random, of each repetition.
+
+    Args:
+        field: the samples.
+        tests: what made samples speak; each repetition draws as many of the same population.
+        rounds: repetitions.
+        seed: of the draws.
+        least: as for ``candidates``.
+
+    Returns:
+        Of each repetition the p of its best candidate [rounds].
+    """
+    random = np.random.default_rng((seed, 1))
+    targets = {test.target for test in tests}
+    by_target = [sum(test.target == own for test in tests) for own in targets]
+    found = [
+        min(float(_p_values(field, test.redrawn(random), least).min(initial=1.0)) for test in tests)
+        for _ in range(rounds if tests else 0)
+    ]
+    return np.minimum(1.0, max(by_target, default=1) * np.array(found))
+
+
 def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> list[Candidate]:
     scores = np.vstack([_p_values(field, test, least) for test in tests])
     p = np.minimum(1.0, len(tests) * scores.min(axis=0))
