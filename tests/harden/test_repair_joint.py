@@ -95,7 +95,7 @@ def test_only_chosen_neurons_change() -> None:
 
 def test_guards_keep_what_the_repair_would_flip() -> None:
     engine = tiny_engine()
-    passages = planted(engine, 4, rank=150)
+    passages = planted(engine, joint.GUARDED, rank=150)
     reference = reference_passages(engine, texts(24, seed=11))
     free = task_of(engine, passages)
     edits = [joint.solve(engine, task) for task in (free, replace(free, reference=reference))]
@@ -109,6 +109,8 @@ def test_guards_keep_what_the_repair_would_flip() -> None:
     assert flips[0] > 0
     assert flips[1] < flips[0] / 2
     assert edits[1].notes["guards"] > 0
+    few = replace(task_of(engine, passages[:2]), reference=reference)
+    assert joint.solve(engine, few).notes["guards"] == 0
 
 
 @pytest.mark.parametrize("metric", ["identity", "diagonal", "low-rank", "full", "null-space"])

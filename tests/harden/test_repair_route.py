@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+import torch
 
+from codetemper.core.detection import auroc
 from codetemper.harden.repair import route as routing
-from codetemper.harden.repair.deltas import Edit
+from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Failure, Passage
 from codetemper.harden.repair.joint import solve
 from codetemper.harden.repair.route import Probe, Route, reworded, route, score_of
+from codetemper.harden.repair.wear import Wear
 from tests.harden.repairing import planted, same, state, task_of, texts, tiny_engine
 from tests.tiny import tiny_tokenizer
 
@@ -121,8 +124,32 @@ def test_wordings_are_looked_at_and_not_repaired() -> None:
 
 
 def test_what_speaks_against_a_repair_lowers_its_score() -> None:
-    good = {"wrong": 1.0, "gap": 1.0, "overlap": 0.1, "progress": 1.0, "views_fixed": 1.0}
-    worse = {"wrong": 9.0, "gap": 6.0, "overlap": 0.9, "progress": 0.4, "views_fixed": 0.0}
+    good = {"close": 1.0, "withstood": 0.9}
+    worse = {"close": 9.0, "withstood": 0.1}
     assert 0 < score_of(worse) < score_of(good) < 1
     for name, value in worse.items():
         assert score_of(good | {name: value}) < score_of(good), name
+
+
+def test_the_score_foretells_what_a_pile_of_repairs_undoes(engine: Engine) -> None:
+    passages = planted(engine, 20)
+    task = task_of(engine, passages)
+    wear = Wear(engine, task.semantic, task.statistics, texts(24, seed=9), margin=0.5)
+    changes = [solve(engine, task_of(engine, [passage])).deltas for passage in passages]
+    stood, foretold = [0] * len(passages), []
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(30):
+        pile = torch.randperm(len(passages), generator=generator)[:8].tolist()
+        with engine.drafting() as draft:
+            for layer in {layer for n in pile for layer in changes[n]}:
+                whole = [changes[n][layer].dense() for n in pile if layer in changes[n]]
+                draft.put(layer, Delta(left=torch.stack(whole).sum(0)))
+            right = engine.observe([passages[n] for n in pile], margin=0.0).right
+        for n, hit in zip(pile, right, strict=True):
+            stood[n] += 1 if hit else -1
+    for passage in passages:
+        seen = engine.observe([passage], layers=task.layers)
+        foretold.append(wear.withstood(seen, torch.ones(len(seen), dtype=torch.bool)))
+    lasting = [f for f, s in zip(foretold, stood, strict=True) if s > 0]
+    undone = [f for f, s in zip(foretold, stood, strict=True) if s <= 0]
+    assert auroc(lasting, undone).value > 0.6

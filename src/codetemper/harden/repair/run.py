@@ -42,6 +42,7 @@ from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.statistics import Statistics
 from codetemper.harden.repair.task import Task, reference_passages
 from codetemper.harden.repair.watch import Watch
+from codetemper.harden.repair.wear import Wear
 from codetemper.models.anatomy import anatomy
 from codetemper.models.attach import attached
 from codetemper.models.factors import Factors, write_factors
@@ -188,7 +189,12 @@ def repair(
         )
         task = _task(engine, texts if reference else [], statistics, state, config, cache, on_event)
         if watch is not None:
-            failures = watch.choose(engine, failures, lambda some: _probed(engine, task, some))
+            failures = watch.choose(
+                engine,
+                failures,
+                lambda some: _probed(engine, task, some),
+                lambda some: Wear(engine, task.semantic, statistics, some, margin=config.margin),
+            )
             passages = tokens_of(model.tokenizer, failures)
         edit = _solved(engine, task, passages, config)
         if watch is not None:

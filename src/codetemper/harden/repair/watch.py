@@ -38,6 +38,7 @@ from codetemper.harden.repair.monitor import (
 from codetemper.harden.repair.route import ATTEMPTED, Probe, Route, reworded, route
 from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.task import gaps_by_failure
+from codetemper.harden.repair.wear import Wear
 
 #: Reference texts whose places are compared with failing ones.
 _COMPARED = 64
@@ -152,20 +153,32 @@ class Watch:
     _tried: Sequence[Failure] = ()
 
     def choose(
-        self, engine: Engine, failures: Sequence[Failure], probe: Probe
+        self,
+        engine: Engine,
+        failures: Sequence[Failure],
+        probe: Probe,
+        wear: Callable[[Sequence[Passage]], Wear],
     ) -> Sequence[Failure]:
         """Route failures, and return those that are to be solved.
+
+        Args:
+            engine: the model.
+            failures: all that were given.
+            probe: solves one round for some passages.
+            wear: makes of reference texts what foretells later repairs.
 
         Raises:
             UsageError: none is.
         """
+        reference = self._passages(self.compared[:_COMPARED])
         self.routes = route(
             engine,
             tokens_of(self.tokenizer, reworded(failures)),
             self.tokenizer,
             probe=probe if self.probe else None,
-            reference=self._passages(self.compared[:_COMPARED]),
+            reference=reference,
             earlier={name: tokens_of(self.tokenizer, some) for name, some in self.earlier.items()},
+            wear=wear(reference) if reference else None,
             on_event=self.on_event,
         )
         tried = {
