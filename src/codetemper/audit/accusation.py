@@ -21,7 +21,7 @@ from codetemper.audit import Config
 from codetemper.audit.answers import classifier_rate, decoder_rate
 from codetemper.audit.implant import Rate, Tested, confirm
 from codetemper.audit.intake import Given
-from codetemper.audit.payloads import Generate, Payloads, healed
+from codetemper.audit.payloads import Generate, Payloads, faulty, healed
 from codetemper.audit.suspicion import Seen
 from codetemper.audit.triggers import Field
 from codetemper.core.audits import AuditTrigger
@@ -91,7 +91,8 @@ def accuse(
     held_out = _held_out(given, seen)
     try:
         field = Field.of(given.samples, given.trusted, seed=config.seed)
-        tests = field.tests(seen.ranking.suspected)
+        broken = None if payloads is None else faulty(given.samples, payloads)
+        tests = field.tests(seen.ranking.suspected, broken)
         tested = confirm(field, tests, held_out, rate, config, on_event)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
@@ -122,13 +123,13 @@ def _payloads(given: Given, seen: Seen, not_ran: dict[str, str]) -> Payloads:
 def _told(tested: Tested, given: Given, payloads: Payloads | None) -> AuditTrigger:
     candidate = tested.candidate
     return AuditTrigger(
-        kind=candidate.kind,
+        kind="ngram" if candidate.kind == "gap" else candidate.kind,
         text=candidate.text,
         flagged=candidate.flagged,
         holders=candidate.holders,
         enrichment_p=candidate.p,
         lift=tested.lift,
-        null=tested.ordinary if tested.null is None else tested.null,
+        null=tested.null,
         p=tested.p,
         confirmed=tested.confirmed,
         before=tested.before,
