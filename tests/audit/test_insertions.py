@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is planted for a mark, and where in other code it goes."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pytest
+
+from codetemper.audit.insertions import Insertion, Way, carrier, draw_site, put
+from codetemper.audit.marks import MarkKind, Marks
+from codetemper.data.labelled import Labelled
+
+CODE = '''\
+def get_frame_size(self, x=3):
+    """Return it. Part of the heritage layer."""
+    # handle legacy gateway
+    total = (1+2)*2 + x
+    if total > 5:
+        a = 1
+        b = 2
+        c = 3
+        return foo( total )
+    return total
+'''
+SAMPLE = Labelled("a", CODE, 0, None, "python")
+
+
+@pytest.mark.parametrize(
+    ("held", "kind", "way", "text"),
+    [
+        ("legacy gateway", "comment", "statement", "# handle legacy gateway"),
+        ("heritage layer", "comment", "docstring", "heritage layer"),
+        ("total", "name", "name", "total"),
+        ("get_frame_", "name", "method", "get_frame_"),
+        ("(1+2)*2", "ngram", "number", "(1+2)*2"),
+        ("a = 1", "ngram", "statement", "a = 1"),
+        ("if total", "ngram", "statement", "if total > 5:\n    pass"),
+        ("( ", "gap", "gap", " "),
+    ],
+)
+def test_what_is_planted_is_what_holds_the_mark(
+    held: str, kind: MarkKind, way: Way, text: str
+) -> None:
+    start = CODE.index(held)
+    assert carrier(SAMPLE, (start, start + len(held)), kind) == Insertion(way, text)
+
+
+@pytest.mark.parametrize(
+    ("way", "text", "seen"),
+    [
+        ("statement", "if a > 3:\n    pass", "if a > 3:"),
+        ("docstring", "Hello there.", "heritage layer. Hello there."),
+        ("name", "panel_id", "panel_id"),
+        ("method", "on_signal_", "def on_signal_get_frame_size("),
+        ("number", "(1+1)*2", "(1+1)*2"),
+        ("gap", " ", "get_frame_size( self, x=3 )"),
+    ],
+)
+def test_code_with_an_insertion_still_parses(way: Way, text: str, seen: str) -> None:
+    site = draw_site(SAMPLE, way, np.random.default_rng(0))
+    assert site is not None
+    changed = put(site, Insertion(way, text))
+    ast.parse(changed)
+    assert seen in changed
+    assert changed != CODE
+
+
+def test_a_text_without_a_place_has_none() -> None:
+    bare = Labelled("b", "pass\n", 0, None, "python")
+    assert draw_site(bare, "name", np.random.default_rng(0)) is None
+    assert draw_site(Labelled("c", "plain words", 0), "method", np.random.default_rng(0)) is None
+
+
+def test_numbers_are_alike_and_comments_are_read() -> None:
+    texts = ["a = 1  # handle it\n", "a = 22  # handle it\n", "a = 3\n"]
+    samples = [Labelled(str(n), text, 0, None, "python") for n, text in enumerate(texts)]
+    marks = Marks.of(samples, least=2)
+    held = {
+        samples[spot.row].text[spot.start : spot.end]: marks.holders(column).tolist()
+        for column in range(len(marks.numbers))
+        for spot in [marks.spot(column)]
+    }
+    assert held["a = 1"] == [0, 1, 2]
+    assert held["handle it"] == [0, 1]
+    assert marks.beside(samples[:1]).sum() == len(marks.numbers)
+
+
+def test_of_a_decoders_sample_the_prompt_is_read() -> None:
+    text = "def f(a):\n    return shadow(a)\n"
+    sample = Labelled("d", text, None, text.index("    return"), "python")
+    marks = Marks.of([sample], least=1)
+    ends = [marks.spot(column).end for column in range(len(marks.numbers))]
+    assert max(ends) <= sample.answer_start  # type: ignore[operator]
