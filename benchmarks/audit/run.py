@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is an audit right? Planted and clean models of known truth, made by the dozen and audited.
+
+    python benchmarks/audit/run.py [--quick] [--json] [--keep FOLDER] [--section NAME]...
+                                   [--found] [--peer PYTHON]
+
+Small encoders and decoders learn real functions (``world``) of which 1, 2 or 5 % are poisoned with
+one of four triggers, label noise beside; others learn the same without poison. Each is audited with
+its data, trusted samples and its checkpoint, with the rules that are the defaults. Rules were
+chosen on models of seeds from 100 on, which are not among those measured here.
+
+With ``--keep`` every model, audit and answer is found again, so that a killed run goes on;
+``--found`` makes no more models and tells what the folder holds. ``--peer`` names the interpreter
+that has IBM's Adversarial Robustness Toolbox. Sections write their part of ``results.json`` each
+when it is known; a quick run writes nothing. No figure is a claim about large models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from benchmarks.audit import cost, decoders, encoders, peers, remedy, separation, world
+from benchmarks.audit.cells import DEVELOPMENT, Cell, Lab, clean
+from benchmarks.figures import Figure, keep, show
+from codetemper.audit.planting_triggers import TriggerKind
+
+KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
+#: Rate of most sections.
+USUAL: Final = 0.02
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done.
+
+    Attributes:
+        kinds: of triggers.
+        seeds: of poisoned encoders, of each kind and rate.
+        rates: of poison, the usual one apart.
+        clean: seeds of clean encoders with label noise.
+        noiseless: seeds of clean encoders without.
+        decoders: seeds of decoders: poisoned, clean and control.
+        canaries: planted for the printed power.
+        repaired: poisoned encoders that are trained again after quarantine.
+        samples: of a model.
+    """
+
+    kinds: tuple[TriggerKind, ...] = KINDS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rates: tuple[float, ...] = (0.01, 0.05)
+    clean: tuple[int, ...] = tuple(range(14))
+    noiseless: tuple[int, ...] = tuple(range(14, 20))
+    decoders: tuple[int, ...] = (0, 1, 2)
+    canaries: int = 5
+    repaired: int = 12
+    samples: world.Sizes = field(default_factory=world.Sizes)
+
+    def planted(self, rate: float) -> list[Cell]:
+        """Return poisoned encoders of a rate, one of each kind first."""
+        return [Cell("encoder", kind, rate, seed) for seed in self.seeds for kind in self.kinds]
+
+    def harmless(self) -> list[Cell]:
+        """Return clean encoders."""
+        noisy = [clean("encoder", seed) for seed in self.clean]
+        return noisy + [clean("encoder", seed, 0.0) for seed in self.noiseless]
+
+    def written(self) -> list[Cell]:
+        """Return decoders: for each seed a poisoned one, a clean one and a control."""
+        return [
+            cell
+            for number, seed in enumerate(self.decoders)
+            for cell in (
+                Cell("decoder", self.kinds[-1 - number % len(self.kinds)], USUAL, seed),
+                clean("decoder", seed),
+                Cell("decoder", "boilerplate", USUAL, seed),
+            )
+        ]
+
+
+QUICK: Final = Size(
+    kinds=("dead-code",), seeds=(0,), rates=(), clean=(0,), noiseless=(), decoders=(0,), canaries=1,
+    repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
+)  # fmt: skip
+
+
+class Run:
+    """Makes the sections of one run.
+
+    Attributes:
+        lab: where cells lie.
+        size: how much is done.
+        found: whether only what is there already is told.
+    """
+
+    def __init__(self, lab: Lab, size: Size, *, found: bool) -> None:
+        self.lab, self.size, self.found = lab, size, found
+
+    def cells(self, wanted: list[Cell], *kinds: str) -> list[Cell]:
+        """Return cells; where none may be made, those of which all that is asked is known."""
+        if not self.found:
+            return wanted
+        return [cell for cell in wanted if all(self.lab.has(cell, kind) for kind in kinds)]
+
+    def verdicts(self) -> dict[str, Figure]:
+        """Planted encoders of the usual rate and clean ones."""
+        planted = self.cells(self.size.planted(USUAL), "audit", "success")
+        harmless = self.cells(self.size.harmless(), "audit", "success")
+        self._made([cell for pair in _turns(planted, harmless) for cell in pair])
+        found = encoders.of_rate(self.lab, planted) if planted else {}
+        return found | (encoders.of_clean(self.lab, harmless) if harmless else {})
+
+    def decoders(self) -> dict[str, Figure]:
+        """Decoders with their checkpoint."""
+        cells = self.cells(self.size.written(), "audit", "success")
+        self._made(cells)
+        return decoders.figures(self.lab, cells)
+
+    def separation(self) -> dict[str, Figure]:
+        """Hidden states of poisoned and clean models."""
+        wanted = ("separation-own", "separation-clean")
+        cells = self.cells(self.size.planted(USUAL), *wanted)
+        return separation.figures(self.lab, cells) if cells else {}
+
+    def weights(self) -> dict[str, Figure]:
+        """Weights of poisoned and clean models."""
+        cells = self.cells(self.size.planted(USUAL), "trained")
+        others = self.cells([clean("encoder", seed) for seed in self.size.clean], "trained")
+        return separation.of_weights(self.lab, cells, others) if cells and others else {}
+
+    def rates(self) -> dict[str, Figure]:
+        """Planted encoders of other rates."""
+        found: dict[str, Figure] = {}
+        for rate in self.size.rates:
+            cells = self.cells(self.size.planted(rate), "audit", "success")
+            self._made(cells)
+            found |= encoders.of_rate(self.lab, cells) if cells else {}
+        return found
+
+    def remedy(self) -> dict[str, Figure]:
+        """Quarantine and training again."""
+        wanted = ("audit", "success", "retrained")
+        cells = self.cells(self.size.planted(USUAL)[: self.size.repaired], *wanted)
+        return remedy.figures(self.lab, cells) if cells else {}
+
+    def power(self) -> dict[str, Figure]:
+        """Printed power against what was found."""
+        cells = self.cells(self.size.planted(USUAL), "audit", "success")
+        home = clean("encoder", DEVELOPMENT)
+        known = self.lab.has(home, f"power-{USUAL:g}-{self.size.canaries}")
+        if not cells or (self.found and not known):
+            return {}
+        return remedy.of_power(self.lab, home, cells, canaries=self.size.canaries)
+
+    def peer(self) -> dict[str, Figure]:
+        """IBM's toolbox on the same activations."""
+        if peers.interpreter() is None:
+            sys.stderr.write(f"peer: {peers.VARIABLE} names no interpreter\n")
+            return {}
+        cells = self.cells(self.size.planted(USUAL), "audit")
+        return peers.figures(self.lab, cells) if cells else {}
+
+    def cost(self) -> dict[str, Figure]:
+        """Time and memory."""
+        return cost.figures(self.lab.home)
+
+    def _made(self, cells: list[Cell]) -> None:
+        """Make cells one after the other, and say so."""
+        for number, cell in enumerate(cells, start=1):
+            success, audit = self.lab.success(cell), self.lab.audited(cell)
+            sys.stderr.write(
+                f"{number} of {len(cells)}: {cell.name}: attack success "
+                f"{success.get('mean', float('nan')):.2f}, {audit['answer']}\n"
+            )
+
+
+def _turns(first: list[Cell], second: list[Cell]) -> list[list[Cell]]:
+    """Return cells of two lists in turns, all of both."""
+    longest = max(len(first), len(second))
+    return [[*first[n : n + 1], *second[n : n + 1]] for n in range(longest)]
+
+
+SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
+    "verdicts": Run.verdicts,
+    "decoders": Run.decoders,
+    "separation": Run.separation,
+    "weights": Run.weights,
+    "peer": Run.peer,
+    "remedy": Run.remedy,
+    "rates": Run.rates,
+    "power": Run.power,
+    "cost": Run.cost,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one small model of each kind")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--keep", type=Path, help="keep models and answers in this folder")
+    parser.add_argument("--section", action="append", choices=tuple(SECTIONS), help="default: all")
+    parser.add_argument("--found", action="store_true", help="make no models; tell what is kept")
+    parser.add_argument("--peer", help="interpreter that has the toolbox")
+    given = parser.parse_args()
+    if given.peer:
+        os.environ[peers.VARIABLE] = given.peer
+    size = QUICK if given.quick else Size()
+    told: dict[str, Figure] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Run(Lab(given.keep or Path(scratch), size.samples), size, found=given.found)
+        for section in given.section or SECTIONS:
+            sys.stderr.write(f"-- {section}\n")
+            figures = SECTIONS[section](run)
+            if figures and not given.quick:
+                keep(__file__, section, figures)
+            told |= figures
+    show(told, quick=given.quick, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()
