@@ -116,9 +116,9 @@ def confirm(
     """
     bench = _Bench(field, held_out, rate, config, on_event)
     found = candidates(field, tests, most=config.candidates)
-    planted = bench.carriers(found)
-    bench.watch(planted)
     chance = smallest(field, tests, rounds=config.rounds, seed=config.seed)
+    planted = bench.carriers(found, float(chance.min(initial=1.0)))
+    bench.watch(planted)
     tested = [bench.tested(candidate, insertion) for candidate, insertion in planted]
     judged = [_judged(each, chance, config) for each in tested]
     if reference is not None:
@@ -186,13 +186,21 @@ class _Bench:
             )
         return chosen[: self._config.held_out]
 
-    def carriers(self, found: Sequence[Candidate]) -> list[tuple[Candidate, Insertion | None]]:
-        """Return what to plant for each candidate; the same text is planted for one only."""
+    def carriers(
+        self, found: Sequence[Candidate], chance: float
+    ) -> list[tuple[Candidate, Insertion | None]]:
+        """Return what to plant for each candidate.
+
+        The same text is planted for one only: the longest of those that chance does not reach, as
+        a word of a trigger is in other texts too.
+        """
         planted: dict[tuple[int, Insertion | int], tuple[Candidate, Insertion | None]] = {}
         for candidate in found:
             insertion = self.carrier(candidate)
             key = candidate.target, insertion or candidate.column
-            planted.setdefault(key, (candidate, insertion))
+            known = planted.setdefault(key, (candidate, insertion))[0]
+            if candidate.p < chance and len(candidate.text) > len(known.text):
+                planted[key] = candidate, insertion
         return list(planted.values())
 
     def carrier(self, candidate: Candidate) -> Insertion | None:
