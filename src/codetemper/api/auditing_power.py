@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from codetemper.core.records import OnEvent, Sampling
 
 if TYPE_CHECKING:
     from codetemper.audit.payloads import Generate
+    from codetemper.audit.planting import Plant
+    from codetemper.audit.planting_success import Shows
     from codetemper.data.labelled import Labelled
     from codetemper.models.loaded import LoadedModel
 
@@ -56,11 +59,7 @@ def measured(
         cache: scratch.
         on_event: progress.
     """
-    from codetemper.audit.planting_models import Recipe, train
-    from codetemper.audit.planting_success import flips, writes
-    from codetemper.audit.power import confirmed_holders, power
-    from codetemper.audit.run import audit as run
-    from codetemper.backends.generation import generate as draw
+    from codetemper.audit.power import power
 
     config = asked.config
     lacking = "not measured: there are no samples to plant into"
@@ -70,51 +69,82 @@ def measured(
         lacking = "not measured; --canaries 5 plants as many, one by one, and looks for them"
     if lacking:
         return AuditPower(rate=config.canary_rate, canaries=0, missing=lacking)
-    recipe = Recipe(
-        epochs=config.canary_epochs,
-        learning_rate=config.canary_learning_rate,
-        max_length=config.max_length,
+    trial = _Trial(config, material, handle, base, cache, on_event)
+    return power(
+        material.samples,
+        trial.learn,
+        trial.look,
+        trial.shows,
+        rate=config.canary_rate,
+        canaries=asked.canaries,
+        seed=config.seed,
+        on_event=on_event,
     )
-    start = handle.loaded if base is None else base.loaded
 
-    def learn(samples: Sequence[Labelled], seed: int) -> LoadedModel:
-        return train(start, samples, recipe, seed=seed, on_event=on_event)
 
-    def answers(model: LoadedModel) -> Generate:
-        def write(prompts: Sequence[str], sampling: Sampling, **given: Any) -> Any:
-            return draw(model.module, model.tokenizer, prompts, sampling, None, **given)
+@dataclass(frozen=True)
+class _Trial:
+    """How a canary is learnt, asked and looked for."""
 
-        return generator(write, config, on_event)
+    config: Config
+    material: Material
+    handle: Any
+    base: Any | None
+    cache: Path
+    on_event: OnEvent
 
-    def look(model: LoadedModel, samples: Sequence[Labelled]) -> list[Collection[int]]:
-        folder = cache / "canary"
+    def learn(self, samples: Sequence[Labelled], seed: int) -> LoadedModel:
+        """Train a copy of the base, or of the model where that is not known."""
+        import torch
+
+        from codetemper.audit.planting_models import Recipe, train
+
+        config, start = self.config, self.handle if self.base is None else self.base
+        recipe = Recipe(
+            epochs=config.canary_epochs,
+            learning_rate=config.canary_learning_rate,
+            max_length=config.max_length,
+        )
+        # A model that knows its samples has gradients too small for a processor to be quick at.
+        torch.set_flush_denormal(True)
+        try:
+            return train(start.loaded, samples, recipe, seed=seed, on_event=self.on_event)
+        finally:
+            torch.set_flush_denormal(False)
+
+    def look(self, model: LoadedModel, samples: Sequence[Labelled]) -> list[Collection[int]]:
+        """Audit what was trained; return of each confirmed trigger who holds it."""
+        from codetemper.audit.power import confirmed_holders
+        from codetemper.audit.run import audit as run
+
+        folder = self.cache / "canary"
         shutil.rmtree(folder, ignore_errors=True)
         with mendable(folder):
             folder.mkdir()
         found = run(
             model,
             samples,
-            trusted=material.trusted_samples,
-            reference=None if base is None else base.loaded,
-            config=config,
-            generate=answers(model),
+            trusted=self.material.trusted_samples,
+            reference=None if self.base is None else self.base.loaded,
+            config=self.config,
+            generate=self._answers(model),
             folder=folder,
-            on_event=on_event,
+            on_event=self.on_event,
         )
         return [*confirmed_holders(found.samples)]
 
-    def shows(model: LoadedModel, plan: Any) -> Any:
-        if plan.payload == "flip":
-            return flips(model, plan.target, max_length=config.max_length)
-        return writes(answers(model), plan)
+    def shows(self, model: LoadedModel, plan: Plant) -> Shows:
+        """Return what asks a model whether it does a plan's payload."""
+        from codetemper.audit.planting_success import flips, writes
 
-    return power(
-        material.samples,
-        learn,
-        look,
-        shows,
-        rate=config.canary_rate,
-        canaries=asked.canaries,
-        seed=config.seed,
-        on_event=on_event,
-    )
+        if plan.payload == "flip":
+            return flips(model, plan.target, max_length=self.config.max_length)
+        return writes(self._answers(model), plan)
+
+    def _answers(self, model: LoadedModel) -> Generate:
+        from codetemper.backends.generation import generate as draw
+
+        def write(prompts: Sequence[str], sampling: Sampling, **given: Any) -> Any:
+            return draw(model.module, model.tokenizer, prompts, sampling, None, **given)
+
+        return generator(write, self.config, self.on_event)
