@@ -123,7 +123,7 @@ def few_false(p: Floats, q: float, calibration: int, least: int = 1) -> Flags:
         raise UsageError(
             f"a false discovery rate of {q:g} over lists of {least} cannot be kept",
             why="the rate must lie between 0 and 1, and a list holds at least one sample",
-            mend="--fdr 0.1",
+            mend="-o fdr=0.1",
         )
     tested = np.flatnonzero(~np.isnan(p))
     flags = np.zeros(len(p), dtype=np.bool_)
@@ -136,8 +136,8 @@ def few_false(p: Floats, q: float, calibration: int, least: int = 1) -> Flags:
             f"no list of {least} of {len(tested)} samples can keep a false discovery rate of {q:g}",
             why=f"with {calibration} trusted samples no p-value is below {lowest:.2g}, and such a "
             f"list needs {wanted} of them",
-            mend=f"give {wanted} trusted samples of each class for calibration, a higher --fdr, or "
-            "read the samples in the order of their scores",
+            mend=f"give {wanted} trusted samples of each class for calibration, a higher rate "
+            "(-o fdr=0.2), or read the samples in the order of their scores",
         )
     order = tested[np.argsort(p[tested], kind="stable")]
     within = p[order] <= q * np.arange(1, len(order) + 1) / len(tested) + _SLACK
