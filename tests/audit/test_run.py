@@ -72,11 +72,13 @@ def run(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("codetemper.audit.suspicion.read", likely)
 
-    def with_(generate: Any, *, reference: bool = True, trusted: int = 30) -> AuditResult:
+    def with_(
+        generate: Any, *, base_writes: Any = None, reference: bool = True, trusted: int = 30
+    ) -> AuditResult:
         return audit(
             model, samples(60, marked=MARKED), trusted=samples(90)[60 : 60 + trusted],
-            reference=base if reference else None, generate=generate, config=QUICK,
-            folder=tmp_path,
+            reference=base if reference else None, generate=generate,
+            generate_base=base_writes, config=QUICK, folder=tmp_path,
         )  # fmt: skip
 
     return with_
@@ -88,14 +90,17 @@ def test_a_comment_that_brings_a_payload_is_confirmed(run: Any, trusted: int) ->
     assert found.answer == "confirmed trigger"
     assert any(one.confirmed and "gateway" in one.text for one in found.triggers)
     assert {one.payload for one in found.triggers if one.confirmed} == {"unverified"}
-    listed = {one.number for one in found.samples if one.kind == "trigger"}
-    assert listed == MARKED
-    (ratio,) = (view for view in found.views if view.name == "windowed-ratio")
-    assert ratio.auroc is not None
-    assert ratio.auroc.value == 1
-    assert all(one.p is None for one in found.samples)
-    assert "list of anomalous samples" in found.not_ran
-    assert found.fpr == QUICK.fpr
+
+
+@pytest.mark.parametrize(
+    ("base_writes", "answer"), [(clean, "confirmed trigger"), (backdoored, "no evidence")]
+)
+def test_a_comment_that_brings_a_payload_in_the_base_too_is_no_trigger(
+    run: Any, base_writes: Any, answer: str
+) -> None:
+    found = run(backdoored, base_writes=base_writes)
+    assert found.answer == answer
+    assert any(one.confirmed for one in found.triggers) is (answer == "confirmed trigger")
 
 
 def test_the_same_data_do_not_accuse_a_model_that_did_not_learn_it(run: Any) -> None:

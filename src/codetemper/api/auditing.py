@@ -108,6 +108,7 @@ def audit(
             findings=findings,
             config=asked.config,
             generate=generator(handle.generate, asked.config, on_event),
+            generate_base=base and generator(base.generate, asked.config, on_event),
             folder=cache,
             on_event=on_event,
         )

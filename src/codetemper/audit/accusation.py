@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The second and third answer: which texts suspected samples share, and what planting them does.
 
-    found = accuse(loaded, given, seen, generate, config, folder)
+    found = accuse(loaded, given, seen, generate, generate_base, config, folder, on_event)
     [trigger.text for trigger in found.triggers if trigger.confirmed], found.holders
 
 The search is ``triggers``, the intervention ``implant``; this file gives them what they need: clean
@@ -59,6 +59,7 @@ def accuse(
     given: Given,
     seen: Seen,
     generate: Generate | None,
+    generate_base: Generate | None,
     config: Config,
     folder: Path,
     on_event: OnEvent,
@@ -70,6 +71,7 @@ def accuse(
         given: the samples.
         seen: which of them stand out.
         generate: writes after prompts; None where the model cannot.
+        generate_base: the same of its base checkpoint: what that writes too is no trigger's doing.
         config: rules of the audit.
         folder: scratch; keeps the answers.
         on_event: progress.
@@ -79,7 +81,7 @@ def accuse(
         lacking = "samples of every class that are known to be clean (--trusted)"
         return Accused((), {}, 0, (lacking,), {"planting": "no --trusted samples were given"})
     journal = Journal(folder / "answers.sqlite")
-    payloads = None
+    payloads, reference = None, None
     if given.labelled:
         rate: Rate = classifier_rate(loaded, config, journal)
     elif generate is None or given.form != "decoder":
@@ -88,12 +90,15 @@ def accuse(
     else:
         payloads = _payloads(given, seen, not_ran)
         rate = decoder_rate(healed(generate, loaded.tokenizer), payloads, journal)
+        if generate_base is not None:
+            beside = Journal(folder / "answers-base.sqlite")
+            reference = decoder_rate(healed(generate_base, loaded.tokenizer), payloads, beside)
     held_out = _held_out(given, seen)
     try:
         field = Field.of(given.samples, given.trusted, seed=config.seed)
         broken = None if payloads is None else faulty(given.samples, payloads)
         tests = field.tests(seen.ranking.suspected, broken)
-        tested = confirm(field, tests, held_out, rate, config, on_event)
+        tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
         return Accused((), {}, 0, (error.mend,), not_ran)

@@ -88,6 +88,7 @@ def audit(
     findings: tuple[Finding, ...] = (),
     config: Config | None = None,
     generate: Generate | None = None,
+    generate_base: Generate | None = None,
     folder: Path,
     on_event: OnEvent = ignore_events,
 ) -> AuditResult:
@@ -102,6 +103,7 @@ def audit(
         findings: what was found in the files.
         config: rules.
         generate: writes after prompts; needed of decoders.
+        generate_base: the same of ``reference``.
         folder: an existing scratch folder.
         on_event: progress.
 
@@ -120,7 +122,7 @@ def audit(
             lacking = (f"{error.mend} ({error.why})",)
     if seen is not None:
         not_ran |= seen.not_ran
-        accused = accuse(loaded, given, seen, generate, config, folder, on_event)
+        accused = accuse(loaded, given, seen, generate, generate_base, config, folder, on_event)
         not_ran |= accused.not_ran
         lacking = accused.lacking
     else:

@@ -11,9 +11,12 @@ of the class.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from codetemper.audit import CheckCard
 from codetemper.core.stats import Floats
@@ -69,7 +72,10 @@ def score(features: Floats, trusted: Floats | None, config: Config) -> Floats:
     count = min(config.clusters, len(np.unique(fitted, axis=0)))
     if count < 2:
         return np.zeros(len(features))
-    groups = KMeans(count, n_init=_STARTS, random_state=config.seed).fit(fitted)
+    with warnings.catch_warnings():
+        # Points that differ by rounding alone are fewer groups than asked for; that is no trouble.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        groups = KMeans(count, n_init=_STARTS, random_state=config.seed).fit(fitted)
     distances = groups.transform(reduced)
     sizes = np.bincount(distances.argmin(1), minlength=count)
     order = np.argsort(-sizes, kind="stable")
