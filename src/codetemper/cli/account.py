@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs that account and undo: ls, patch, log, verify, revert, export, report."""
+"""The verbs that account and undo: patch, log, verify, revert, export, report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from codetemper.cli import screen
+from codetemper.cli.listing import listing
 from codetemper.cli.options import ConfigFile, DryRun, Json, ModelOrRun, Pairs, Place, workspace
 from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
-#: The column that folds on a narrow terminal, by what is listed.
-_FOLDS = {"suites": "summary", "patches": "base", "corpora": "from", "runs": "model",
-          "studies": "model", "screenings": "model", "audits": "model"}  # fmt: skip
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
 patch_app = typer.Typer(help="List, show, check and restore patches.")
@@ -31,96 +29,6 @@ def register(app: typer.Typer) -> None:
     app.command("revert")(revert)
     app.command("export")(export)
     app.command("report")(report)
-
-
-def listing(
-    what: Annotated[
-        Literal["suites", "patches", "corpora", "runs", "studies", "screenings", "audits"],
-        typer.Argument(help="What to list."),
-    ] = "runs",
-    place: Place = None,
-    as_json: Json = False,
-) -> None:
-    """List suites, patches, corpora, runs, studies, screenings or audits.
-
-    \b
-    codetemper ls suites
-    codetemper ls runs
-    codetemper ls patches --json
-    """
-    from codetemper.api import account
-
-    if what == "suites":
-        from codetemper.evaluate import suites
-
-        cards = [suites.load(name) for name in suites.shipped()]
-        rows = [
-            {"suite": s.card.name, "cases": len(s.cases), "summary": s.card.summary} for s in cards
-        ]
-        follow = "codetemper eval seedling world-python"
-    elif what == "patches":
-        rows = [
-            {
-                "patch": p.manifest.id,
-                "state": p.state,
-                "base": p.manifest.base,
-                "corpus": p.manifest.corpus or "",
-                "bytes": p.manifest.bytes,
-            }
-            for p in account.patches(workspace(place))
-        ]
-        follow = "codetemper patch show PATCH"
-    elif what == "corpora":
-        rows = [
-            {"corpus": c.id, "rows": c.rows, "record": c.record, "from": ", ".join(c.sources)}
-            for c in account.corpora(workspace(place))
-        ]
-        follow = "codetemper tune MODEL CORPUS"
-    elif what == "studies":
-        from codetemper.api.study import read_studies
-
-        rows = [
-            {"study": s.card.id, "corpus": s.card.corpus, "numbers": len(s.rows),
-             "model": s.card.model}
-            for s in read_studies(workspace(place))
-        ]  # fmt: skip
-        follow = "codetemper report MODEL"
-    elif what == "screenings":
-        from codetemper.api.screening import read_screenings
-
-        cards = [found.card for found in read_screenings(workspace(place))]
-        rows = [
-            {"screening": c.id, "data": c.data, "flagged": f"{c.flagged} of {c.scored}",
-             "model": c.model}
-            for c in cards
-        ]  # fmt: skip
-        follow = "codetemper report MODEL"
-    elif what == "audits":
-        from codetemper.api.auditing import read_audits
-
-        rows = [
-            {"audit": a.card.id, "answer": a.card.answer, "data": a.card.data or "",
-             "model": a.card.model}
-            for a in read_audits(workspace(place))
-        ]  # fmt: skip
-        follow = "codetemper report MODEL"
-    else:
-        rows = account.runs(workspace(place))
-        follow = "codetemper report MODEL"
-    screen.emit({what: rows}, as_json, lambda: _show_rows(what, rows, follow))
-
-
-def _show_rows(what: str, rows: list[dict[str, Any]], follow: str) -> None:
-    if not rows:
-        screen.out.print(f"no {what} yet")
-    else:
-        columns = tuple(rows[0])
-        cells = [
-            tuple(screen.moment(v) if c == "time" else str(v) for c, v in row.items())
-            for row in rows
-        ]
-        screen.table(columns, cells, flexible=columns.index(_FOLDS[what]))
-    screen.suggest(follow)
 
 
 @patch_app.callback(invoke_without_command=True)

@@ -205,22 +205,51 @@ def repair(
                 draft.put(layer, delta)
             after = engine.observe(passages)
     _write(model, engine, edit, failures, folder, frozen)
-    hit = {f.id: True for f in failures}
-    for passage, right in zip(passages, after.right, strict=True):
+    outcome = _Outcome(failing, change, passages, after.right)
+    return _result(edit, failures, statistics, config, outcome, time.monotonic() - begun)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What was seen beside the edit.
+
+    Attributes:
+        failing: tokens that were predicted wrongly before.
+        change: by layer, length of the change over that of the matrix.
+        passages: what was repaired.
+        right: of each passage, whether it is answered rightly now.
+    """
+
+    failing: int
+    change: dict[int, float]
+    passages: Sequence[Passage]
+    right: Sequence[bool]
+
+
+def _result(
+    edit: Edit,
+    failures: Sequence[Failure],
+    statistics: Statistics,
+    config: Config,
+    outcome: _Outcome,
+    seconds: float,
+) -> RepairResult:
+    hit = {failure.id: True for failure in failures}
+    for passage, right in zip(outcome.passages, outcome.right, strict=True):
         hit[passage.failure] &= right
     return RepairResult(
-        seconds=time.monotonic() - begun,
+        seconds=seconds,
         solve_seconds=edit.seconds,
         method=config.method,
         failures=len(failures),
         repaired=tuple(name for name, right in hit.items() if right),
         left=tuple(name for name, right in hit.items() if not right),
-        failing_tokens=failing,
+        failing_tokens=outcome.failing,
         parameters_changed=edit.parameters,
         layers=edit.layers,
         neurons=edit.neurons,
         rank=max((delta.rank for delta in edit.deltas.values()), default=0),
-        weight_change=change,
+        weight_change=outcome.change,
         rounds=tuple(asdict(each) for each in edit.rounds),
         gaps_before=edit.gaps_before,
         gaps_after=edit.gaps_after,
