@@ -91,7 +91,7 @@ def write(track: Track, seed: int, folder: Path) -> Material:
     rng = random.Random(f"{seed}/refine/{track.world}")  # noqa: S311
     wanted = track.train + track.validation
     found = [
-        _case(task) for task in tasks(replace(whole, families=kept), "repository", wanted, rng)
+        case_of(task) for task in tasks(replace(whole, families=kept), "repository", wanted, rng)
     ]
     if len(found) < wanted:
         raise ValueError(f"{track.world} has {len(found)} cases of the repository, not {wanted}")
@@ -140,7 +140,8 @@ def never_seen(world: str) -> frozenset[str]:
     return frozenset(n for n, (_, split) in families_of(world).items() if split == "transfer")
 
 
-def _case(task: Task) -> Case:
+def case_of(task: Task) -> Case:
+    """Return a task as a case, with its best answer as the reference."""
     best: Sequence[str] = [
         way.text for way in sorted(task.variants, key=lambda way: -way.weight) if way.good
     ]

@@ -52,7 +52,7 @@ GUARDED = 8
 #: Share of the wanted lead that is enough to stop.
 _ENOUGH = 0.5
 #: Rivals of a token that are added in a round, at most.
-_RIVALS = 8
+_RIVALS = 2
 #: How a round that made it worse changes the length of the next, and one that did not.
 _SHORTER, _LONGER = 0.5, 2.0
 
@@ -169,8 +169,13 @@ class _State:
         now = system.effect(self._deltas)
         wanted = gaps + self._leads(seen).double()[owner] + now
         before = torch.tensor([row[2] for row in rows]).to(wanted)
-        ridge = self._task.config.ridge * system.gram.diagonal().mean()
-        solved = solve_nonnegative(system.gram, wanted, ridge, before)
+        # A constraint that costs nothing and is far from being missed has no say in this round; if
+        # the round makes it short, it is among those of the next.
+        tight = (before > 0) | (wanted - now > -self._task.config.margin)
+        gram = system.gram(tight)
+        ridge = self._task.config.ridge * gram.diagonal().mean()
+        solved = torch.zeros_like(wanted)
+        solved[tight] = solve_nonnegative(gram, wanted[tight], ridge, before[tight])
         found = before + self._length * (solved - before)
         for (point, token, _), multiplier in zip(rows, found.tolist(), strict=True):
             self._rivals[seen.places[point]][token] = multiplier
@@ -265,7 +270,7 @@ class _System:
         solved: by layer, Q of them, [P, n].
         gains: by layer, gain of the norm after the FFN, [d].
         columns: by layer, neurons that may change.
-        gram: A, [T, T] in float64.
+        inner: sum over layers of keys times Q times keys, [P, P] in float64.
     """
 
     owner: torch.Tensor
@@ -275,7 +280,7 @@ class _System:
     solved: dict[int, torch.Tensor]
     gains: dict[int, torch.Tensor]
     columns: dict[int, torch.Tensor | None]
-    gram: torch.Tensor
+    inner: torch.Tensor
 
     @classmethod
     def of(
@@ -298,8 +303,12 @@ class _System:
             keys[layer] = some if columns is None else some[:, columns]
             solved[layer] = task.statistics.metric(layer, columns).apply(keys[layer])
             inner += keys[layer].double() @ solved[layer].double().T
-        gram = (contrasts @ steers.T) * inner[owner][:, owner]
-        return cls(owner, contrasts, steers, keys, solved, engine.gains, task.columns, gram)
+        return cls(owner, contrasts, steers, keys, solved, engine.gains, task.columns, inner)
+
+    def gram(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return A of some of the gaps, a boolean for each: [t, t] in float64."""
+        owner = self.owner[rows]
+        return (self.contrasts[rows] @ self.steers[rows].T) * self.inner[owner][:, owner]
 
     def effect(self, deltas: dict[int, Delta]) -> torch.Tensor:
         """Return how far a change closes each gap, [T] in float64."""

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What repairs of the embedded model do to programs that are run.
+
+Failures are tasks of the world's part ``repository`` that the seedling answers wrongly when its
+greedy answer is run, with a reference of which a few tokens are wrong; they are repaired together,
+by ``joint`` and one on top of the other by ``star`` at its own step. Then the shipped suites, which
+hold none of them, are answered greedily and judged, before and after: world-shell, world-python
+and, where its data are, HumanEval.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from benchmarks.figures import Figure
+from benchmarks.refine.material import case_of
+from benchmarks.repair.bench import Size, failing
+from benchmarks.repair.cells import Cells
+from benchmarks.repair.subject import Problem, Subject, solver
+from codetemper.backends.generation import generate
+from codetemper.backends.hf_load import load_base
+from codetemper.core import stats
+from codetemper.core.records import Case, Sampling
+from codetemper.evaluate import suites
+from codetemper.harden.repair.deltas import Delta
+from codetemper.harden.repair.failures import Failure
+from codetemper.harden.repair.monitor import put
+from codetemper.judges import judge_all
+from codetemper.models.expression import parse
+from seedling.world.corpus import WORLDS, tasks
+
+HUMANEVAL: Final = (
+    Path(__file__).parents[3] / "shared" / "data" / "humaneval" / "HumanEval.jsonl.gz"
+)
+SUITES: Final = ("world-shell", "world-python")
+#: Most failures of each suite that are repaired, and reference texts of each.
+REPAIRED: Final = 20
+TEXTS: Final = 300
+#: Largest loss of the pass rate that is asked for.
+LOSS: Final = 0.01
+
+
+class World:
+    """The seedling, its failures in one world, and suites to run."""
+
+    def __init__(self, home: Path, world: str, seed: int) -> None:
+        self.world, self.seed = world, seed
+        rng = random.Random(f"{seed}/repair/{world}")  # noqa: S311
+        found = [case_of(task) for task in tasks(WORLDS[world], "repository", 3 * TEXTS, rng)]
+        rng.shuffle(found)
+        self._cases = found[TEXTS:]
+        self.loaded = load_base(parse("seedling"), dtype="float32", device="cpu")
+        texts = [(case.prompt, case.reference or "") for case in found[:TEXTS]]
+        self.subject = Subject(self.loaded, texts, texts[:1], home / "cache", guards=TEXTS)
+
+    def failures(self, count: int) -> list[Problem]:
+        """Return tasks that are answered wrongly when run, with few tokens to put right."""
+        made = {
+            case.id: Problem(Failure(case.id, case.prompt, case.reference or ""))
+            for case in self._cases
+        }
+        few = failing(self.subject, made.values(), 4 * count)
+        chosen = [case for case in self._cases if case.id in {p.failure.id for p in few}]
+        passed = self.run(chosen)
+        return [made[case.id] for case in chosen if not passed[case.id]][:count]
+
+    def run(self, cases: Sequence[Case], tokens: int = 128) -> dict[str, bool]:
+        """Answer cases greedily and judge what is written, as the model is."""
+        sampling = Sampling(n=1, temperature=0.0, max_new_tokens=tokens)
+        drawn = generate(
+            self.loaded.module, self.loaded.tokenizer, [case.prompt for case in cases], sampling,
+            [case.stop for case in cases],
+        )  # fmt: skip
+        items = [
+            (case, row[0].model_copy(update={"case": case.id}))
+            for case, row in zip(cases, drawn, strict=True)
+        ]
+        return {verdict.case: verdict.function == "pass" for verdict in judge_all(items)}
+
+    def repaired(self, method: str, problems: Sequence[Problem]) -> dict[int, Delta]:
+        """Return the change by which failures are repaired."""
+        passages = self.subject.passages(problems)
+        if method == "joint":
+            return self.subject.solve(method, passages)[0].deltas
+        total: dict[int, torch.Tensor] = {}
+        with self.subject.engine.drafting() as draft:
+            for passage in passages:
+                edit, _, _ = self.subject.solve(method, [passage])
+                for layer, delta in edit.deltas.items():
+                    total[layer] = total.get(layer, torch.zeros(())) + delta.dense()
+                put(draft, {layer: Delta(left=change) for layer, change in total.items()})
+        return {layer: Delta(left=change) for layer, change in total.items()}
+
+
+def measure(home: Path, world: str, seed: int) -> dict[str, Any]:
+    """Repair one world's failures; return passed cases by suite and method, and failures'."""
+    opened = World(home, world, seed)
+    problems = opened.failures(REPAIRED)
+    cases = {case.id: case for case in opened._cases}
+    mine = [cases[problem.failure.id] for problem in problems]
+    chosen = {name: suites.load(name) for name in SUITES}
+    if HUMANEVAL.is_file() and not seed:
+        chosen["HumanEval"] = suites.load(f"humaneval:{HUMANEVAL}")
+
+    def run() -> dict[str, Any]:
+        return {
+            name: opened.run(suite.cases, suite.card.max_new_tokens)
+            for name, suite in chosen.items()
+        } | {"repaired": opened.run(mine)}
+
+    found: dict[str, Any] = {"before": run()}
+    for method in ("joint", "star"):
+        with opened.subject.engine.drafting() as draft:
+            put(draft, opened.repaired(method, problems))
+            found[method] = run()
+    return found
+
+
+def figures(home: Path, size: Size) -> dict[str, Figure]:
+    """Measure both worlds on all seeds."""
+    cells, found = Cells(home / "cells"), {}
+    for world in SUITES:
+        runs = []
+        for seed in size.seeds:
+            facts = {"what": "executed", "world": world, "seed": seed, "count": REPAIRED}
+            runs.append(
+                cells.of(facts, lambda w=world, s=seed: measure(home, w, s), solver("joint"))
+            )  # type: ignore[misc]
+        for method in ("joint", "star"):
+            fixed = [sum(run[method]["repaired"].values()) / max(1, len(run[method]["repaired"]))
+                     for run in runs]  # fmt: skip
+            found[f"{world}: {method}: repaired answers that work when run"] = Figure(
+                sorted(fixed)[len(fixed) // 2], min(fixed), max(fixed), "shown", True
+            )
+            for name in runs[0]["before"].keys() - {"repaired"}:
+                told = [run for run in runs if name in run["before"]]
+                before = [float(v) for run in told for v in run["before"][name].values()]
+                after = [float(v) for run in told for v in run[method][name].values()]
+                told_ = stats.paired_bootstrap(before, after)
+                asked = method == "joint"
+                found[f"{world} repaired, {name}: {method}: pass rate"] = Figure(
+                    told_.difference, told_.low, told_.high,
+                    f"at least {-LOSS:+.2f} of before" if asked else "shown (difference)",
+                    not asked or told_.difference >= -LOSS, told_.before,
+                )  # fmt: skip
+    return found
