@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.special import logsumexp, softmax
-from scipy.stats import hypergeom
 
 from codetemper.audit.marks import Marks
 from codetemper.audit.reader import Reader, fit
-from codetemper.audit.triggers import SKILL, Field, Test
+from codetemper.audit.triggers import SKILL, Field, Test, holding, p_values
 from codetemper.core.detection import auroc
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.stats import Floats
@@ -214,7 +213,7 @@ def _lone_field(
     reader = fit(reference.samples, seed=seed)
     usable = {}
     for own in np.unique(labels):
-        inside, every = _counts(marks.matrix, labels == own), _counts(marks.matrix, labels >= 0)
+        inside, every = holding(marks.matrix, labels == own), holding(marks.matrix, labels >= 0)
         usable[int(own)] = inside * len(labels) >= every * int((labels == own).sum())
     if reader.skill.value < SKILL or reader.skill.low <= 0.5:
         return _lone(material, marks, labels, usable, None), None
@@ -321,21 +320,11 @@ def _tests(field: Field, classes: Labels, chance: Floats, flagged: Flags) -> lis
 
 def _surprise(field: Field, test: Test, without: int) -> Floats:
     """Return -log10 p of every mark, with one sample that holds it and speaks left out [k]."""
-    held = _counts(field.marks.matrix, test.population) - without
-    spoken = _counts(field.marks.matrix, test.speaking) - without
-    total, size = int(test.population.sum()) - without, int(test.speaking.sum()) - without
-    asked = field.usable[test.target] & (spoken >= _OTHERS) & (spoken * total > held * size)
-    score = np.zeros(len(held))
-    p = hypergeom.sf(spoken[asked] - 1, total, size, held[asked])
-    score[asked] = -np.log10(np.maximum(p, _TINY))
-    return score
+    p = p_values(field, test, _OTHERS, without=without)
+    return np.asarray(-np.log10(np.maximum(p, _TINY)))
 
 
 def _largest(held: sparse.csr_array, score: Floats) -> Floats:
     values = np.append(score[held.indices], 0.0)
     found = np.maximum.reduceat(values, held.indptr[:-1]) if held.shape[0] else np.zeros(0)
     return np.where(np.diff(held.indptr) > 0, found, 0.0)
-
-
-def _counts(matrix: sparse.csr_array, rows: Flags) -> Labels:
-    return np.asarray(np.rint(rows.astype(np.float32) @ matrix), dtype=np.int64)

@@ -234,14 +234,14 @@ def smallest(
     targets = {test.target for test in tests}
     by_target = [sum(test.target == own for test in tests) for own in targets]
     found = [
-        min(float(_p_values(field, test.redrawn(random), least).min(initial=1.0)) for test in tests)
+        min(float(p_values(field, test.redrawn(random), least).min(initial=1.0)) for test in tests)
         for _ in range(rounds if tests else 0)
     ]
     return np.minimum(1.0, max(by_target, default=1) * np.array(found))
 
 
 def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> list[Candidate]:
-    scores = np.vstack([_p_values(field, test, least) for test in tests])
+    scores = np.vstack([p_values(field, test, least) for test in tests])
     p = np.minimum(1.0, len(tests) * scores.min(axis=0))
     order = np.flatnonzero(p < 1.0)
     order = order[np.argsort(p[order], kind="stable")][: _DEPTH * most]
@@ -263,11 +263,18 @@ def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> 
     ]
 
 
-def _p_values(field: Field, test: Test, least: int) -> Floats:
-    """Return the p-value of every mark; 1 for those that are not asked about [k]."""
-    held = _counts(field.marks.matrix, test.population)
-    spoken = _counts(field.marks.matrix, test.speaking)
-    total, size = int(test.population.sum()), int(test.speaking.sum())
+def p_values(field: Field, test: Test, least: int, *, without: int = 0) -> Floats:
+    """Return the p-value of every mark; 1 for those that are not asked about [k].
+
+    Args:
+        field: the samples.
+        test: the question.
+        least: fewest samples that speak and hold a mark.
+        without: samples left out that speak and hold the mark, whichever it is.
+    """
+    held = holding(field.marks.matrix, test.population) - without
+    spoken = holding(field.marks.matrix, test.speaking) - without
+    total, size = int(test.population.sum()) - without, int(test.speaking.sum()) - without
     asked = field.usable[test.target] & (spoken >= least) & (spoken * total > held * size)
     p = np.ones(len(held))
     p[asked] = hypergeom.sf(spoken[asked] - 1, total, size, held[asked])
@@ -303,18 +310,19 @@ def _candidate(field: Field, test: Test, p: float, column: int) -> Candidate:
 
 def _frequent(matrix: sparse.csr_array, mine: Bools) -> Bools:
     """Say which marks are not rarer in a class than in all samples [k]."""
-    inside, everywhere = _counts(matrix, mine), _counts(matrix, np.ones_like(mine))
+    inside, everywhere = holding(matrix, mine), holding(matrix, np.ones_like(mine))
     return np.asarray(inside * len(mine) >= everywhere * int(mine.sum()))
 
 
 def _natural_p(beside: sparse.csr_array, known: Bools) -> Floats:
     """Return the chance that trusted samples of a class hold each mark as often as they do [k]."""
-    natural, held = _counts(beside, known), _counts(beside, np.ones_like(known))
+    natural, held = holding(beside, known), holding(beside, np.ones_like(known))
     p = np.ones(len(held))
     some = natural > 0
     p[some] = hypergeom.sf(natural[some] - 1, len(known), int(known.sum()), held[some])
     return p
 
 
-def _counts(matrix: sparse.csr_array, rows: Bools) -> Ints:
+def holding(matrix: sparse.csr_array, rows: Bools) -> Ints:
+    """Return how many of some samples hold each mark [k]."""
     return np.asarray(np.rint(rows.astype(np.float32) @ matrix), dtype=np.int64)
