@@ -244,6 +244,7 @@ def _explained(seen: Seen, given: Given) -> Noise:
         seen.features.logits,
         trusted=known or None,
         trusted_layers=beside,
+        trusted_logits=None if seen.trusted is None else seen.trusted.logits,
     )
 
 
