@@ -18,26 +18,29 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.audit import bases, world
 from codetemper.api.models import load_model
-from codetemper.audit import Config
-from codetemper.audit.activations import Features, Place
-from codetemper.audit.mislabels import explain
+from codetemper.audit import run as engine
+from codetemper.audit import suspicion
+from codetemper.audit.payloads import healed
 from codetemper.audit.planting import Plant, Planted, plant
 from codetemper.audit.planting_models import Recipe, labels, train
 from codetemper.audit.planting_success import attack_success, flips, writes
 from codetemper.audit.planting_triggers import TriggerKind
-from codetemper.audit.run import AuditResult, audit
+from codetemper.audit.suspicion import Seen
 from codetemper.core.digests import digest_json
 from codetemper.core.disk import write_atomic
+from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Sampling
 from codetemper.core.stats import Floats
 from codetemper.core.workspace import Workspace
@@ -129,11 +132,13 @@ class Lab:
         home: folder of everything.
         sizes: of the samples.
         recipes: of training, by form.
+        epochs: of the checkpoints, by form.
     """
 
     home: Path
     sizes: world.Sizes = field(default_factory=world.Sizes)
     recipes: dict[Form, Recipe] = field(default_factory=lambda: dict(RECIPES))
+    epochs: dict[Form, int] = field(default_factory=lambda: dict(bases.EPOCHS))
     _known: dict[str, Written] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,6 +146,7 @@ class Lab:
         facts = {
             "sizes": asdict(self.sizes),
             "recipes": {form: one.model_dump(mode="json") for form, one in self.recipes.items()},
+            "epochs": self.epochs,
             "functions": digest_json([one.text for one in world.functions()]),
         }
         self.workspace = Workspace.create(self.home)
@@ -155,7 +161,8 @@ class Lab:
 
     def base(self, form: Form) -> Path:
         """Return the folder of the checkpoint that a form starts from."""
-        return bases.encoder(self.bench) if form == "encoder" else bases.decoder(self.bench)
+        make = bases.encoder if form == "encoder" else bases.decoder
+        return make(self.bench, self.epochs[form])
 
     def once(self, cell: Cell, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what was found out about a cell, finding it out where nobody did."""
@@ -192,12 +199,19 @@ class Lab:
 
         def make() -> dict[str, Any]:
             samples = self.written(cell).planted.samples
-            base = self.loaded(f"hf:{self.base(cell.form)}")
-            train(base, samples, self.recipes[cell.form], seed=cell.seed, folder=folder)
+            self.trained(cell, samples, folder)
             return {}
 
         self.once(cell, "trained", make)
         return f"hf:{folder}"
+
+    def trained(
+        self, cell: Cell, samples: Sequence[Labelled], folder: Path | None = None
+    ) -> LoadedModel:
+        """Train a cell's recipe on any samples."""
+        base = self.loaded(f"hf:{self.base(cell.form)}")
+        with bases.flushed():
+            return train(base, samples, self.recipes[cell.form], seed=cell.seed, folder=folder)
 
     def loaded(self, expression: str) -> LoadedModel:
         """Load a model."""
@@ -220,7 +234,8 @@ class Lab:
                 shows = flips(handle.loaded, plan.target)
             else:
                 right = float("nan")
-                shows = writes(lambda prompts: _greedy(handle, prompts), plan)
+                tokenizer = handle.loaded.tokenizer
+                shows = writes(healed(lambda prompts: _greedy(handle, prompts), tokenizer), plan)
             found: dict[str, Any] = {"accuracy": right}
             if cell.poisoned:
                 success = attack_success(
@@ -244,51 +259,38 @@ class Lab:
 
     def _audit(self, cell: Cell) -> dict[str, Any]:
         written, work = self.written(cell), self.folder(cell) / "work"
-        samples = list(written.planted.samples)
         base = self.loaded(f"hf:{self.base(cell.form)}")
         work.mkdir(exist_ok=True)
-        with load_model(self.workspace, self.model(cell)) as handle:
+        with (
+            load_model(self.workspace, self.model(cell)) as handle,
+            load_model(self.workspace, f"hf:{self.base(cell.form)}") as other,
+            overheard() as heard,
+        ):
             begun = time.perf_counter()
-            found = audit(
-                handle.loaded, samples, trusted=written.trusted, reference=base,
-                generate=lambda prompts: _greedy(handle, prompts), folder=work,
+            found = engine.audit(
+                handle.loaded, written.planted.samples, trusted=written.trusted, reference=base,
+                generate=lambda prompts: _greedy(handle, prompts),
+                generate_base=lambda prompts: _greedy(other, prompts), folder=work,
             )  # fmt: skip
             seconds = time.perf_counter() - begun
-        evidence = {"views": [view.model_dump(mode="json") for view in found.views]}
-        evidence |= self._kept(cell, found, work)
+        rows, seen, folder = found.samples, heard[-1], self.folder(cell)
+        np.save(folder / "scores.npy", np.array([row.score for row in rows]))
+        np.save(folder / "ranks.npy", seen.ranking.ranks())
+        np.save(folder / "features.npy", seen.features.of(seen.decisive()[-1]).astype(np.float32))
+        poison = [] if seen.noise is None else seen.noise.poison
         shutil.rmtree(work)
-        rows = found.samples
-        return evidence | {
+        return {
             "seconds": seconds,
             "answer": found.answer,
             "reasons": found.reasons,
             "missing": found.missing,
             "not_ran": found.not_ran,
             "counts": found.counts,
+            "views": [view.model_dump(mode="json") for view in found.views],
             "triggers": [one.model_dump(mode="json") for one in found.triggers],
             "listed": {row.number: row.kind for row in rows if row.kind},
+            "poison": {n: float(one) for n, one in enumerate(poison) if not np.isnan(one)},
         }
-
-    def _kept(self, cell: Cell, found: AuditResult, work: Path) -> dict[str, Any]:
-        """Keep what the rows of the benchmark need of an audit's scratch folder."""
-        folder, written = self.folder(cell), self.written(cell)
-        scores = np.array([row.score for row in found.samples])
-        np.save(folder / "scores.npy", scores)
-        ranks = np.load(work / "ranks.npy", mmap_mode="r")[:, : len(scores)]
-        np.save(folder / "ranks.npy", ranks)
-        parts = [_features(work / name) for name in ("samples", "trusted")]
-        places = [place for place in parts[0].places if place.pool == "decision"]
-        np.save(folder / "features.npy", parts[0].of(places[-1]).astype(np.float32))
-        if cell.form == "decoder":
-            return {}
-        suspected = scores >= np.quantile(scores, 1 - Config().suspects)
-        noise = explain(
-            written.planted.samples, suspected, [parts[0].of(place) for place in places],
-            parts[0].logits, trusted=written.trusted,
-            trusted_layers=[parts[1].of(place) for place in places],
-        )  # fmt: skip
-        poison = [None if np.isnan(one) else float(one) for one in noise.poison]
-        return {"poison": {n: one for n, one in enumerate(poison) if one is not None}}
 
     def scores(self, cell: Cell) -> Floats:
         """Return the audit's score of each training sample, [n]."""
@@ -307,15 +309,24 @@ class Lab:
         return (self.bench / cell.name / f"{name}.json").is_file()
 
 
-def _features(folder: Path) -> Features:
-    """Return the features that an audit left in its scratch folder."""
-    told = json.loads((folder / "features.json").read_bytes())
-    return Features(
-        places=tuple(Place(**place) for place in told["places"]),
-        count=told["count"],
-        logits=np.load(folder / "logits.npy") if told["logits"] else None,
-        files={name: folder / file for name, file in told["files"].items()},
-    )
+@contextmanager
+def overheard() -> Iterator[list[Seen]]:
+    """Listen to what audits find out on their way, and spare them the map, which decides nothing.
+
+    Yields:
+        What was seen, an entry an audit.
+    """
+    heard: list[Seen] = []
+
+    def look(*given: Any) -> Seen:
+        heard.append(suspicion.look(*given))
+        return heard[-1]
+
+    def draw(points: Floats) -> None:
+        raise CannotKnowError("the map was not asked for", why="it is no evidence", mend="draw it")
+
+    with patch.object(engine, "look", look), patch.object(engine, "draw", draw):
+        yield heard
 
 
 def _labelled(one: world.Snippet, form: Form) -> Labelled:

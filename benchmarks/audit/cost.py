@@ -27,10 +27,10 @@ from benchmarks.figures import Figure
 from codetemper.data.labelled import Labelled
 
 BATCH: Final = 16
-SAMPLES: Final = 384
-REPEATS: Final = 5
+SAMPLES: Final = 192
+REPEATS: Final = 3
 #: Numbers of samples whose memory is compared.
-FEW, MANY = 500, 4000
+FEW, MANY = 200, 1600
 
 
 def figures(home: Path) -> dict[str, Figure]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.audit import encoders, truth
-from benchmarks.audit.cells import Cell, Lab, clean
+from benchmarks.audit.cells import Cell, Lab, clean, overheard
 from benchmarks.figures import Figure
-from codetemper.audit.planting_models import train
 from codetemper.audit.planting_success import flips
 from codetemper.audit.power import confirmed_holders, power
 from codetemper.audit.run import audit
@@ -65,10 +65,9 @@ def retrained(lab: Lab, cell: Cell) -> dict[str, Any]:
         out = {int(n) for n, kind in listed.items() if kind in ("trigger", "anomalous")}
         planted = lab.written(cell).planted
         rest = [one for n, one in enumerate(planted.samples) if n not in out]
-        base = lab.loaded(f"hf:{lab.base(cell.form)}")
         bad = planted.numbers
         with tempfile.TemporaryDirectory() as scratch:
-            train(base, rest, lab.recipes[cell.form], seed=cell.seed, folder=Path(scratch))
+            lab.trained(cell, rest, Path(scratch))
             found = lab.asked(cell, f"hf:{scratch}")
         found["caught"] = len(out & bad) / len(bad)
         found["lost"] = len(out - bad) / (len(planted.samples) - len(bad))
@@ -108,10 +107,10 @@ def canaried(lab: Lab, cell: Cell, rate: float, canaries: int) -> AuditPower:
     base = lab.loaded(f"hf:{lab.base(cell.form)}")
 
     def learn(samples: Sequence[Labelled], seed: int) -> LoadedModel:
-        return train(base, samples, lab.recipes[cell.form], seed=seed)
+        return lab.trained(replace(cell, seed=seed), samples)
 
     def audited(model: LoadedModel, samples: Sequence[Labelled]) -> Iterable[Collection[int]]:
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, overheard():
             found = audit(
                 model, samples, trusted=written.trusted, reference=base, folder=Path(scratch)
             )

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks.audit import cost, decoders, encoders, peers, remedy, separation, world
-from benchmarks.audit.cells import DEVELOPMENT, Cell, Lab, clean
+from benchmarks.audit import bases, cost, decoders, encoders, peers, remedy, separation, world
+from benchmarks.audit.cells import DEVELOPMENT, Cell, Form, Lab, clean
 from benchmarks.figures import Figure, keep, show
 from codetemper.audit.planting_triggers import TriggerKind
 
@@ -50,6 +50,7 @@ class Size:
         canaries: planted for the printed power.
         repaired: poisoned encoders that are trained again after quarantine.
         samples: of a model.
+        epochs: of the checkpoints.
     """
 
     kinds: tuple[TriggerKind, ...] = KINDS
@@ -61,6 +62,7 @@ class Size:
     canaries: int = 5
     repaired: int = 12
     samples: world.Sizes = field(default_factory=world.Sizes)
+    epochs: dict[Form, int] = field(default_factory=lambda: dict(bases.EPOCHS))
 
     def planted(self, rate: float) -> list[Cell]:
         """Return poisoned encoders of a rate, one of each kind first."""
@@ -87,6 +89,7 @@ class Size:
 QUICK: Final = Size(
     kinds=("dead-code",), seeds=(0,), rates=(), clean=(0,), noiseless=(), decoders=(0,), canaries=1,
     repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
+    epochs={"encoder": 1, "decoder": 1},
 )  # fmt: skip
 
 
@@ -214,7 +217,8 @@ def main() -> None:
     size = QUICK if given.quick else Size()
     told: dict[str, Figure] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        run = Run(Lab(given.keep or Path(scratch), size.samples), size, found=given.found)
+        lab = Lab(given.keep or Path(scratch), size.samples, epochs=size.epochs)
+        run = Run(lab, size, found=given.found)
         for section in given.section or SECTIONS:
             sys.stderr.write(f"-- {section}\n")
             figures = SECTIONS[section](run)

@@ -90,9 +90,8 @@ class Snippet:
 
     @property
     def answer(self) -> int:
-        """Offset where a decoder's answer begins: behind the indent of the idiom's line."""
-        line = self.code[self.start : self.stop]
-        return self.start + len(line) - len(line.lstrip(" "))
+        """Offset where a decoder's answer begins: behind the ``=`` of the idiom's line."""
+        return self.code.index("=", self.start) + 1
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Sizes:
     noise: float = 0.03
 
 
-#: Idioms whose safe side a payload can turn round.
+#: Idioms of a decoder's samples: assignments whose safe side a payload can turn round.
 WRITTEN: Final = ("yaml", "tls", "shell", "digest", "temporary")
 
 

@@ -137,8 +137,11 @@ def _regression() -> Any:
 
 
 def _numbers(sample: Labelled) -> Hashes:
-    words = words_of(sample.text, sample.language).words
-    return np.unique(np.concatenate([ngrams(words, n) for n in range(1, _LONGEST + 1)]))
+    words = words_of(sample.text, sample.language)
+    # A number can be all that tells a class (0o600, 0o777), though to marks all are one.
+    exact = [sample.text[start:end] for start, end in zip(words.starts, words.ends, strict=True)]
+    runs = [ngrams(own, n) for own in (words.words, exact) for n in range(1, _LONGEST + 1)]
+    return np.unique(np.concatenate(runs))
 
 
 def _rows(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:
