@@ -64,8 +64,8 @@ class Size:
     large: int = 400
     texts: int = 300
     timed: int = 8
-    counts: tuple[int, ...] = (1, 10, 100)
-    widths: tuple[int, ...] = (64, 128, 256, 512)
+    counts: tuple[int, ...] = (1, 10, 40)
+    widths: tuple[int, ...] = (64, 128, 256)
     recipe: material.Recipe = field(default_factory=material.Recipe)
 
 

@@ -6,21 +6,19 @@ measured: the setting with most answers right, and of these the one with least K
 read: whether the model writes the whole answer by itself (free run, greedy, token by token); mean
 KL on held-out texts; and, after the protocol of LM Lens (``do_benchmark``) with natural failures in
 place of forced ones, the share of other wordings of the prompt that were wrong and are right, and
-the share of prompts of the same page whose every prediction stays. Their harmonic mean is taken of
-both shares over all failures.
+the share of prompts of the same page whose every prediction stays, with their harmonic mean.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.figures import Figure
 from benchmarks.repair.bench import Bench, Setting
-from codetemper.core import stats
 
 #: Settings that are tried for each rival.
 GRIDS: Final[dict[str, tuple[Setting, ...]]] = {
@@ -116,35 +114,53 @@ def sides(runs: dict[str, list[list[dict[str, Any]]]], at: str) -> dict[str, Fig
 
 
 def spread(bench: Bench, *, views: bool, methods: Sequence[str] = METHODS) -> dict[str, Figure]:
-    """Return generalisation, specificity and their harmonic mean of each method."""
-    what = "with wordings given" if views else "no wordings given"
+    """Return generalisation, specificity and their harmonic mean of each method.
+
+    Counted are whole answers, and tokens beside: those of other wordings that were wrong and are
+    right, and those of near prompts whose prediction stays.
+    """
+    what = "wordings given" if views else "no wordings given"
+    runs: dict[str, list[list[dict[str, Any]]]] = {}
+    for method in methods:
+        setting = tuned(bench, method)
+        for seed in bench.size.seeds:
+            bench.say(f"{bench.name} {seed}: {method} {setting} {what}")
+            made = bench.singles(method, seed, "failing", setting, views=views)
+            runs.setdefault(method, []).append(made)
+    return _spread(runs, f"{what}, answers", _answers) | _spread(runs, f"{what}, tokens", _tokens)
+
+
+def _answers(records: Sequence[dict[str, Any]], name: str) -> float:
+    return float(np.mean([hit for record in records for hit in record.get(name, [])]))
+
+
+def _tokens(records: Sequence[dict[str, Any]], name: str) -> float:
+    hits, all_ = np.sum([record[f"{name}_tokens"] for record in records if name in record], axis=0)
+    return float(hits / all_)
+
+
+def _spread(
+    runs: dict[str, list[list[dict[str, Any]]]],
+    at: str,
+    share: Callable[[Sequence[dict[str, Any]], str], float],
+) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     means: dict[str, list[float]] = {}
-    for method in methods:
-        shares: dict[str, list[float]] = {"gained": [], "kept": []}
-        for seed in bench.size.seeds:
-            setting = tuned(bench, method)
-            bench.say(f"{bench.name} {seed}: {method} {setting} {what}")
-            runs = bench.singles(method, seed, "failing", setting, views=views)
-            for name, each in shares.items():
-                each.append(float(np.mean([hit for r in runs for hit in r.get(name, [])])))
+    for method, seeds in runs.items():
+        shares = {name: [share(seed, name) for seed in seeds] for name in ("gained", "kept")}
         means[method] = [
             2 * a * b / (a + b) if a + b else 0.0
             for a, b in zip(shares["gained"], shares["kept"], strict=True)
         ]
-        for name, words in (("gained", "other wordings put right"), ("kept", "near answers kept")):
-            found[f"{what}: {method}: {words}"] = Figure(
+        for name, words in (("gained", "other wordings put right"), ("kept", "near ones kept")):
+            found[f"{at}: {method}: {words}"] = Figure(
                 float(np.median(shares[name])), min(shares[name]), max(shares[name]), "shown", True
             )
-    rivals = {m: float(np.median(v)) for m, v in means.items() if m != "joint"}
-    best = max(rivals.values(), default=0.0)
+    best = max((float(np.median(v)) for m, v in means.items() if m != "joint"), default=0.0)
     for method, each in means.items():
         value, asked = float(np.median(each)), method == "joint"
-        found[f"{what}: {method}: harmonic mean"] = Figure(
+        found[f"{at}: {method}: harmonic mean"] = Figure(
             value, min(each), max(each), "above every rival" if asked else "shown",
             not asked or value > best, best if asked else None,
         )  # fmt: skip
     return found
-
-
-__all__ = ["figures", "spread", "stats", "tuned"]

@@ -37,6 +37,14 @@ def test_the_prior_is_the_least_change_that_writes_the_steers() -> None:
     torch.testing.assert_close(keys @ (left @ right).T, wanted)
 
 
+def test_what_is_right_already_moves_nothing() -> None:
+    engine = tiny_engine()
+    (passage,) = planted(engine, rank=0)
+    edit = star.solve(engine, task_of(engine, [passage]))
+    assert edit.solved
+    assert all(not bool(delta.dense().any()) for delta in edit.deltas.values())
+
+
 def test_steers_of_right_tokens_are_zero_and_others_have_unit_quartile_range() -> None:
     engine = tiny_engine()
     task = task_of(engine, planted(engine, 2), method="star")

@@ -64,6 +64,8 @@ def steers(engine: Engine, semantic: Semantic, seen: Observation) -> torch.Tenso
     """Return the scaled semantic steer of each observed token, [T, d] in float32."""
     wrong = seen.wrong
     found = torch.zeros_like(seen.hidden)
+    if not bool(wrong.any()):
+        return found
     contrast = engine.contrast(seen.wanted[wrong], seen.predicted[wrong])
     found[wrong] = scaled(semantic.steer(contrast)).to(found)
     return found
