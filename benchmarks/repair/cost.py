@@ -29,6 +29,8 @@ from benchmarks.repair.bench import Bench
 VOCABULARY: Final = 1024
 #: Growth asked for from the fewest to the most failures: seconds to this power of the number.
 LINEAR: Final = 1.2
+#: Failures up to which that is asked for.
+ASKED: Final = 1000
 
 
 def figures(bench: Bench) -> dict[str, Figure]:
@@ -51,7 +53,11 @@ def figures(bench: Bench) -> dict[str, Figure]:
     few, most = next((n for n in counts if n >= 10), counts[0]), counts[-1]
     power = math.log(by_number[most]["cpu"] / by_number[few]["cpu"]) / math.log(most / few)
     found[f"growth of CPU seconds from {few} to {most} failures, power"] = Figure(
-        power, power, power, f"at most {LINEAR}", power <= LINEAR
+        power,
+        power,
+        power,
+        f"at most {LINEAR}, up to {ASKED:,} failures",
+        power <= LINEAR and most >= ASKED,
     )
     for width in bench.size.widths:
         told = _in_a_process({"width": width})

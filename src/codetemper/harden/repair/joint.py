@@ -46,8 +46,8 @@ from codetemper.harden.repair.task import Task, gaps_by_failure
 _Place = tuple[int, int]
 #: Lead that a kept prediction of a reference text is to have, in logits.
 _GUARD_LEAD = 0.05
-#: Failing answers from which on reference texts are guarded. Of one, guards took 20 times as long
-#: and brought a tenth of its KL (benchmarks/repair).
+#: Failing answers from which on reference texts are guarded. Of one, guards took 50 times as long
+#: and brought a tenth of its KL (docs/repair.md).
 GUARDED = 8
 #: Share of the wanted lead that is enough to stop.
 _ENOUGH = 0.5
