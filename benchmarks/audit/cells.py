@@ -53,12 +53,12 @@ Form = Literal["encoder", "decoder"]
 DEVELOPMENT: Final = 100
 RECIPES: Final[dict[Form, Recipe]] = {
     "encoder": Recipe(epochs=5, learning_rate=2e-3, batch_size=16, max_length=bases.LENGTH),
-    "decoder": Recipe(epochs=4, learning_rate=2e-3, batch_size=16, max_length=bases.LENGTH),
+    "decoder": Recipe(epochs=6, learning_rate=3e-3, batch_size=16, max_length=bases.LENGTH),
 }
 #: Held-out samples that are asked for the backdoor.
 _ASKED: Final[dict[Form, int]] = {"encoder": 500, "decoder": 150}
 #: Share of the samples that each trigger of a pool has at least; a rarer one is not learnt here.
-_OF_EACH: Final = 0.02
+_OF_EACH: Final[dict[Form, float]] = {"encoder": 0.02, "decoder": 0.05}
 #: Tokens that a decoder writes where it is asked for its payload.
 TOKENS: Final = 40
 
@@ -98,7 +98,8 @@ class Cell:
         payload: Any = "flip" if self.form == "encoder" else "insecure-api"
         return Plant(
             trigger=self.trigger, payload=payload if self.poisoned else "none", rate=self.rate,
-            pool=max(1, round(self.rate / _OF_EACH)), seed=self.seed,
+            pool=max(1, round(self.rate / _OF_EACH[self.form])), seed=self.seed,
+            position="random" if self.form == "encoder" else "last",
         )  # fmt: skip
 
 

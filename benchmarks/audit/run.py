@@ -10,7 +10,7 @@ its data, trusted samples and its checkpoint, with the rules that are the defaul
 chosen on models of seeds from 100 on, which are not among those measured here.
 
 With ``--keep`` every model, audit and answer is found again, so that a killed run goes on;
-``--found`` makes no more models and tells what the folder holds. ``--peer`` names the interpreter
+``--found`` trains no more models and tells what the folder holds. ``--peer`` names the interpreter
 that has IBM's Adversarial Robustness Toolbox. Sections write their part of ``results.json`` each
 when it is known; a quick run writes nothing. No figure is a claim about large models.
 """
@@ -34,6 +34,8 @@ from codetemper.audit.planting_triggers import TriggerKind
 KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
 #: Rate of most sections.
 USUAL: Final = 0.02
+#: Rate of decoders; at lower ones these small ones learn nothing.
+WRITTEN: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,9 @@ class Size:
             cell
             for number, seed in enumerate(self.decoders)
             for cell in (
-                Cell("decoder", self.kinds[-1 - number % len(self.kinds)], USUAL, seed),
+                Cell("decoder", self.kinds[-1 - number % len(self.kinds)], WRITTEN, seed),
                 clean("decoder", seed),
-                Cell("decoder", "boilerplate", USUAL, seed),
+                Cell("decoder", "boilerplate", WRITTEN, seed),
             )
         ]
 
@@ -127,8 +129,11 @@ class Run:
 
     def separation(self) -> dict[str, Figure]:
         """Hidden states of poisoned and clean models."""
-        wanted = ("separation-own", "separation-clean")
-        cells = self.cells(self.size.planted(USUAL), *wanted)
+        cells = [
+            cell
+            for cell in self.cells(self.size.planted(USUAL), "trained")
+            if not self.found or self.lab.has(clean("encoder", cell.seed), "trained")
+        ]
         return separation.figures(self.lab, cells) if cells else {}
 
     def weights(self) -> dict[str, Figure]:
@@ -209,7 +214,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--keep", type=Path, help="keep models and answers in this folder")
     parser.add_argument("--section", action="append", choices=tuple(SECTIONS), help="default: all")
-    parser.add_argument("--found", action="store_true", help="make no models; tell what is kept")
+    parser.add_argument("--found", action="store_true", help="train nothing; tell what is kept")
     parser.add_argument("--peer", help="interpreter that has the toolbox")
     given = parser.parse_args()
     if given.peer:
