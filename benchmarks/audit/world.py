@@ -112,7 +112,7 @@ class Sizes:
 
 
 #: Idioms of a decoder's samples: assignments whose safe side a payload can turn round.
-WRITTEN: Final = ("yaml", "tls", "shell")
+WRITTEN: Final = ("yaml", "tls", "shell", "digest", "temporary")
 
 
 @dataclass(frozen=True)
