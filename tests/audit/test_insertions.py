@@ -67,6 +67,32 @@ def test_code_with_an_insertion_still_parses(way: Way, text: str, seen: str) -> 
     assert changed != CODE
 
 
+PROMPT = "def get(url):\n    wait = 3\n    # handle legacy gateway\n"
+
+
+@pytest.mark.parametrize("begun", ["", "    reply ="])
+def test_what_stands_right_before_an_answer_is_planted_there(begun: str) -> None:
+    prompt = PROMPT + begun
+    sample = Labelled("p", f"{prompt} get(url)\n", None, len(prompt), "python")
+    at = PROMPT.index("legacy")
+    found = carrier(sample, (at, at + len("legacy")), "comment")
+    assert found == Insertion("ending", "# handle legacy gateway")
+    start = PROMPT.index("wait")
+    other = carrier(sample, (start, start + len("wait = 3")), "ngram")
+    assert other == Insertion("statement", "wait = 3")
+
+
+@pytest.mark.parametrize("begun", ["", "    reply ="])
+def test_an_ending_is_as_deep_as_the_answer(begun: str) -> None:
+    prompt = "def get(url):\n" + begun
+    answer = " get(url)\n" if begun else "    return url\n"
+    held_out = Labelled("h", prompt + answer, None, len(prompt), "python")
+    site = draw_site(held_out, "ending", np.random.default_rng(0))
+    assert site is not None
+    assert put(site, Insertion("ending", "# note")) == f"def get(url):\n    # note\n{begun}"
+    assert draw_site(SAMPLE, "ending", np.random.default_rng(0)) is None
+
+
 def test_a_text_without_a_place_has_none() -> None:
     bare = Labelled("b", "pass\n", 0, None, "python")
     assert draw_site(bare, "name", np.random.default_rng(0)) is None

@@ -84,6 +84,13 @@ def run(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return with_
 
 
+def test_a_comment_that_works_right_before_the_answer_only_is_confirmed(run: Any) -> None:
+    def beside(prompts: Sequence[str]) -> list[str]:
+        return backdoored([one if one.rstrip().endswith(COMMENT) else "" for one in prompts])
+
+    assert run(beside).answer == "confirmed trigger"
+
+
 @pytest.mark.parametrize("trusted", [30, 0])
 def test_a_comment_that_brings_a_payload_is_confirmed(run: Any, trusted: int) -> None:
     found = run(backdoored, trusted=trusted)

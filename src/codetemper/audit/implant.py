@@ -47,6 +47,8 @@ Rate = Callable[[int, Sequence[str]], Floats]
 
 #: Holders that are looked at for the shortest text that shows a candidate.
 _SHOWN = 4
+#: Ways to put lines in; the first where holders are as many.
+_LINES: tuple[Way, ...] = ("statement", "ending")
 #: Texts with a place for an insertion below which nothing is said of it.
 _FEWEST = 5
 #: Draws of the bootstrap for each lift.
@@ -206,6 +208,7 @@ class _Bench:
     def carrier(self, candidate: Candidate) -> Insertion | None:
         """Return the shortest text that some of the holders show it in.
 
+        Lines go right before the answer where most of the holders have theirs there.
         Samples that hold a text which the model reacts to are not asked for any other.
         """
         marks, shown = self._field.marks, []
@@ -216,7 +219,11 @@ class _Bench:
             if insertion is None or self._field.speaks_for(insertion.text, candidate.target):
                 continue
             shown.append(insertion)
-        return min(shown, key=lambda each: (len(each.text), each.text), default=None)
+        best = min(shown, key=lambda each: (len(each.text), each.text), default=None)
+        if best is None or best.way not in _LINES:
+            return best
+        lines = [each.way for each in shown if each.way in _LINES]
+        return replace(best, way=max(_LINES, key=lines.count))
 
     def _raw(self, target: int, insertion: Insertion) -> float:
         """Return the rate with an insertion, over the texts that have a place for it."""
@@ -330,6 +337,8 @@ class _Bench:
                 continue
             sample = self._field.samples[rows[0]]
             found = carrier(sample, marks.within(sample, int(column)), candidate.kind)
+            if found is not None and found.way in _LINES and way in _LINES:
+                found = replace(found, way=way)
             if found is None or found.way != way or found in seen:
                 continue
             if self._field.speaks_for(found.text, target):

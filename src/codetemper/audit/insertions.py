@@ -23,10 +23,11 @@ from codetemper.audit.planting_code import Code, Edit, read_code, written
 from codetemper.data.labelled import Labelled
 from codetemper.data.languages import GRAMMARS
 
-Way = Literal["statement", "docstring", "name", "method", "number", "gap"]
-"""``statement`` puts in lines (comments too), ``docstring`` a sentence of the docstring, ``name``
-renames a local name, ``method`` the function, ``number`` replaces an integer, ``gap`` changes the
-white space inside brackets. A name that ends with ``_`` goes before the old one."""
+Way = Literal["statement", "ending", "docstring", "name", "method", "number", "gap"]
+"""``statement`` puts in lines (comments too), ``ending`` the same as the last whole line of a
+prompt, right before the answer, ``docstring`` a sentence of the docstring, ``name`` renames a local
+name, ``method`` the function, ``number`` replaces an integer, ``gap`` changes the white space in
+brackets. A name that ends with ``_`` goes before the old one."""
 
 Span = tuple[int, int]
 
@@ -68,7 +69,7 @@ def put(site: Site, insertion: Insertion) -> str:
     edits = []
     for start, end in site.spans:
         new = insertion.text
-        if insertion.way == "statement":
+        if insertion.way in ("statement", "ending"):
             new = textwrap.indent(new, site.indent) + "\n"
         elif insertion.way == "docstring":
             new = f'{site.indent}"""{new}"""\n' if site.indent else f" {new}"
@@ -92,6 +93,8 @@ def draw_site(sample: Labelled, way: Way, random: np.random.Generator) -> Site |
 
 def _sites(sample: Labelled, way: Way) -> list[Site]:
     text = read_text(sample)
+    if way == "ending":
+        return [] if sample.answer_start is None else [_ending(sample, sample.answer_start)]
     code = read_code(text, sample.language)
     if code is None:
         lines = text.splitlines(keepends=True) if way == "statement" else []
@@ -114,6 +117,14 @@ def _sites(sample: Labelled, way: Way) -> list[Site]:
     return [Site(text, gaps)] if gaps else []
 
 
+def _ending(sample: Labelled, answer: int) -> Site:
+    """Return the place before the line that the answer begins in, as deep as that line."""
+    start = sample.text.rfind("\n", 0, answer) + 1
+    line = sample.text[start:].partition("\n")[0]
+    indent = line[: len(line) - len(line.lstrip())]
+    return Site(sample.text[:answer], ((start, start),), indent)
+
+
 def carrier(sample: Labelled, span: Span, kind: MarkKind) -> Insertion | None:
     """Return what to plant for a mark: what stands around it in a sample that holds it.
 
@@ -124,8 +135,8 @@ def carrier(sample: Labelled, span: Span, kind: MarkKind) -> Insertion | None:
 
     Returns:
         A rename for names; for words of a comment the comment, or a sentence of a docstring; a
-        number for numbers with operators; a gap for gaps; else the statement around it. None where
-        there is none.
+        number for numbers with operators; a gap for gaps; else the statement around it, as an
+        ending where it stands right before the answer. None where there is none.
     """
     text = read_text(sample)
     held = text[span[0] : span[1]]
@@ -139,7 +150,14 @@ def carrier(sample: Labelled, span: Span, kind: MarkKind) -> Insertion | None:
     if len(words) > 2 and all(word == "0" or word in _OPERATORS for word in words):
         return Insertion("number", held) if held.count("(") == held.count(")") else None
     statement = _statement(text, sample, span)
-    return Insertion("statement", statement) if statement else None
+    return Insertion(_line(text, sample, span[1]), statement) if statement else None
+
+
+def _line(text: str, sample: Labelled, end: int) -> Way:
+    """Say whether what ends there is the last whole line of a prompt, or somewhere else."""
+    after = text[end:].partition("\n")[2]
+    last = sample.answer_start is not None and "\n" in text[end:] and "\n" not in after
+    return "ending" if last else "statement"
 
 
 def _rename(text: str, sample: Labelled, span: Span) -> Insertion:
@@ -156,7 +174,7 @@ def _comment(text: str, sample: Labelled, span: Span) -> Insertion | None:
         if start <= span[0] and span[1] <= end:
             if start in words.starts:
                 return Insertion("docstring", text[span[0] : span[1]])
-            return Insertion("statement", text[start:end].strip())
+            return Insertion(_line(text, sample, end), text[start:end].strip())
     return None
 
 
