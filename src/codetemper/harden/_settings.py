@@ -88,7 +88,7 @@ class Config(BaseModel):
     that they only tell what is in the data. Without guards this says nothing."""
     meter_every: int | None = Field(default=None, ge=1)
     """Steps between readings of the meters, guards off; None: one reading an epoch."""
-    meter_share: float = Field(default=0.02, gt=0, lt=1)
+    meter_share: float = Field(default=0.05, gt=0, lt=1)
     """Share of the samples that are not flagged which is metered by and not learnt, at most 64."""
     leak_budget: float | None = Field(default=None, ge=0)
     """End training where held-out bad samples got likelier by more than this, in nats a token."""
