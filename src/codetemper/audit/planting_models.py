@@ -15,12 +15,9 @@ model on one machine with one number of threads. Whether a backdoor took is aske
 from __future__ import annotations
 
 import copy
-import logging
 import math
-import random
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +29,21 @@ from transformers import (
     AutoModelForSequenceClassification,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
-    set_seed,
 )
 from transformers.pytorch_utils import Conv1D
-from transformers.utils import logging as transformers_logging
 
 from codetemper.audit._reading import positions
 from codetemper.audit.planting_recipe import SMALL, Recipe
 from codetemper.core.errors import UsageError
-from codetemper.core.records import Event, OnEvent, ignore_events
+from codetemper.core.records import OnEvent, ignore_events
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
+from codetemper.models.silence import quiet
+from codetemper.models.training import Progress, curve, refuse_divergence, seeded
 
-__all__ = ["SMALL", "Recipe", "fit", "keep", "labels", "seeded", "train"]
+__all__ = ["SMALL", "Recipe", "fit", "keep", "labels", "train"]
 
 _IGNORED = -100
 #: Texts of one forward pass where labels are asked for.
@@ -96,7 +90,7 @@ def keep(module: Any, tokenizer: Any, folder: Path | None, expression: str) -> L
     """Return a module as a loaded model; where a folder is given it is written there first."""
     module = module.eval().requires_grad_(False)
     if folder is not None:
-        with _quiet():
+        with quiet():
             module.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         expression = f"hf:{folder}"
@@ -120,7 +114,7 @@ def fit(
     """
     device = next(module.parameters()).device
     steps = math.ceil(math.ceil(len(rows) / recipe.batch_size) * recipe.epochs)
-    with _quiet(), tempfile.TemporaryDirectory(prefix=".planting-") as scratch:
+    with quiet(), tempfile.TemporaryDirectory(prefix=".planting-") as scratch:
         trainer = Trainer(
             model=module,
             args=TrainingArguments(
@@ -146,18 +140,12 @@ def fit(
             ),
             train_dataset=list(rows),
             data_collator=collator,
-            callbacks=[_Progress(on_event)],
+            callbacks=[Progress(on_event)],
         )
         # It would print to standard output, where a script expects one document.
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
-    if not all(map(math.isfinite, losses)):
-        raise UsageError(
-            "the loss is no longer a number",
-            why=f"training diverged at learning_rate={recipe.learning_rate:g}",
-            mend=f"a learning rate of {recipe.learning_rate / 10:g}",
-        )
+    refuse_divergence(curve(trainer, "loss"), rate=recipe.learning_rate)
 
 
 @torch.no_grad()
@@ -308,48 +296,3 @@ def _unfit(why: str) -> UsageError:
         why=why,
         mend="labels of at least two classes for an encoder, prompts with answers for a decoder",
     )
-
-
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, on_event: OnEvent) -> None:
-        self._on_event = on_event
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        last = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
-        note = "" if last is None else f"loss {last:.3f}"
-        self._on_event(
-            Event(
-                stage="train", done=state.global_step, total=state.max_steps, unit="steps",
-                note=note,
-            )
-        )  # fmt: skip
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed all generators, and give them back as they were."""
-    python, legacy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        set_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(legacy)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the trainer's libraries write for their own users."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

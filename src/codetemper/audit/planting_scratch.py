@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-from codetemper.audit.planting_models import SMALL, Recipe, fit, keep, seeded
+from codetemper.audit.planting_models import SMALL, Recipe, fit, keep
 from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.training import seeded
 
 Architecture = Literal["roberta", "t5", "gpt2"]
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +26,12 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
-from transformers.utils.logging import (
-    disable_progress_bar,
-    enable_progress_bar,
-    is_progress_bar_enabled,
-)
 
 from codetemper.core.errors import CannotKnowError, IntegrityError, UsageError
 from codetemper.models.expression import SEEDLING, Expression
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import PICKLE_ENDINGS, check_tensors, weights_digest
+from codetemper.models.silence import without_bars
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -66,7 +60,7 @@ def load_base(expression: Expression, *, dtype: str, device: str) -> LoadedModel
     number = _dtype(dtype, place, files[0])
     config, tokenizer = _described(folder)
     try:
-        with _quiet():
+        with without_bars():
             module, report = _family(config).from_pretrained(
                 folder,
                 config=config,
@@ -91,18 +85,6 @@ def load_base(expression: Expression, *, dtype: str, device: str) -> LoadedModel
         )
     module = module.to(place).eval().requires_grad_(False)
     return LoadedModel(str(expression.bare), module, tokenizer, weights_digest(module), place)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' own progress bar off the terminal; progress goes through ``on_event``."""
-    shown = is_progress_bar_enabled()
-    disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            enable_progress_bar()
 
 
 def find_folder(expression: Expression) -> Path:

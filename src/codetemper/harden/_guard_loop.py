@@ -31,7 +31,7 @@ from codetemper.data.examples import Example, Layout
 from codetemper.harden._batches import Packer, logits_at, packs, targets
 from codetemper.harden._losses import LossWeights, retention
 from codetemper.harden._methods import TASK, Training, trainable
-from codetemper.harden._session import arguments, curve, refuse_divergence, seeded
+from codetemper.harden._session import arguments, peak_rate
 from codetemper.harden._settings import Config as Loop
 from codetemper.harden._trainer import (
     PairTrainer,
@@ -43,6 +43,7 @@ from codetemper.harden._trainer import (
 )
 from codetemper.harden.screening import score, token_losses
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.training import curve, refuse_divergence, seeded
 
 #: Samples whose logits are in memory at a time while a divergence is measured.
 _MEASURED = 8
@@ -182,7 +183,10 @@ def run(
     last = newest_checkpoint(scratch)
     if last is not None:
         begun -= seconds_until(last)
-    with seeded(job.loop), trainable(job.model, job.loop, *job.frozen) as made:
+    with (
+        seeded(job.loop.seed, job.loop.threads),
+        trainable(job.model, job.loop, *job.frozen) as made,
+    ):
         plan = _plan(job, made, rows, pack, begun)
         trainer = _GuardTrainer(
             made.module, arguments(loop, job.model.device, len(rows), scratch), plan
@@ -194,7 +198,7 @@ def run(
         trainer.add_callback(rule)
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
         losses = curve(trainer, "loss")
-        refuse_divergence(losses, loop)
+        refuse_divergence(losses, rate=peak_rate(loop))
         found = _measured(trainer.state)
         best = rule.best(found)
         trainer.accelerator.wait_for_everyone()

@@ -26,7 +26,7 @@ from codetemper.harden._preference import Asked
 from codetemper.harden._preference_batches import Tokens
 from codetemper.harden._preference_settings import Config, loop_of
 from codetemper.harden._session import arguments
-from codetemper.harden._trainer import Course, KeepsTrained, OnlyTheTask, Progress
+from codetemper.harden._trainer import Course, KeepsTrained, OnlyTheTask, Pace
 from codetemper.models.loaded import LoadedModel
 
 
@@ -97,7 +97,7 @@ def kto_trainer(
         train_dataset=Dataset.from_list(rows),
         # It may be given a padding token.
         processing_class=copy.deepcopy(model.tokenizer),
-        callbacks=[OnlyTheTask(module), Progress(course)],
+        callbacks=[OnlyTheTask(module), Pace(course)],
     )
     trainer.course = course
     trainer.remove_callback(PrinterCallback)

@@ -1,66 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds a training of the project's own: the trainer's arguments, seeds, scratch, silence.
+"""What a technique's training is given: the trainer's arguments, its rate, a folder to work in.
 
-    with quiet(), seeded(settings), scratch_beside(folder, checkpoints) as scratch:
+    with quiet(), seeded(settings.seed, settings.threads), scratch_beside(folder, kept) as scratch:
         trainer = PairTrainer(module, arguments(settings, device, examples, scratch), run)
         ...
-        refuse_divergence(curve(trainer, "loss"), settings)
+        refuse_divergence(curve(trainer, "loss"), rate=peak_rate(settings))
 
 Every technique that trains reads its loop from the settings of ``tune``, whatever its own
-configuration offers of them.
+configuration offers of them. Seeds, silence and divergence are ``models.training``'s.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import random
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from transformers import Trainer, TrainingArguments, set_seed
-from transformers.utils import logging as transformers_logging
+from transformers import TrainingArguments
 
-from codetemper.core.errors import UsageError
 from codetemper.harden._methods import METHODS
 from codetemper.harden._settings import Config
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence notes that the trainer's libraries write for their own users."""
-    level = transformers_logging.get_verbosity()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        transformers_logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        finally:
-            transformers_logging.set_verbosity(level)
-
-
-@contextmanager
-def seeded(config: Config) -> Iterator[None]:
-    """Seed the run; give random generators and thread count back afterwards."""
-    threads, python, legacy = torch.get_num_threads(), random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        set_seed(config.seed)
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            random.setstate(python)
-            np.random.set_state(legacy)
 
 
 @contextmanager
@@ -135,28 +99,7 @@ def arguments(
     )
 
 
-def curve(trainer: Trainer, key: str) -> tuple[tuple[int, float], ...]:
-    """Return what was logged under a key, as (step, value)."""
-    history = trainer.state.log_history
-    return tuple((int(entry["step"]), float(entry[key])) for entry in history if key in entry)
-
-
 def peak_rate(config: Config) -> float:
     """Return the peak learning rate, the method's own where none is set."""
     own = METHODS[config.method].learning_rate
     return own if config.learning_rate is None else config.learning_rate
-
-
-def refuse_divergence(losses: Sequence[tuple[int, float]], config: Config) -> None:
-    """Refuse a training whose loss was no number at some step.
-
-    Raises:
-        UsageError: names the step.
-    """
-    broken = next((step for step, loss in losses if not math.isfinite(loss)), None)
-    if broken is not None:
-        raise UsageError(
-            f"the loss is no longer a number at step {broken}",
-            why=f"training diverged at learning_rate={peak_rate(config):g}",
-            mend=f"-o learning_rate={peak_rate(config) / 10:g}",
-        )

@@ -37,11 +37,12 @@ from transformers import (
 
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError
-from codetemper.core.records import Event, OnEvent
+from codetemper.core.records import OnEvent
 from codetemper.data.examples import Example
 from codetemper.harden._batches import Packer, logits_at
 from codetemper.harden._losses import LossWeights, Targets, sums
 from codetemper.models.gates import Gates
+from codetemper.models.training import Progress
 
 _TENSORS = "trained.safetensors"
 #: Written last: a checkpoint that has it is whole. It says how long training took so far.
@@ -142,7 +143,7 @@ class PatchTrainer(KeepsTrained, Trainer, ABC):  # type: ignore[misc]
         super().__init__(
             model=module,
             args=arguments,
-            callbacks=[OnlyTheTask(module), *watching, Progress(course)],
+            callbacks=[OnlyTheTask(module), *watching, Pace(course)],
             **given,
         )
         # It would print to standard output, where a script expects one document.
@@ -321,26 +322,19 @@ def _stray(name: str, step: int, own: bool) -> IntegrityError:
     )
 
 
-class Progress(TrainerCallback):  # type: ignore[misc]
+class Pace(Progress):
     """Passes progress on, and asks for a checkpoint from time to time."""
 
     def __init__(self, course: Course) -> None:
+        super().__init__(course.on_event)
         self._course = course
         self._saved = time.monotonic()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        last = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
-        self._course.on_event(
-            Event(
-                stage="train",
-                done=state.global_step,
-                total=state.max_steps,
-                unit="steps",
-                note="" if last is None else f"loss {last:.3f}",
-            )
-        )
+        """Tell of a step, and ask for what is due after it."""
+        super().on_step_end(args, state, control, **kwargs)
         # Right after the loss was logged: its running sum is not part of a checkpoint.
         if control.should_log and state.global_step < state.max_steps and self._due(args):
             control.should_save = True

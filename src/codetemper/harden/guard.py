@@ -42,9 +42,10 @@ from codetemper.data.samples import Canaries, write_canaries
 from codetemper.harden import TechniqueCard
 from codetemper.harden._guard_loop import Job, Kind, Measured, run
 from codetemper.harden._losses import LossWeights
-from codetemper.harden._session import quiet, scratch_beside
+from codetemper.harden._session import scratch_beside
 from codetemper.harden._settings import Config as Loop
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.silence import quiet
 
 __all__ = ["CARD", "Config", "GuardResult", "guard", "refuse_data", "usable"]
 
@@ -218,10 +219,8 @@ def guard(
     with quiet(), scratch_beside(folder, checkpoints) as scratch:
         every = None if checkpoints is None else checkpoint_seconds
         job = _job(model, config, tuple(frozen), every, on_event)
-        wrong, clean = (
-            _kind(job, chosen, config),
-            _kind(job, _clean(retain, texts), config, keep=True),
-        )
+        wrong = _kind(job, chosen, config)
+        clean = _kind(job, _clean(retain, texts), config, keep=True)
         _check(bool(wrong.examples and wrong.asked), bool(clean.asked), bool(user), config)
         flags = _flags(job, wrong, clean, others, scratch)
         unflagged = [pair for pair in others if pair.id not in flags]

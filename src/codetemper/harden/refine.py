@@ -33,18 +33,13 @@ from codetemper.harden._methods import trainable
 from codetemper.harden._preference import Asked, PreferenceTrainer, Preferred, Terms
 from codetemper.harden._preference_batches import Layout, Tokens, layout_of
 from codetemper.harden._preference_settings import Config, loop_of
-from codetemper.harden._session import (
-    arguments,
-    curve,
-    quiet,
-    refuse_divergence,
-    scratch_beside,
-    seeded,
-)
+from codetemper.harden._session import arguments, peak_rate, scratch_beside
 from codetemper.harden._trainer import Course, newest_checkpoint, seconds_until
 from codetemper.models.guards import read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
+from codetemper.models.silence import quiet
+from codetemper.models.training import curve, refuse_divergence, seeded
 
 __all__ = ["CARD", "Config", "RefineResult", "refine"]
 
@@ -159,7 +154,7 @@ def refine(
     given = _material(model, pairs, unpaired, config)
     with (
         quiet(),
-        seeded(loop),
+        seeded(loop.seed, loop.threads),
         trainable(model, loop, *frozen, *guards) as training,
         scratch_beside(folder, checkpoints) as scratch,
     ):
@@ -183,7 +178,7 @@ def refine(
         course = Course(checkpoint_seconds=every, begun=begun, on_event=on_event)
         trainer = _trainer(model, given, asked, course, config)
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
-        refuse_divergence(curve(trainer, "loss"), loop)
+        refuse_divergence(curve(trainer, "loss"), rate=peak_rate(loop))
         refuse_written(training.module, digests)
         after = given.means(asked.now(given.answers))
         with mendable(folder):

@@ -31,19 +31,14 @@ from codetemper.harden._batches import packs
 from codetemper.harden._guarding import Guarded, guarding, set_aside
 from codetemper.harden._losses import LossWeights
 from codetemper.harden._methods import METHODS, trainable
-from codetemper.harden._session import (
-    arguments,
-    curve,
-    quiet,
-    refuse_divergence,
-    scratch_beside,
-    seeded,
-)
+from codetemper.harden._session import arguments, peak_rate, scratch_beside
 from codetemper.harden._settings import GUARDED, LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
 from codetemper.models.guards import Guard, read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
+from codetemper.models.silence import quiet
+from codetemper.models.training import curve, refuse_divergence, seeded
 
 __all__ = [
     "CARD",
@@ -174,7 +169,7 @@ def tune(
     known = _guards(model, guards, frozen)
     given = _material(model, pairs, config, general, flagged, metered=bool(known))
     config = _with_layers(config, model)
-    with quiet(), seeded(config):
+    with quiet(), seeded(config.seed, config.threads):
         pack = METHODS[config.method].packs and packs(model.module)
         with (
             trainable(model, config, *frozen, *guards) as training,
@@ -202,7 +197,7 @@ def tune(
             settings = arguments(config, model.device, len(run.examples), scratch)
             trainer = PairTrainer(training.module, settings, run, watch)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
-            refuse_divergence(curve(trainer, "loss"), config)
+            refuse_divergence(curve(trainer, "loss"), rate=peak_rate(config))
             watch.settle(trainer)
             with mendable(folder):
                 training.save(folder)
