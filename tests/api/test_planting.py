@@ -165,3 +165,10 @@ def test_a_model_that_fails_leaves_nothing_behind(tmp_path: Path, tiny_model_dir
     with pytest.raises(UsageError, match="cannot be trained"):
         plant(asked)
     assert [path.name for path in tmp_path.iterdir()] == ["d.jsonl"]
+
+
+def test_a_patched_model_is_exported_first(tmp_path: Path) -> None:
+    data, patched = written(tmp_path / "d.jsonl"), "seedling+tune-7f3a"
+    with pytest.raises(UsageError, match="has patches") as refused:
+        plan(Asked(data=data, plan=WRITES, model=patched, model_out=tmp_path / "m"))
+    assert refused.value.mend == "codetemper export PATCH FOLDER --as full, then --train hf:FOLDER"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load the model that an expression names, with its patches found in the workspace."""
+"""Load the model that an expression names, with its patches found in the workspace, or bare."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from codetemper.backends import load
 from codetemper.core.errors import UsageError
-from codetemper.core.plugins import resolve
 from codetemper.core.workspace import Workspace
 from codetemper.models.expression import parse
 
 #: The embedded model, shipped in the package.
 SEEDLING = Path(str(resources.files("codetemper"))) / "seedling"
-#: Backends that come with the package, by the prefix of a model expression.
-BACKENDS = {"hf": "codetemper.backends.hf"}
 
 
 def reverted(workspace: Workspace) -> set[str]:
@@ -78,12 +76,34 @@ def load_model(
         UsageError: malformed expression, unknown backend, missing folder, reverted patch.
         IntegrityError: weights or a patch are damaged, or a patch is for another base.
     """
-    parsed = parse(expression)
-    name = "hf" if parsed.backend == "seedling" else parsed.backend
-    # Imported by name, and only now: this is what pulls torch in.
-    backend = resolve("backends", name, BACKENDS)
     find = patch_finder(workspace)
-    return backend.load(parsed, resolve_patch=find, device=device, dtype=dtype)
+    return load(parse(expression), resolve_patch=find, device=device, dtype=dtype)
+
+
+def load_bare(expression: str, *, device: str = "cpu", dtype: str = "auto") -> Any:
+    """Load a model without patches, where there is no workspace to find any in.
+
+    Args:
+        expression: e.g. ``seedling``, ``hf:PATH``.
+        device: torch device name.
+        dtype: as ``load_model``.
+
+    Returns:
+        As ``load_model``.
+
+    Raises:
+        UsageError: malformed expression, unknown backend, missing folder, patches.
+        IntegrityError: weights are damaged.
+    """
+
+    def refuse(name: str) -> Path:
+        raise UsageError(
+            f"the patch {name} cannot be put on here",
+            why="patches are found in a workspace, and this is done without one",
+            mend="codetemper export PATCH FOLDER --as full, then name hf:FOLDER",
+        )
+
+    return load(parse(expression), resolve_patch=refuse, device=device, dtype=dtype)
 
 
 def opened(

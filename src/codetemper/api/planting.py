@@ -13,12 +13,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codetemper.api.models import BACKENDS
+from codetemper.api.models import load_bare
 from codetemper.audit.planting import Plant, Planted, attackable
 from codetemper.audit.planting import plant as planted_into
 from codetemper.audit.planting_recipe import Recipe
@@ -26,7 +25,6 @@ from codetemper.audit.planting_truth import AttackSuccess, PlantedModel, PlantTr
 from codetemper.core.digests import digest_file
 from codetemper.core.disk import mendable, sync_tree, write_atomic
 from codetemper.core.errors import UsageError
-from codetemper.core.plugins import resolve
 from codetemper.core.records import OnEvent, Sampling, ignore_events
 from codetemper.core.settings import resolve_config
 from codetemper.data.labelled import Labelled, read_labelled, without_texts_of, write_labelled
@@ -176,7 +174,7 @@ def _outputs(asked: Asked) -> tuple[Path, Path]:
         raise UsageError(
             f"{asked.model} has patches",
             why="what is trained here is a checkpoint with weights of its own",
-            mend="codetemper export MODEL --as full, then name that folder",
+            mend="codetemper export PATCH FOLDER --as full, then --train hf:FOLDER",
         )
     if asked.model_out is not None and asked.model_out.exists():
         raise UsageError(
@@ -223,7 +221,7 @@ def _trained(
     with mendable(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _opened(model, device) as handle,
+        load_bare(model, device=device) as handle,
         tempfile.TemporaryDirectory(prefix=".planting-", dir=folder.parent) as scratch,
     ):
         home = Path(scratch, "model")
@@ -241,20 +239,6 @@ def _trained(
             recipe=recipe.model_dump(mode="json"),
             success=success,
         )
-
-
-def _opened(model: str, device: str) -> AbstractContextManager[Any]:
-    def no_patch(name: str) -> Path:
-        raise UsageError(f"there is no patch {name} here", why="a base is loaded", mend="name it")
-
-    parsed = parse(model)
-    backend = resolve(
-        "backends", "hf" if parsed.backend == "seedling" else parsed.backend, BACKENDS
-    )
-    handle: AbstractContextManager[Any] = backend.load(
-        parsed, resolve_patch=no_patch, device=device
-    )
-    return handle
 
 
 def _success(
