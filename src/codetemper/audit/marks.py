@@ -30,16 +30,13 @@ from scipy import sparse
 
 from codetemper.core.records import Language
 from codetemper.data.labelled import Labelled
-from codetemper.data.languages import LANGUAGES
-from codetemper.data.ngrams import Hashes, ngrams
-from codetemper.data.tokens import tokens
+from codetemper.data.ngrams import Hashes, ngrams, placed
 
 MarkKind = Literal["ngram", "name", "line", "comment", "gap"]
 
 #: Tokens in the longest run; longer lines count as a whole.
 LONGEST = 5
 NUMBER = "0"
-_PLAIN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[^\W\d]\w*")
 _PREFIX, _GAP = re.compile(r"(?=^((?:[^\W_]+_){2})[^\W_])"), re.compile(r"[ \t]+(?=[^\s])")
@@ -110,12 +107,12 @@ class Marks:
         every, first, counts = np.unique(numbers, return_index=True, return_counts=True)
         first = first[counts >= least]
         every = every[counts >= least]
-        matrix = _matrix(every, [own[0] for own in found])
+        matrix = incidence(every, [own[0] for own in found])
         return cls(every, matrix, kinds[first], rows[first], starts[first], ends[first])
 
     def beside(self, samples: Sequence[Labelled]) -> sparse.csr_array:
         """Return which of other samples hold these marks [m, k]."""
-        return _matrix(self.numbers, [numbers_of(sample) for sample in samples])
+        return incidence(self.numbers, [numbers_of(sample) for sample in samples])
 
     def spot(self, column: int) -> Spot:
         """Return where a mark stands first."""
@@ -172,12 +169,9 @@ class Words:
 
 def words_of(text: str, language: Language) -> Words:
     """Return the tokens of a text without comments and indentation."""
-    if language in LANGUAGES:
-        read = tokens(text, language)
-        rows = [row for row in zip(read.words, read.starts, read.ends, strict=True)]
-        rows = [row for row in rows if row[0].strip("\x01\x02")]
-    else:
-        rows = [(found[0], *found.span()) for found in _PLAIN.finditer(text)]
+    read = placed(text, language)
+    rows = zip(read.words, read.starts, read.ends, strict=True)
+    rows = [row for row in rows if row[0].strip("\x01\x02")]
     breaks = [at for at, letter in enumerate(text) if letter == "\n"]
     words = [NUMBER if word[0].isdigit() else word for word, *_ in rows]
     starts, ends = [start for _, start, _ in rows], [end for *_, end in rows]
@@ -280,7 +274,13 @@ def _comment_runs(text: str, start: int, end: int) -> Iterator[tuple[object, ...
         yield _part(ngrams([" ".join(said)], 1), 3, [found[0].start()], [found[-1].end()])
 
 
-def _matrix(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:
+def incidence(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:
+    """Return which texts hold which marks [texts, marks].
+
+    Args:
+        numbers: the marks, ascending.
+        found: those of each text, ascending; others are left out.
+    """
     columns, ends = [], [0]
     for own in found:
         places = np.searchsorted(numbers, own)

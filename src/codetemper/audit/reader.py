@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from codetemper.audit.marks import words_of
+from codetemper.audit.marks import incidence, words_of
 from codetemper.core.detection import auroc
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Estimate
@@ -145,16 +145,7 @@ def _numbers(sample: Labelled) -> Hashes:
 
 
 def _rows(numbers: Hashes, found: Sequence[Hashes]) -> sparse.csr_array:
-    columns, ends = [np.empty(0, np.int64)], [0]
-    for own in found:
-        places = np.minimum(np.searchsorted(numbers, own), max(0, len(numbers) - 1))
-        places = places[numbers[places] == own] if len(numbers) else places[:0]
-        columns.append(places)
-        ends.append(ends[-1] + len(places))
-    flat = np.concatenate(columns)
-    rows = sparse.csr_array(
-        (np.ones(len(flat)), flat, np.asarray(ends)), shape=(len(found), len(numbers))
-    )
+    rows = incidence(numbers, found).astype(np.float64)
     # Long texts hold more runs; each text weighs as much as any other.
     lengths = np.sqrt(np.maximum(np.diff(rows.indptr), 1))
     rows.data /= np.repeat(lengths, np.diff(rows.indptr)) / 8.0

@@ -2,6 +2,7 @@
 """Code as numbers that can be compared: words without comments, and their n-grams, hashed.
 
     found = words(text, "c")
+    placed(text, "c")              # with the offsets of each, and docstrings too
     ngrams(found, 13)              # one 64-bit number for each run of 13 words
     ngrams(found, 13, blind="c")   # the same for texts that differ in names alone
 
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from codetemper.core.records import Language
 from codetemper.data.languages import LANGUAGES
-from codetemper.data.tokens import tokens
+from codetemper.data.tokens import Tokens, tokens
 
 Hashes = NDArray[np.uint64]
 
@@ -60,9 +61,16 @@ def words(text: str, language: Language) -> tuple[str, ...]:
     """Return the words of a text; any text is read, nothing is refused."""
     if language == "python":
         text = _DOCSTRING.sub(lambda match: "" if match["doc"] else match[0], text)
+    return placed(text, language).words
+
+
+def placed(text: str, language: Language) -> Tokens:
+    """Return the tokens of a text in its language; words and signs where that has no lexer."""
     if language in LANGUAGES:
-        return tokens(text, language).words
-    return tuple(_PLAIN.findall(text))
+        return tokens(text, language)
+    found = [(match[0], *match.span()) for match in _PLAIN.finditer(text)]
+    read, starts, ends = zip(*found, strict=True) if found else ((), (), ())
+    return Tokens(read, starts, ends)
 
 
 def ngrams(found: Sequence[str], length: int, *, blind: Language | None = None) -> Hashes:
