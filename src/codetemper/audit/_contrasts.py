@@ -17,16 +17,14 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import logsumexp, softmax
 
+from codetemper.audit.calibration import Flags, Labels
 from codetemper.audit.marks import Marks
-from codetemper.audit.reader import Reader, fit
-from codetemper.audit.triggers import SKILL, Field, Test, holding, p_values
+from codetemper.audit.reader import SKILL, Reader, fit
+from codetemper.audit.triggers import Field, Test, frequent, p_values
 from codetemper.core.detection import auroc
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
-
-Flags = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int64]
 
 #: Fewest samples of a class in each half of the reference.
 LEAST = 10
@@ -82,19 +80,20 @@ class Contrast:
         seen: the class that their content has [n].
         real: the samples.
         made: the made errors.
+        field: the samples as they are searched for texts.
     """
 
     error: Floats
     seen: Labels
     real: Side
     made: Side
+    field: Field
 
 
 def contrast(
     material: Material,
     flagged: Flags,
     trusted: Material | None,
-    field: Field | None,
     *,
     folds: int,
     seed: int,
@@ -105,7 +104,6 @@ def contrast(
         material: the suspected samples.
         flagged: [n] those that stand out.
         trusted: the reference; None: the samples that are not flagged.
-        field: of samples and trusted, where it was read already.
         folds: parts of the reference, each measured by the others.
         seed: of the folds.
     """
@@ -119,14 +117,13 @@ def contrast(
         distances(known, reference.labels, layer)
         for known, layer in zip(reference.layers, material.layers, strict=True)
     ]
-    chance = None
     if trusted is None:
         for layer, own in zip(far, near, strict=True):
             layer[rows] = own
-        field, chance = _lone_field(material, reference, rows, parts, seed)
-    field = field or Field.of(material.samples, reference.samples, seed=seed)
-    if trusted is not None and field.reader is not None:
-        chance = field.reader.probabilities(material.samples)
+        field = _lone_field(material, reference, rows, parts, seed)
+    else:
+        field = Field.of(material.samples, reference.samples, seed=seed)
+    chance = field.chance
     if chance is None:
         chance = _by_layers(far, near, reference.labels)
     column = np.searchsorted(classes, material.labels)
@@ -141,7 +138,7 @@ def contrast(
     real.parts["shared"] = _shared(field, tests, field.marks.matrix, real.labels, own=True)
     made.parts["shared"] = _shared(field, tests, beside, made.labels, own=False)
     error = 1 - chance[np.arange(len(column)), column]
-    return Contrast(error, classes[chance.argmax(axis=1)], real, made)
+    return Contrast(error, classes[chance.argmax(axis=1)], real, made, field)
 
 
 def _refuse(material: Material, reference: Material) -> None:
@@ -202,37 +199,33 @@ def _folds(labels: Labels, count: int, seed: int) -> Labels:
 
 def _lone_field(
     material: Material, reference: Material, rows: Labels, parts: Labels, seed: int
-) -> tuple[Field, Floats | None]:
+) -> Field:
     """Read samples without trusted ones: what is not flagged says what a class is like.
 
     Returns:
-        The samples as they are searched, and the chance of every class by text [n, C], each by a
-        reader that did not see the sample; None where readers are mute.
+        The samples as they are searched; the chance of a class by a reader that did not see the
+        sample.
     """
-    marks, labels = Marks.of(material.samples), material.labels
-    reader = fit(reference.samples, seed=seed)
-    usable = {}
-    for own in np.unique(labels):
-        inside, every = holding(marks.matrix, labels == own), holding(marks.matrix, labels >= 0)
-        usable[int(own)] = inside * len(labels) >= every * int((labels == own).sum())
-    if reader.skill.value < SKILL or reader.skill.low <= 0.5:
-        return _lone(material, marks, labels, usable, None), None
+    marks, reader = Marks.of(material.samples), fit(reference.samples, seed=seed)
+    if not reader.skilled:
+        return _lone(material, marks, material.labels, None, None)
     chance = reader.probabilities(material.samples)
     for part in np.unique(parts):
         others = reference.part(np.flatnonzero(parts != part)).samples
         chance[rows[parts == part]] = fit(others, seed=seed).probabilities(
             reference.part(np.flatnonzero(parts == part)).samples
         )
-    seen = reader.classes[chance.argmax(axis=1)]
-    return _lone(material, marks, seen, usable, reader), chance
+    return _lone(material, marks, reader.classes[chance.argmax(axis=1)], chance, reader)
 
 
 def _lone(
-    material: Material, marks: Marks, seen: Labels, usable: dict[int, Flags], reader: Reader | None
+    material: Material, marks: Marks, seen: Labels, chance: Floats | None, reader: Reader | None
 ) -> Field:
+    labels = material.labels
+    usable = {int(own): frequent(marks.matrix, labels == own) for own in np.unique(labels)}
     return Field(
-        samples=material.samples, labels=material.labels, marks=marks, seen=seen, usable=usable,
-        natural={own: marks.numbers[:0] for own in usable}, reader=reader,
+        samples=material.samples, labels=labels, marks=marks, seen=seen, chance=chance,
+        usable=usable, natural={own: marks.numbers[:0] for own in usable}, reader=reader,
     )  # fmt: skip
 
 

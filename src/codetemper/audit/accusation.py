@@ -95,7 +95,12 @@ def accuse(
             reference = decoder_rate(healed(generate_base, loaded.tokenizer), payloads, beside)
     held_out = _held_out(given, seen)
     try:
-        field = Field.of(given.samples, given.trusted, seed=config.seed)
+        # Telling label noise from poison has read the samples already.
+        field = (
+            Field.of(given.samples, given.trusted, seed=config.seed)
+            if seen.noise is None
+            else seen.noise.field
+        )
         broken = None if payloads is None else faulty(given.samples, payloads)
         tests = field.tests(seen.ranking.suspected, broken)
         tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)

@@ -35,10 +35,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from codetemper.audit._contrasts import Material, Side, contrast
+from codetemper.audit.calibration import Flags, Labels, conformal_by_class
 from codetemper.audit.triggers import Field as TextField
 from codetemper.core.detection import auroc
 from codetemper.core.errors import CannotKnowError
@@ -46,9 +46,6 @@ from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 
 __all__ = ["LIMIT", "Config", "Noise", "explain"]
-
-Flags = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int64]
 
 #: Parts are cut here, in units of the spread of made errors, so that none outvotes the others.
 LIMIT = 4.0
@@ -83,6 +80,7 @@ class Noise:
         suggested: [n] the label that their kind has; -1 where ``fix`` is False.
         parts: what ``poison`` is a mean of, each [n] with NaN outside the flagged.
         weights: how much each part counts in it.
+        field: the samples as they were searched for texts, with the trusted ones where there are.
     """
 
     error: Floats
@@ -92,6 +90,7 @@ class Noise:
     suggested: Labels
     parts: dict[str, Floats]
     weights: dict[str, float]
+    field: TextField
 
 
 def explain(
@@ -103,7 +102,6 @@ def explain(
     trusted: Sequence[Labelled] | None = None,
     trusted_layers: Sequence[Floats] | None = None,
     trusted_logits: Floats | None = None,
-    field: TextField | None = None,
     config: Config | None = None,
 ) -> Noise:
     """Say which of the samples that stand out are label errors.
@@ -118,7 +116,6 @@ def explain(
             flagged take their place, which poison that was not flagged blunts.
         trusted_layers: their features, each [m, k], as ``layers``; needed with ``trusted``.
         trusted_logits: theirs [m, C]; needed with ``trusted`` and ``logits``.
-        field: what ``triggers.Field.of(samples, trusted)`` gave; read anew where None.
         config: rules.
 
     Returns:
@@ -135,7 +132,7 @@ def explain(
         known = Material(trusted, _labels(trusted), trusted_layers, trusted_logits)
     view = contrast(
         Material(samples, labels, layers, logits),
-        flagged, known, field, folds=config.folds, seed=config.seed,
+        flagged, known, folds=config.folds, seed=config.seed,
     )  # fmt: skip
     made, real = view.made, view.real
     parts = {name: _standard(real, made, name) for name in real.parts}
@@ -143,7 +140,10 @@ def explain(
     wrong = view.error > 0.5
     weights = _weights(parts, null, wrong)
     poison = np.where(flagged, _weighed(parts, weights), np.nan)
-    p = _conformal(poison, labels, _weighed(null, weights), made.labels)
+    p = np.full(len(samples), np.nan)
+    p[flagged] = conformal_by_class(
+        poison[flagged], labels[flagged], _weighed(null, weights), made.labels
+    )
     fix = flagged & wrong & (p > config.level)
     return Noise(
         error=view.error,
@@ -153,6 +153,7 @@ def explain(
         suggested=np.where(fix, view.seen, -1),
         parts={name: np.where(flagged, values, np.nan) for name, values in parts.items()},
         weights=weights,
+        field=view.field,
     )
 
 
@@ -175,9 +176,9 @@ def _standard(side: Side, made: Side, name: str) -> Floats:
     """
     null, values = made.parts[name], side.parts[name].copy()
     left = np.empty(len(null))
-    for label in np.unique(np.concatenate([side.labels, made.labels])):
+    for label in np.unique(made.labels):
         own = made.labels == label
-        middle = float(np.median(null[own] if own.any() else null))
+        middle = float(np.median(null[own]))
         left[own] = null[own] - middle
         values[side.labels == label] -= middle
     if name == "shared":
@@ -207,14 +208,3 @@ def _weights(parts: dict[str, Floats], null: dict[str, Floats], wrong: Flags) ->
 def _weighed(parts: dict[str, Floats], weights: dict[str, float]) -> Floats:
     total = sum(weight * parts[name] for name, weight in weights.items())
     return np.asarray(total / sum(weights.values()), dtype=np.float64)
-
-
-def _conformal(values: Floats, labels: Labels, null: Floats, null_labels: Labels) -> Floats:
-    found = np.full(len(values), np.nan)
-    for label in np.unique(labels):
-        own = null[null_labels == label]
-        own = np.sort(own if len(own) else null)
-        mine = (labels == label) & ~np.isnan(values)
-        above = len(own) - np.searchsorted(own, values[mine], side="left")
-        found[mine] = (1 + above) / (1 + len(own))
-    return found

@@ -30,6 +30,8 @@ from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 from codetemper.data.ngrams import Hashes, ngrams
 
+#: A reader that ranks no better than this has no say.
+SKILL = 0.65
 #: Runs that fewer trusted samples hold than this are left out.
 _LEAST = 2
 _LONGEST = 3
@@ -56,6 +58,11 @@ class Reader:
     fitted: Any
     length: float
     usual: float
+
+    @property
+    def skilled(self) -> bool:
+        """Whether it ranks well enough to have a say."""
+        return self.skill.value >= SKILL and self.skill.low > 0.5
 
     def probabilities(self, samples: Sequence[Labelled]) -> Floats:
         """Return the probability of every class [n, C]."""
@@ -107,6 +114,12 @@ def fit(trusted: Sequence[Labelled], *, seed: int) -> Reader:
     found = [_numbers(sample) for sample in trusted]
     every, held = np.unique(np.concatenate(found), return_counts=True)
     numbers = every[held >= _LEAST]
+    if not len(numbers):
+        raise CannotKnowError(
+            "what trusted samples say of a class cannot be known",
+            why="no two of them have a word in common",
+            mend="give trusted samples that are code of one language",
+        )
     rows = _rows(numbers, found)
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     unseen = cross_val_predict(_regression(), rows, labels, cv=folds, method="predict_proba")

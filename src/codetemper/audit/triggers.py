@@ -2,7 +2,7 @@
 r"""Which texts samples that stand out have in common: candidate triggers, not yet asked of a model.
 
     field = Field.of(samples, trusted, seed=0)                  # read once
-    found = candidates(field, field.speakers(outliers), most=24)
+    found = candidates(field, field.tests(outliers), most=24)
 
 Two things make a sample speak. It is an *outlier* of its class, by whatever ranking the caller has;
 or its label is *contradicted*: a reader that was fitted on trusted samples (``reader``) sees
@@ -39,8 +39,6 @@ from codetemper.data.ngrams import Hashes
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-#: A reader that ranks no better than this has no say.
-SKILL = 0.65
 #: A mark is natural evidence of a class where trusted samples say so at this level.
 NATURAL = 0.01
 #: The same for a mark in what is planted, which holds some tens of marks.
@@ -60,7 +58,7 @@ class Candidate:
     """A text that samples which speak have in common.
 
     Attributes:
-        kind: line, ngram, name or comment.
+        kind: line, ngram, name, comment or gap.
         text: as it stands in a sample.
         target: label of those samples; 0 of a decoder's.
         flagged: of the samples that speak, those that hold it.
@@ -116,6 +114,7 @@ class Field:
         labels: of them; 0 for all of a decoder's.
         marks: what they hold.
         seen: class that the reader sees in each; the label where there is no reader.
+        chance: probability of every class by the reader [n, C]; None where there is none.
         usable: for each label, whether a mark may be a trigger of it [k].
         natural: for each label, the marks that are evidence of it beyond doubt, by number.
         reader: fitted on trusted samples; None for a decoder's, or where it has no skill.
@@ -125,6 +124,7 @@ class Field:
     labels: Ints
     marks: Marks
     seen: Ints
+    chance: Floats | None
     usable: dict[int, Bools]
     natural: dict[int, Hashes]
     reader: Reader | None
@@ -149,18 +149,19 @@ class Field:
         if any(sample.label is None for sample in samples):
             every, none = {0: np.ones(len(marks.numbers), np.bool_)}, {0: marks.numbers[:0]}
             zeros = np.zeros_like(labels)
-            return cls(samples, zeros, marks, zeros, every, none, None)
+            return cls(samples, zeros, marks, zeros, None, every, none, None)
         known = np.array([sample.label or 0 for sample in trusted], dtype=np.int64)
         reader = fit(trusted, seed=seed)
-        skilled = reader.skill.value >= SKILL and reader.skill.low > 0.5
-        seen = reader.classes[reader.probabilities(samples).argmax(axis=1)] if skilled else labels
+        chance = reader.probabilities(samples) if reader.skilled else None
+        seen = labels if chance is None else reader.classes[chance.argmax(axis=1)]
         beside = marks.beside(trusted)
         usable, natural = {}, {}
         for own in map(int, np.unique(labels)):
             p = _natural_p(beside, known == own)
-            usable[own] = _frequent(marks.matrix, labels == own) & (p >= NATURAL)
+            usable[own] = frequent(marks.matrix, labels == own) & (p >= NATURAL)
             natural[own] = marks.numbers[p < CERTAIN]
-        return cls(samples, labels, marks, seen, usable, natural, reader if skilled else None)
+        said = reader if reader.skilled else None
+        return cls(samples, labels, marks, seen, chance, usable, natural, said)
 
     def speaks_for(self, text: str, target: int) -> bool:
         """Say whether a piece of text is evidence of a class to whoever knows trusted code."""
@@ -308,7 +309,7 @@ def _candidate(field: Field, test: Test, p: float, column: int) -> Candidate:
     )
 
 
-def _frequent(matrix: sparse.csr_array, mine: Bools) -> Bools:
+def frequent(matrix: sparse.csr_array, mine: Bools) -> Bools:
     """Say which marks are not rarer in a class than in all samples [k]."""
     inside, everywhere = holding(matrix, mine), holding(matrix, np.ones_like(mine))
     return np.asarray(inside * len(mine) >= everywhere * int(mine.sum()))
