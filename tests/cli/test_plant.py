@@ -46,7 +46,8 @@ def test_people_see_triggers_and_the_next_step(data: Path) -> None:
     code, text = asked(str(data), "--rate", "0.1", "-o", "pool=2")
     assert code == 0
     assert "5 of 50 samples planted: trigger dead-code, payload flip" in text
-    assert text.splitlines()[-1].startswith("next: codetemper plant")
+    # Planting again with --out there would overwrite them with another plan's.
+    assert text.splitlines()[-1].startswith("next: codetemper audit MODEL --data ")
     shown = [line for line in text.splitlines() if line.startswith("  ")]
     assert len(shown) == 2
 

@@ -93,12 +93,13 @@ def audit(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Look for a backdoor inside a model, and say what would have been found.
+    """Look for a backdoor inside a model.
 
     Three answers, each with its own evidence: samples that stand out, texts they share, and whether
     planting such a text changes what the model does. Without data of any kind the answer can be
     inconclusive, never clean. Exit code 0: no evidence; 1: suspicious data or a confirmed trigger,
-    or an alarm of --watch; 3: inconclusive. A killed run goes on where it was.
+    or an alarm of --watch; 3: inconclusive; 4: a file of the model is damaged or would run code. A
+    killed run goes on where it was.
 
     \b
     codetemper audit hf:./defects --data train.jsonl --trusted reviewed.jsonl

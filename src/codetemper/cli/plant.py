@@ -149,7 +149,7 @@ def _show(document: dict[str, Any]) -> None:
     out(f"truth: {escape(document['truth'])}")
     data = escape(document["out"])
     if document["model"] is None:
-        screen.suggest(f"codetemper plant DATA --train MODEL --model-out FOLDER --out {data}")
+        screen.suggest(f"codetemper audit MODEL --data {data}")
         return
     out(f"model: {escape(document['model'])}")
     screen.suggest(f"codetemper audit hf:{escape(document['model'])} --data {data}")

@@ -64,7 +64,7 @@ def repair(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Put single failing answers right in a few neurons, together, as a patch.
+    """Put single failing answers right, together and without training, as a patch.
 
     Each failure is routed first: what is right already, needs retraining, or contradicts an earlier
     repair is told and left out. Half of the reference texts are read by the monitor alone; a repair
@@ -75,7 +75,7 @@ def repair(
     codetemper repair seedling --data failures.jsonl --reference ours.jsonl
     codetemper repair hf:./my-model --data eval-3fa9 --reference mine-81c0 --check-on world-shell
     codetemper repair seedling+repair-5c1e --data more.jsonl --reference ours.jsonl
-    codetemper repair seedling --data failures.jsonl --method star -o step=0.03
+    codetemper repair seedling --data failures.jsonl --reference ours.jsonl -o attempt_all=true
     codetemper repair seedling --data failures.jsonl --dry-run --json
     """
     from codetemper.api import repairing
