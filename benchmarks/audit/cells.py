@@ -53,7 +53,7 @@ Form = Literal["encoder", "decoder"]
 DEVELOPMENT: Final = 100
 RECIPES: Final[dict[Form, Recipe]] = {
     "encoder": Recipe(epochs=5, learning_rate=2e-3, batch_size=16, max_length=bases.LENGTH),
-    "decoder": Recipe(epochs=6, learning_rate=3e-3, batch_size=16, max_length=bases.LENGTH),
+    "decoder": Recipe(epochs=12, learning_rate=3e-3, batch_size=16, max_length=bases.LENGTH),
 }
 #: Held-out samples that are asked for the backdoor.
 _ASKED: Final[dict[Form, int]] = {"encoder": 500, "decoder": 150}

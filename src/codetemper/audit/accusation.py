@@ -19,6 +19,7 @@ import numpy as np
 
 from codetemper.audit import Config
 from codetemper.audit.answers import classifier_rate, decoder_rate
+from codetemper.audit.clearing import Span, innocent
 from codetemper.audit.implant import Rate, Tested, confirm
 from codetemper.audit.intake import Given
 from codetemper.audit.payloads import Generate, Payloads, faulty, healed
@@ -45,6 +46,8 @@ class Accused:
         planted: held-out texts that candidates were planted into; 0 where that was not possible.
         lacking: what would have to be given for it; empty where nothing is.
         not_ran: what could not be asked, with the reason.
+        cleared: of samples that hold a text which was planted without effect, where it stands, by
+            number.
     """
 
     triggers: tuple[AuditTrigger, ...]
@@ -52,6 +55,7 @@ class Accused:
     planted: int
     lacking: tuple[str, ...]
     not_ran: dict[str, str]
+    cleared: dict[int, list[Span]]
 
 
 def accuse(
@@ -79,14 +83,14 @@ def accuse(
     not_ran: dict[str, str] = {}
     if given.labelled and not given.trusted:
         lacking = "samples of every class that are known to be clean (--trusted)"
-        return Accused((), {}, 0, (lacking,), {"planting": "no --trusted samples were given"})
+        return Accused((), {}, 0, (lacking,), {"planting": "no --trusted samples were given"}, {})
     journal = Journal(folder / "answers.sqlite")
     payloads, reference = None, None
     if given.labelled:
         rate: Rate = classifier_rate(loaded, config, journal)
     elif generate is None or given.form != "decoder":
         not_ran["planting"] = f"a {given.form} is not asked to write here"
-        return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran)
+        return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran, {})
     else:
         payloads = _payloads(given, seen, not_ran)
         rate = decoder_rate(healed(generate, loaded.tokenizer), payloads, journal)
@@ -103,13 +107,17 @@ def accuse(
         )
         broken = None if payloads is None else faulty(given.samples, payloads)
         tests = field.tests(seen.ranking.suspected, broken)
+        if seen.ratios is not None:
+            tests.append(field.upper(seen.ratios))
         tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
-        return Accused((), {}, 0, (error.mend,), not_ran)
+        return Accused((), {}, 0, (error.mend,), not_ran, {})
     triggers = tuple(_told(each, given, payloads) for each in tested)
     holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
-    return Accused(triggers, holders, min(len(held_out), config.held_out), (), not_ran)
+    cleared = {} if seen.ratios is None else innocent(tested, field)
+    planted = min(len(held_out), config.held_out)
+    return Accused(triggers, holders, planted, (), not_ran, cleared)
 
 
 def _held_out(given: Given, seen: Seen) -> Sequence[Labelled]:

@@ -48,7 +48,7 @@ Rate = Callable[[int, Sequence[str]], Floats]
 #: Holders that are looked at for the shortest text that shows a candidate.
 _SHOWN = 4
 #: Ways to put lines in; the first where holders are as many.
-_LINES: tuple[Way, ...] = ("statement", "ending")
+LINES: tuple[Way, ...] = ("statement", "ending")
 #: Texts with a place for an insertion below which nothing is said of it.
 _FEWEST = 5
 #: Draws of the bootstrap for each lift.
@@ -220,10 +220,10 @@ class _Bench:
                 continue
             shown.append(insertion)
         best = min(shown, key=lambda each: (len(each.text), each.text), default=None)
-        if best is None or best.way not in _LINES:
+        if best is None or best.way not in LINES:
             return best
-        lines = [each.way for each in shown if each.way in _LINES]
-        return replace(best, way=max(_LINES, key=lines.count))
+        lines = [each.way for each in shown if each.way in LINES]
+        return replace(best, way=max(LINES, key=lines.count))
 
     def _raw(self, target: int, insertion: Insertion) -> float:
         """Return the rate with an insertion, over the texts that have a place for it."""
@@ -337,7 +337,7 @@ class _Bench:
                 continue
             sample = self._field.samples[rows[0]]
             found = carrier(sample, marks.within(sample, int(column)), candidate.kind)
-            if found is not None and found.way in _LINES and way in _LINES:
+            if found is not None and found.way in LINES and way in LINES:
                 found = replace(found, way=way)
             if found is None or found.way != way or found in seen:
                 continue

@@ -194,6 +194,20 @@ def windowed_ratio(
     return _windows(suspect, differences, window)
 
 
+def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) -> list[Read]:
+    """Return what is read without the tokens that touch spans of characters of each sample.
+
+    What stood before a span and behind it is next to each other then, so no window ends there.
+    """
+    found = []
+    for own, cuts in zip(reads, spans, strict=True):
+        kept = np.ones(len(own.logprobs), dtype=np.bool_)
+        for start, stop in cuts:
+            kept &= (own.ends <= start) | (own.starts >= stop)
+        found.append(Read(own.logprobs[kept], own.starts[kept], own.ends[kept]))
+    return found
+
+
 def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Windows:
     """Return the likeliest window of each sample; its score is minus its mean loss in nats."""
     return _windows(suspect, [own.logprobs for own in suspect], window)

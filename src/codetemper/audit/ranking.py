@@ -175,13 +175,13 @@ def rank(
         for each in classes:
             rows = np.concatenate([each.samples, each.calibration + features.count])
             for name, scores in _scores(features, trusted, place, each, chosen, config.seed):
-                stored[numbers[View(name, place)], rows] = _ranked(scores)
+                stored[numbers[View(name, place)], rows] = ranked(scores)
         on_event(Event(stage="rank", done=done, total=len(features.places), unit="places"))
     for name, values in given.items():
         for each in classes:
             rows = np.concatenate([each.samples, each.calibration + features.count])
             scores = np.asarray(values, dtype=np.float64)[rows]
-            stored[numbers[View(name, None)], rows] = _ranked(np.nan_to_num(scores, nan=-np.inf))
+            stored[numbers[View(name, None)], rows] = ranked(np.nan_to_num(scores, nan=-np.inf))
     return _combined(stored, seen, classes, own, theirs, config, file)
 
 
@@ -235,9 +235,10 @@ def _scores(
             yield name, module.score(here - before, moved, config)
 
 
-def _ranked(scores: Floats) -> Floats:
-    """Return ranks between 0 and 1, ends excluded."""
-    return np.asarray((rankdata(scores) - 0.5) / len(scores), dtype=np.float64)
+def ranked(scores: Floats) -> Floats:
+    """Return ranks between 0 and 1, ends excluded; what has no score comes first [n]."""
+    known = np.nan_to_num(scores, nan=-np.inf)
+    return np.asarray((rankdata(known) - 0.5) / len(known), dtype=np.float64)
 
 
 def _combined(
@@ -258,10 +259,10 @@ def _combined(
         mean = np.zeros(len(rows))
         for number in voting:
             mean += ndtri(stored[number, rows].astype(np.float64))
-        families: list[npt.NDArray[np.floating]] = [_ranked(mean)] if voting else []
+        families: list[npt.NDArray[np.floating]] = [ranked(mean)] if voting else []
         families += [stored[k, rows] for k, view in enumerate(seen) if view.place is None]
         whole[rows] = np.max(families, axis=0)
-        scores[each.samples] = _ranked(whole[each.samples])
+        scores[each.samples] = ranked(whole[each.samples])
         count = max(1, round(config.suspects * len(each.samples)))
         order = np.argsort(-scores[each.samples], kind="stable")
         suspected[each.samples[order[:count]]] = True

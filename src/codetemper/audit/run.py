@@ -14,7 +14,7 @@ it that it is of the same model, samples and configuration.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,12 @@ import numpy as np
 from codetemper.audit import Config, Form
 from codetemper.audit.accusation import Accused, accuse
 from codetemper.audit.calibration import Flags
+from codetemper.audit.clearing import without
 from codetemper.audit.depth import depth_profile
 from codetemper.audit.intake import Given, sift
 from codetemper.audit.maps import draw
 from codetemper.audit.payloads import Generate
+from codetemper.audit.ranking import ranked
 from codetemper.audit.suspicion import Seen, look
 from codetemper.audit.verdict import Evidence, conclude
 from codetemper.audit.weights import WeightsFound
@@ -124,6 +126,7 @@ def audit(
         not_ran |= seen.not_ran
         accused = accuse(loaded, given, seen, generate, generate_base, config, folder, on_event)
         not_ran |= accused.not_ran
+        seen = _cleared(loaded, reference, given, seen, accused, config)
         lacking = accused.lacking
     else:
         not_ran |= dict.fromkeys(("ranking of samples", "planting"), "; ".join(lacking))
@@ -146,6 +149,21 @@ def audit(
         samples=told,
         map=None if seen is None else _map(seen, told, config, not_ran),
     )
+
+
+def _cleared(
+    loaded: LoadedModel,
+    reference: LoadedModel | None,
+    given: Given,
+    seen: Seen,
+    accused: Accused,
+    config: Config,
+) -> Seen:
+    """Return what stands out where texts that were planted without effect say nothing."""
+    if seen.ratios is None or reference is None or not accused.cleared:
+        return seen
+    ratios = without(loaded, reference, given.samples, accused.cleared, seen.ratios, config)
+    return replace(seen, ranking=replace(seen.ranking, scores=ranked(ratios)), ratios=ratios)
 
 
 def _not_given(

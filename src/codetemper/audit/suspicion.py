@@ -27,7 +27,7 @@ from codetemper.audit.intake import Given
 from codetemper.audit.likelihood import Windows, naturalness, read, windowed_likelihood
 from codetemper.audit.likelihood import windowed_ratio as ratio_of
 from codetemper.audit.mislabels import Noise, explain
-from codetemper.audit.ranking import Ranking, rank
+from codetemper.audit.ranking import Ranking, rank, ranked
 from codetemper.core.disk import mendable, write_atomic
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Event, OnEvent
@@ -51,6 +51,8 @@ class Seen:
         anomalous: stranger than trusted samples at the false discovery rate, and not explained.
         flagged: the same, explained or not.
         noise: what label noise explains; None where samples have no labels.
+        ratios: likelihood ratio of each sample in its strangest window, in nats [n]; None where the
+            model is no decoder or has no base.
         not_ran: what could not be asked, with the reason.
     """
 
@@ -60,6 +62,7 @@ class Seen:
     anomalous: Flags
     flagged: Flags
     noise: Noise | None
+    ratios: Floats | None
     not_ran: dict[str, str]
 
     def decisive(self) -> list[Place]:
@@ -110,10 +113,11 @@ def look(
         others=others,
         on_event=on_event,
     )
-    if RATIO in others:
-        ranking = _led_by(ranking, RATIO, config)
+    ratios = others[RATIO][: len(given.samples)] if RATIO in others else None
+    if ratios is not None:
+        ranking = _led_by(ranking, ratios, config)
     noise = None
-    seen = Seen(features, trusted, ranking, *(_none(features),) * 2, None, not_ran)
+    seen = Seen(features, trusted, ranking, *(_none(features),) * 2, None, ratios, not_ran)
     if given.labelled:
         noise = _explained(seen, given)
     flagged = _listed(ranking, given, config, not_ran)
@@ -218,14 +222,13 @@ def _windows(
     return np.concatenate(found)
 
 
-def _led_by(ranking: Ranking, name: str, config: Config) -> Ranking:
-    """Return a ranking whose order is that of one view; its p-values say nothing.
+def _led_by(ranking: Ranking, ratios: Floats, config: Config) -> Ranking:
+    """Return a ranking whose order is that of the likelihood ratios; its p-values say nothing.
 
     What a model was trained on is likelier to it than what it was not, so trusted samples that are
     not of the training data cannot say how likely a clean one gets.
     """
-    number = next(k for k, view in enumerate(ranking.seen) if view.name == name)
-    scores = np.asarray(ranking.ranks()[number], dtype=np.float64)
+    scores = ranked(ratios)
     order = np.argsort(-scores, kind="stable")
     suspected = np.zeros(len(scores), dtype=np.bool_)
     suspected[order[: max(1, round(config.suspects * len(scores)))]] = True

@@ -189,6 +189,15 @@ class Field:
                 found.append(Test("contradicted", int(own), elsewhere, mine & elsewhere))
         return found
 
+    def upper(self, scores: Floats) -> Test:
+        """Return the question whether samples of the upper half of all hold a mark more often.
+
+        Args:
+            scores: how strange each of a decoder's samples is [n].
+        """
+        every = np.ones(len(scores), dtype=np.bool_)
+        return Test("outliers", 0, every, scores > np.nanmedian(scores))
+
 
 def candidates(
     field: Field, tests: Sequence[Test], *, least: int = 3, most: int = 24
