@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from codetemper.audit import clearing, likelihood
+from codetemper.audit import clearing, implant, likelihood
 from codetemper.audit.clearing import NOTHING, innocent
-from codetemper.audit.implant import Tested
 from codetemper.audit.insertions import Insertion
 from codetemper.audit.likelihood import Read, left_out
 from codetemper.audit.run import AuditResult, audit
@@ -93,7 +92,7 @@ def test_a_text_that_the_model_did_not_learn_to_obey_is_left_out_too(run: Any) -
     assert _mean(found, sorted(MARKED)) < 0.8
 
 
-def _tested(field: Field, text: str, low: float, high: float, *, confirmed: bool) -> Tested:
+def _tested(field: Field, text: str, low: float, high: float, *, confirmed: bool) -> implant.Tested:
     column = next(
         c for c in range(len(field.marks.numbers))
         if field.marks.spot(c).kind in ("line", "comment") and _text(field, c) == text
@@ -104,7 +103,7 @@ def _tested(field: Field, text: str, low: float, high: float, *, confirmed: bool
     )
     value = (low + high) / 2
     lift = Estimate(value=value, low=low, high=high, n=9)
-    return Tested(candidate, Insertion("statement", text), lift, confirmed=confirmed)
+    return implant.Tested(candidate, Insertion("statement", text), lift, confirmed=confirmed)
 
 
 def _text(field: Field, column: int) -> str:
