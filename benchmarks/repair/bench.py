@@ -19,7 +19,8 @@ from benchmarks.repair import material
 from benchmarks.repair.cells import Cells
 from benchmarks.repair.subject import Problem, Subject, solver
 from codetemper.backends.hf_load import load_base
-from codetemper.harden.repair.failures import Failure, Passage
+from codetemper.core.repairs import Failure
+from codetemper.harden.repair.failures import Passage
 from codetemper.models.expression import parse
 
 #: Wrong tokens of a failure, at least and at most.
@@ -130,7 +131,7 @@ class Bench:
 
     def _problem(self, row: material.Row, rows: Sequence[material.Row]) -> Problem:
         return Problem(
-            Failure(row.prompt, row.prompt, row.command),
+            Failure(id=row.prompt, prompt=row.prompt, reference=row.command),
             material.given_wordings(row),
             material.asked_wordings(row),
             tuple(other.text for other in material.near(row, rows)[:NEAR]),

@@ -96,7 +96,7 @@ def _given(job: dict[str, Any]) -> dict[str, Any]:
     """Repair the failures of a job."""
     from benchmarks.repair.subject import Problem, Subject
     from codetemper.backends.hf_load import load_base
-    from codetemper.harden.repair.failures import Failure
+    from codetemper.core.repairs import Failure
     from codetemper.models.expression import parse
 
     loaded = load_base(parse(f"hf:{job['model']}"), dtype="float32", device="cpu")
@@ -104,7 +104,7 @@ def _given(job: dict[str, Any]) -> dict[str, Any]:
     texts = [(prompt, text) for prompt, text in job["references"]]
     subject = Subject(loaded, texts, texts[:1], Path(job["cache"]), guards=job["guards"])
     setup = time.process_time() - begun
-    problems = [Problem(Failure(p, p, r)) for p, r in job["failures"]]
+    problems = [Problem(Failure(id=p, prompt=p, reference=r)) for p, r in job["failures"]]
     return _solved(subject, subject.passages(problems)) | {"setup": setup}
 
 

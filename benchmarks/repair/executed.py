@@ -27,9 +27,9 @@ from codetemper.backends.generation import generate
 from codetemper.backends.hf_load import load_base
 from codetemper.core import stats
 from codetemper.core.records import Case, Sampling
+from codetemper.core.repairs import Failure
 from codetemper.evaluate import suites
 from codetemper.harden.repair.deltas import Delta
-from codetemper.harden.repair.failures import Failure
 from codetemper.harden.repair.monitor import put
 from codetemper.judges import judge_all
 from codetemper.models.expression import parse
@@ -59,7 +59,9 @@ class World:
     def failures(self, count: int) -> list[Problem]:
         """Return tasks that are answered wrongly when run, with few tokens to put right."""
         made = {
-            case.id: Problem(Failure(case.id, case.prompt, case.reference or ""))
+            case.id: Problem(
+                Failure(id=case.id, prompt=case.prompt, reference=case.reference or "")
+            )
             for case in self.cases
         }
         few = failing(self.subject, made.values(), 4 * count)

@@ -21,6 +21,7 @@ from benchmarks.figures import Figure
 from benchmarks.repair.bench import Bench
 from benchmarks.repair.subject import Problem, Subject
 from codetemper.core import detection
+from codetemper.core.repairs import RepairRoute
 from codetemper.harden.repair import route as routing
 from codetemper.harden.repair import wear
 from codetemper.harden.repair.deltas import Delta
@@ -66,7 +67,7 @@ def _rows(bench: Bench, seed: int, part: str) -> list[Row]:
 
 def _routes(
     bench: Bench, subject: Subject, seed: int, problems: list[Problem]
-) -> list[routing.Route]:
+) -> list[RepairRoute]:
     reference = subject.texts[:COMPARED]
     task = subject.task("joint", subject.passages(problems[:1]))
     foretells = wear.Wear(

@@ -21,9 +21,10 @@ from typing import Any
 
 import torch
 
+from codetemper.core.repairs import Failure
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.failures import Failure, Passage, tokens_of
+from codetemper.harden.repair.failures import Passage, tokens_of
 from codetemper.harden.repair.locate import chosen_columns
 from codetemper.harden.repair.monitor import Monitor, put
 from codetemper.harden.repair.run import METHODS
@@ -99,14 +100,16 @@ class Subject:
 
     def passages_of(self, texts: Sequence[Text]) -> list[Passage]:
         """Return texts as passages, one each."""
-        named = [Failure(f"text {n}", *text) for n, text in enumerate(texts)]
+        named = [
+            Failure(id=f"text {n}", prompt=prompt, reference=text)
+            for n, (prompt, text) in enumerate(texts)
+        ]
         return tokens_of(self.loaded.tokenizer, named)
 
     def passages(self, problems: Sequence[Problem], *, views: bool = False) -> list[Passage]:
         """Return the failing answers of problems, with the given wordings where asked for."""
         failures = [
-            Failure(p.failure.id, p.failure.prompt, p.failure.reference, p.given if views else ())
-            for p in problems
+            p.failure.model_copy(update={"views": p.given if views else ()}) for p in problems
         ]
         return tokens_of(self.loaded.tokenizer, failures)
 

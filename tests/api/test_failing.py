@@ -13,8 +13,8 @@ from codetemper.api.failing import _reference, failing
 from codetemper.api.repairing import _References, _together, _without
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Verdict
+from codetemper.core.repairs import Failure
 from codetemper.core.workspace import Workspace
-from codetemper.harden.repair.failures import Failure
 
 
 def case(**changes: object) -> Case:
@@ -72,8 +72,14 @@ def test_a_file_of_failures(tmp_path: Path) -> None:
 
 
 def test_failures_of_several_patches_are_one_set() -> None:
-    one = [Failure("a", "p", "r", ("v",)), Failure("b", "q", "r")]
-    two = [Failure("x", "p", "r", ("w",)), Failure("b", "other", "r")]
+    one = [
+        Failure(id="a", prompt="p", reference="r", views=("v",)),
+        Failure(id="b", prompt="q", reference="r"),
+    ]
+    two = [
+        Failure(id="x", prompt="p", reference="r", views=("w",)),
+        Failure(id="b", prompt="other", reference="r"),
+    ]
     merged = _together({"repair-1": one, "repair-2": two})
     assert [(f.id, f.prompts) for f in merged] == [
         ("a", ("p", "v", "w")), ("b", ("q",)), ("b (repair-2)", ("other",)),
@@ -84,7 +90,8 @@ def test_failures_of_several_patches_are_one_set() -> None:
 def test_what_the_monitor_reads_is_used_for_nothing_else() -> None:
     texts = tuple((f"p{n}", f"t{n}") for n in range(9))
     references = _References("ours", "0", (*texts, *texts[:3]))
-    kept, sealed = references.shared(0.5, [Failure("a", "p4", "r", ("p5",))])
+    repaired = Failure(id="a", prompt="p4", reference="r", views=("p5",))
+    kept, sealed = references.shared(0.5, [repaired])
     assert (len(kept), len(sealed)) == (3, 4)
     assert not set(kept) & set(sealed)
     assert {*kept, *sealed} == set(texts) - {texts[4], texts[5]}

@@ -15,7 +15,7 @@ from benchmarks.repair.cells import Cells
 from benchmarks.repair.material import Row
 from benchmarks.repair.subject import Problem, Subject, solver
 from codetemper.backends.hf_load import load_base
-from codetemper.harden.repair.failures import Failure
+from codetemper.core.repairs import Failure
 from codetemper.models.expression import parse
 
 
@@ -61,7 +61,12 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 def test_a_repair_is_measured_and_the_model_left_alone(subject: Subject, method: str) -> None:
     row = rows()[100]
     near = tuple(other.text for other in material.near(row, rows()))
-    problem = Problem(Failure("a", row.prompt, "tool --do"), (), material.asked_wordings(row), near)
+    problem = Problem(
+        Failure(id="a", prompt=row.prompt, reference="tool --do"),
+        (),
+        material.asked_wordings(row),
+        near,
+    )
     before = {k: v.clone() for k, v in subject.loaded.module.state_dict().items()}
     edit, wall, cpu = subject.solve(method, subject.passages([problem]))
     found = subject.measured(edit, problem)
@@ -75,7 +80,9 @@ def test_a_repair_is_measured_and_the_model_left_alone(subject: Subject, method:
 
 
 def test_failures_have_few_wrong_tokens(subject: Subject) -> None:
-    made = [Problem(Failure(r.prompt, r.prompt, r.command)) for r in rows()[90:]]
+    made = [
+        Problem(Failure(id=r.prompt, prompt=r.prompt, reference=r.command)) for r in rows()[90:]
+    ]
     for problem in bench.failing(subject, made, 3):
         seen = subject.engine.observe(subject.passages([problem]))
         assert bench.WRONG[0] <= int(seen.wrong.sum()) <= bench.WRONG[1]

@@ -15,8 +15,8 @@ import torch
 import codetemper.harden
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import FixPair, PreferencePair
+from codetemper.core.repairs import Failure
 from codetemper.harden import TechniqueCard
-from codetemper.harden.repair.failures import Failure
 
 #: Public files that make no patch: what techniques and verbs measure with.
 TOOLS = {"meters", "screening", "controls", "defences"}
@@ -43,7 +43,7 @@ PREFERENCES = tuple(
     for number in range(8)
 )  # fmt: skip
 #: An answer that a random model does not give.
-FAILURES = (Failure("0", "int f(int a)\n{\n", "}\n"),)
+FAILURES = (Failure(id="0", prompt="int f(int a)\n{\n", reference="}\n"),)
 #: Settings of methods whose own are too careful to move a random model.
 BOLD = {"mint": {"step": 1.0}}
 #: What techniques learn from, by the record that their card names.

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from codetemper.core.errors import UsageError
+from codetemper.core.repairs import Failure
 from codetemper.harden.repair import Config, joint, repair
-from codetemper.harden.repair.failures import Failure
 from codetemper.harden.repair.locate import chosen_columns, occlusion, pick
 from codetemper.harden.repair.run import failures_of
 from codetemper.harden.repair.statistics import Statistics
@@ -31,7 +31,9 @@ def loaded(kind: str = "llama") -> LoadedModel:
 
 
 def failures(count: int = 2) -> list[Failure]:
-    return [Failure(str(n), f"def add(a, {n}):\n", f"{n}\n") for n in range(count)]
+    return [
+        Failure(id=str(n), prompt=f"def add(a, {n}):\n", reference=f"{n}\n") for n in range(count)
+    ]
 
 
 def as_patch(folder: Path, model: LoadedModel, config: Config) -> Path:
@@ -170,7 +172,9 @@ def test_half_precision_is_repaired_in_what_it_rounds_to() -> None:
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_a_repair_is_a_patch(kind: str, tmp_path: Path) -> None:
     model, config = loaded(kind), Config(pattern="even", ratio=0.9)
-    views = [replace(each, views=(f"# please\n{each.prompt}",)) for each in failures()]
+    views = [
+        each.model_copy(update={"views": (f"# please\n{each.prompt}",)}) for each in failures()
+    ]
     folder = tmp_path / "p"
     folder.mkdir()
     result = repair(model, views, config, folder)
@@ -224,9 +228,11 @@ def test_what_cannot_be_repaired_is_said_before_anything_is_touched(tmp_path: Pa
         assert weights_digest(model.module) == model.digest
         return error.value.what
 
-    assert "contradict" in refused(Failure("a", "x", "y"), Failure("b", "w", "z", ("x",)))
-    assert "called 'a'" in refused(Failure("a", "x", "y"), Failure("a", "w", "y"))
+    one = Failure(id="a", prompt="x", reference="y")
+    other = Failure(id="b", prompt="w", reference="z", views=("x",))
+    assert "contradict" in refused(one, other)
+    assert "called 'a'" in refused(one, Failure(id="a", prompt="w", reference="y"))
     with torch.no_grad():
         model.module.lm_head.bias[2] = 1000
     model = replace(model, digest=weights_digest(model.module))
-    assert "nothing to repair" in refused(Failure("a", "x", ""))
+    assert "nothing to repair" in refused(Failure(id="a", prompt="x", reference=""))

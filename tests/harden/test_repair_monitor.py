@@ -8,25 +8,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from codetemper.core.repairs import RepairBudgets, RepairReading
+from codetemper.harden.repair import WatchedConfig
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.explain import explained, turned
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.joint import solve
-from codetemper.harden.repair.monitor import (
-    Budgets,
-    Monitor,
-    Reading,
-    over,
-    put,
-    scaled,
-    shrunk,
-    still_right,
-)
+from codetemper.harden.repair.monitor import Monitor, over, put, scaled, shrunk, still_right
 from tests.harden.repairing import planted, task_of, texts, tiny_engine
 from tests.tiny import tiny_tokenizer
 
-FREE = Budgets(accuracy=None, flips=None, kl=None, broken=None)
+FREE, USUAL = RepairBudgets(), WatchedConfig().budgets
 
 
 def answers_of(engine: Engine, passages: list[Passage]) -> list[torch.Tensor]:
@@ -58,7 +51,7 @@ def test_nothing_changed_reads_as_nothing_moved() -> None:
     assert reading.accuracy[0] == reading.accuracy[1]
     assert (reading.flipped, reading.broken, reading.weights) == ((), (), {})
     assert reading.earlier == 0  # a failure that was not right before cannot come undone
-    assert over(reading, Budgets()) == ()
+    assert over(reading, USUAL) == ()
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -109,13 +102,13 @@ def test_earlier_repairs_that_come_undone_are_named(
         reading = monitor.read(draft)
     assert reading.broken == tuple(passage.failure for passage in passages)
     assert reading.earlier == 2
-    (told,) = over(reading, Budgets())
+    (told,) = over(reading, USUAL)
     assert "2 of 2 earlier repairs came undone" in told
     assert over(reading, FREE) == ()
 
 
 def test_each_budget_speaks_for_itself() -> None:
-    reading = Reading(
+    reading = RepairReading(
         texts=4, tokens=100, accuracy=(0.9, 0.8), better=0, worse=3, p=0.25, flips=0.1, kl=0.3,
         kl_max=1.0, flipped=(), earlier=2, broken=("a",), weights={},
     )  # fmt: skip

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from codetemper.core.detection import auroc
+from codetemper.core.repairs import Failure, RepairRoute
 from codetemper.harden.repair import route as routing
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.failures import Failure, Passage
+from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.joint import solve
-from codetemper.harden.repair.route import Probe, Route, reworded, route, score_of
+from codetemper.harden.repair.route import Probe, reworded, route, score_of
 from codetemper.harden.repair.wear import Wear
 from tests.harden.repairing import planted, same, state, task_of, texts, tiny_engine
 from tests.tiny import tiny_tokenizer
@@ -33,7 +34,7 @@ def probe_of(engine: Engine, **settings: object) -> Probe:
     return probe
 
 
-def only(engine: Engine, passages: Sequence[Passage], **settings: object) -> Route:
+def only(engine: Engine, passages: Sequence[Passage], **settings: object) -> RepairRoute:
     (found,) = route(engine, passages, tiny_tokenizer(), **settings)  # type: ignore[arg-type]
     return found
 
@@ -101,7 +102,8 @@ def test_a_round_that_brings_little_is_for_training(engine: Engine) -> None:
     def weak(passages: Sequence[Passage]) -> Edit:
         edit = probe_of(engine)(passages)
         (first, *_) = edit.rounds
-        return replace(edit, deltas={}, rounds=(replace(first, achieved=first.gaps),))
+        nothing = first.model_copy(update={"achieved": first.gaps})
+        return replace(edit, deltas={}, rounds=(nothing,))
 
     found = only(engine, [passage], probe=weak)
     assert (found.verdict, found.signals["progress"]) == ("retrain", 0.0)
@@ -117,7 +119,7 @@ def test_a_wording_that_stays_wrong_asks_for_wordings(engine: Engine) -> None:
 
 
 def test_wordings_are_looked_at_and_not_repaired() -> None:
-    failure = Failure("a", "prompt", "answer", ("given",))
+    failure = Failure(id="a", prompt="prompt", reference="answer", views=("given",))
     (asked,) = reworded([failure])
     assert asked.prompts == ("prompt", "given", "\nprompt")
     assert failure.views == ("given",)

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from codetemper.backends.hf_load import load_base
+from codetemper.core.repairs import Failure
 from codetemper.evaluate import suites
 from codetemper.harden.repair import Config, repair
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.failures import Failure, Passage, tokens_of
+from codetemper.harden.repair.failures import Passage, tokens_of
 from codetemper.models.anatomy import anatomy
 from codetemper.models.attach import attached
 from codetemper.models.expression import parse
@@ -31,7 +32,9 @@ def written(model: LoadedModel, passage: Passage) -> tuple[int, ...]:
 def test_shell_answers_of_the_seedling_are_put_right_together(tmp_path: Path) -> None:
     model = load_base(parse("seedling"), dtype="float32", device="cpu")
     cases = [case for case in suites.load("world-shell").cases if case.reference][:28]
-    given = [Failure(case.id, case.prompt, str(case.reference)) for case in cases]
+    given = [
+        Failure(id=case.id, prompt=case.prompt, reference=str(case.reference)) for case in cases
+    ]
     passages = tokens_of(model.tokenizer, given)
     seen = Engine(model.module, anatomy(model.module)).observe(passages)
     wrong = [(f, p) for f, p, ok in zip(given, passages, seen.right, strict=True) if not ok][:8]

@@ -249,13 +249,13 @@ def test_a_tied_head_is_read_and_never_written(home: Path, tmp_path: Path) -> No
     before = digest_folder(folder)
     workspace = Workspace.open(home)
     with load_model(workspace, f"hf:{folder}") as handle:
+        from codetemper.core.repairs import Failure
         from codetemper.harden.repair import Config, repair
-        from codetemper.harden.repair.failures import Failure
 
         model, out = handle.loaded, tmp_path / "out"
         out.mkdir()
         assert model.module.lm_head.weight is model.module.model.embed_tokens.weight
-        repair(model, [Failure("a", "def add(a, b):\n", " x")], Config(), out)
+        repair(model, [Failure(id="a", prompt="def add(a, b):\n", reference=" x")], Config(), out)
         weights = [part["weight"] for part in json.loads((out / "rows.json").read_bytes())["parts"]]
         assert weights
         assert all(name.endswith("mlp.down_proj.weight") for name in weights)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from codetemper.core.repairs import (
+    Failure,
     FreeRuns,
     Repair,
     RepairBudgets,
-    RepairedFailure,
     RepairedNeuron,
     RepairExplained,
     RepairFlip,
@@ -38,13 +38,11 @@ def reading() -> RepairReading:
     )  # fmt: skip
 
 
-def failures() -> tuple[RepairedFailure, ...]:
+def failures() -> tuple[Failure, ...]:
     return (
-        RepairedFailure(id="count", prompt="# count the files\n", reference="find -L . | wc -l\n"),
-        RepairedFailure(
-            id=HOSTILE, prompt="# a\n", reference=f"echo {HOSTILE}\n", views=("# b\n",)
-        ),
-        RepairedFailure(id="left", prompt="# c\n", reference="date -u\n"),
+        Failure(id="count", prompt="# count the files\n", reference="find -L . | wc -l\n"),
+        Failure(id=HOSTILE, prompt="# a\n", reference=f"echo {HOSTILE}\n", views=("# b\n",)),
+        Failure(id="left", prompt="# c\n", reference="date -u\n"),
     )
 
 
@@ -68,12 +66,8 @@ def repair() -> Repair:
         budgets=RepairBudgets(accuracy=0.005, flips=0.005, kl=None, broken=0),
         monitor=reading(), whole=None, step=0.5, written=("count",),
         measured=(
-            FreeRuns.model_validate(
-                {"suite": "shell", "cases": 4, "valid": 1.0, "pass": 0.5, "passed": ["a", "b"]}
-            ),
-            FreeRuns.model_validate(
-                {"suite": "shell", "cases": 4, "valid": 1.0, "pass": 0.5, "passed": ["b", "c"]}
-            ),
+            FreeRuns(suite="shell", cases=4, valid=1.0, right=0.5, passed=("a", "b")),
+            FreeRuns(suite="shell", cases=4, valid=1.0, right=0.5, passed=("b", "c")),
         ),
         explained=(
             RepairExplained(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codetemper.core.repairs import Repair, RepairedFailure
+from codetemper.core.repairs import Failure, Repair
 from codetemper.publish.inputs import RepairResult
 from codetemper.publish.repair_forms import RepairView
 from codetemper.publish.repairs import FULL, SHOWN, repair_view, untold
@@ -19,7 +19,7 @@ from tests.publish import material
 from tests.publish.repaired import HOSTILE, PATCH, failures, reading, repair
 
 
-def result_of(found: Repair, some: tuple[RepairedFailure, ...] | None = None) -> RepairResult:
+def result_of(found: Repair, some: tuple[Failure, ...] | None = None) -> RepairResult:
     return RepairResult(PATCH, "seedling", found, failures() if some is None else some)
 
 

@@ -14,17 +14,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codetemper.api.runs import read_rows, read_run
 from codetemper.core.digests import digest_file, digest_json
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Case, Completion, Verdict
+from codetemper.core.repairs import Failure
 from codetemper.core.workspace import Workspace
 from codetemper.data.answers import answers, form_of
-
-if TYPE_CHECKING:
-    from codetemper.harden.repair.failures import Failure
 
 
 @dataclass(frozen=True)
@@ -78,17 +75,16 @@ def failing(workspace: Workspace, data: str, *, limit: int | None = None) -> Fai
     if not found:
         told = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "no cases"
         raise _nothing(data, f"of its cases: {told}")
-    from codetemper.harden.repair.failures import plain, refuse_twice
+    from codetemper.harden.repair.failures import refuse_twice
 
     refuse_twice(found)
     chosen = tuple(found[:limit])
     model = read_run(folder).scorecard.model
-    return Failing(folder.name, digest_json(plain(chosen)), chosen, left_out, model)
+    digest = digest_json([failure.model_dump(mode="json") for failure in chosen])
+    return Failing(folder.name, digest, chosen, left_out, model)
 
 
 def _of_run(folder: Path) -> tuple[list[Failure], dict[str, int]]:
-    from codetemper.harden.repair.failures import Failure
-
     cases = {case.id: case for case in read_rows(folder / "cases.parquet", Case)}
     completions = read_rows(folder / "completions.parquet", Completion)
     verdicts = read_rows(folder / "verdicts.parquet", Verdict)

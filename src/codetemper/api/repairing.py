@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from codetemper.api.failing import Failing, failing
 from codetemper.api.greedy import greedy_verdicts
@@ -26,13 +26,11 @@ from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_json
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, OnEvent, Sampling, ignore_events
+from codetemper.core.repairs import Failure, FreeRuns
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate import suites
 from codetemper.judges import JudgeOptions
 from codetemper.models.expression import parse
-
-if TYPE_CHECKING:
-    from codetemper.harden.repair.failures import Failure
 
 Texts = list[tuple[str, str]]
 """Prompt and what follows it."""
@@ -218,18 +216,6 @@ class _Asked:
     loaded: Any | None
 
 
-@dataclass(frozen=True)
-class _Done:
-    """What ``settle_patch`` tells: the technique's result with what the watch saw."""
-
-    seconds: float
-    told: dict[str, Any]
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
-        return self.told
-
-
 def _made(
     asked: _Asked,
     model: str,
@@ -263,8 +249,7 @@ def _made(
             watch=watch,
             on_event=asked.on_event,
         )
-        told = result.report() | watch.report() | {"left_out": found.left_out}
-        told |= {"replaces": list(replaces)}
+        result = result.model_copy(update={"left_out": found.left_out, "replaces": replaces})
         inputs = {
             "model": model,
             "model_digest": handle.loaded.digest,
@@ -278,7 +263,7 @@ def _made(
         manifest = settle_patch(
             workspace,
             staged,
-            _Done(result.seconds, told),
+            result,
             verb="repair",
             inputs=inputs,
             facts=facts,
@@ -304,22 +289,22 @@ def _writer(handle: Any) -> Callable[[Sequence[str], int], list[str]]:
     return write
 
 
-def _measure(handle: Any, asked: _Asked) -> Callable[[], dict[str, Any]] | None:
+def _measure(handle: Any, asked: _Asked) -> Callable[[], FreeRuns] | None:
     """Return a function that answers a suite freely, one answer a case, and judges it."""
     if asked.check_on is None:
         return None
     suite = suites.load(asked.check_on, limit=asked.check_limit, seed=asked.config.seed)
 
-    def measure() -> dict[str, Any]:
+    def measure() -> FreeRuns:
         verdicts = greedy_verdicts(handle, suite, asked.options)
         count = len(verdicts)
-        return {
-            "suite": suite.card.name,
-            "cases": count,
-            "valid": sum(verdict.valid == "pass" for verdict in verdicts) / count,
-            "pass": sum(verdict.function == "pass" for verdict in verdicts) / count,
-            "passed": [verdict.case for verdict in verdicts if verdict.function == "pass"],
-        }
+        return FreeRuns(
+            suite=suite.card.name,
+            cases=count,
+            valid=sum(verdict.valid == "pass" for verdict in verdicts) / count,
+            right=sum(verdict.function == "pass" for verdict in verdicts) / count,
+            passed=tuple(verdict.case for verdict in verdicts if verdict.function == "pass"),
+        )
 
     return measure
 
@@ -340,10 +325,10 @@ def _together(parts: Mapping[str, Sequence[Failure]]) -> tuple[Failure, ...]:
             key = failure.prompt, failure.reference
             if key in merged:
                 views = tuple(dict.fromkeys((*merged[key].views, *failure.views)))
-                merged[key] = replace(merged[key], views=views)
+                merged[key] = merged[key].model_copy(update={"views": views})
                 continue
             name = f"{failure.id} ({patch or 'new'})" if failure.id in taken else failure.id
-            merged[key] = replace(failure, id=name)
+            merged[key] = failure.model_copy(update={"id": name})
     return tuple(merged.values())
 
 

@@ -15,7 +15,7 @@ from codetemper.api.study import read_studies
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.errors import IntegrityError
 from codetemper.core.refinement import Refinement
-from codetemper.core.repairs import Repair, RepairedFailure
+from codetemper.core.repairs import Failure, Repair
 from codetemper.core.workspace import Workspace
 from codetemper.models.expression import parse
 from codetemper.publish.inputs import (
@@ -106,7 +106,7 @@ def _repair(workspace: Workspace, manifest: PatchManifest) -> RepairResult:
             manifest.id,
             manifest.base,
             Repair.model_validate(manifest.report),
-            tuple(map(RepairedFailure.model_validate, rows)),
+            tuple(map(Failure.model_validate, rows)),
         )
     except (OSError, ValueError, TypeError) as error:
         raise IntegrityError(

@@ -1,39 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a repair did, as its patch tells it: the ``report`` of its manifest, and what it repairs.
+"""What is to be repaired, and what a repair did: what its patch holds beside the tensors.
 
     Repair.model_validate(manifest.report).explained[0].neurons[0].says
-    [RepairedFailure.model_validate(row) for row in json.loads(failures_json)]
+    [Failure.model_validate(row) for row in json.loads(failures_json)]
 
-Forms only: ``codetemper.harden.repair`` measures, ``codetemper.api`` writes, and
-``codetemper.publish`` reads them back. Gaps are in logits: best other token minus wanted token, so
-a token is right where its gap is below zero.
+Forms only: ``codetemper.harden.repair`` measures and fills them, ``codetemper.api`` writes, and
+``codetemper.publish`` reads them back. Fields are written in the order that they stand here,
+without a version: the manifest around them has one. Gaps are in logits: best other token minus
+wanted token, so a token is right where its gap is below zero.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from codetemper.core.records import Record
 
+RepairVerdict = Literal["repair", "views", "retrain", "reject", "conflict"]
+"""What is to be done about a failure; see ``harden.repair.route``."""
 
-class RepairedFailure(Record):
-    """One failure that a patch was solved for (``failures.json``)."""
+
+class _Part(Record):
+    """A record inside a manifest or a list."""
+
+    @model_serializer(mode="wrap")
+    def _without_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        fields.pop("schema_version", None)
+        return fields
+
+
+class Failure(_Part):
+    """A prompt that is answered wrongly, and the right answer (a row of ``failures.json``)."""
 
     id: str
-    """Its name."""
+    """Its name; unique among those repaired together."""
     prompt: str
     """What the model continues."""
     reference: str
-    """What should follow."""
+    """The text that should follow, without end token."""
     views: tuple[str, ...] = ()
-    """Other wordings of the prompt."""
+    """Other wordings of the prompt that should get the same answer."""
     case: str | None = None
-    """Case of a suite that it comes from."""
+    """The case of a suite that it comes from, where it does."""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """All wordings, the first one first, each once."""
+        return tuple(dict.fromkeys((self.prompt, *self.views)))
+
+    @model_serializer(mode="wrap")
+    def _without_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = super()._without_version(serialize)
+        if self.case is None:
+            fields.pop("case", None)
+        return fields
 
 
-class RepairRound(Record):
+class RepairRound(_Part):
     """One look at the wrong tokens, and one change."""
 
     active: int
@@ -41,31 +67,37 @@ class RepairRound(Record):
     gaps: tuple[float, ...]
     """Gap of each before."""
     predicted: tuple[float, ...] = ()
-    """Gap that was foretold for each; none where the method foretells nothing."""
+    """Gap that the linear model foretold for each; none where the method foretells nothing."""
     achieved: tuple[float, ...] = ()
     """Gap that each had afterwards."""
     note: str = ""
     """What a person may want to know."""
 
 
-class RepairRoute(Record):
-    """What was to be done about one failure."""
+class RepairRoute(_Part):
+    """What is to be done about one failure."""
 
     failure: str
     """Its id."""
-    verdict: str
-    """``repair``, ``views``, ``retrain``, ``reject`` or ``conflict``."""
+    verdict: RepairVerdict
+    """The first that holds."""
     because: str
     """Why, one sentence."""
     patch: str | None = None
     """Patch it conflicts with."""
     score: float = 0.0
-    """An order by how likely a repair is to last, and no probability."""
-    signals: dict[str, float] = Field(default_factory=dict)
-    """What was read."""
+    """Between 0 and 1: an order by how likely a repair is to last, and no probability."""
+    signals: dict[str, int | float] = Field(default_factory=dict)
+    """What was read: ``wrong`` tokens of the prompt's answer and their ``share`` of it, ``gap``
+    (largest), ``close`` (tokens of it that lead by less than ``harden.repair.route.CLOSE`` or not
+    at all), ``withstood`` (share of drawn piles of later repairs that would leave it right),
+    ``overlap`` (largest cosine of a failing key and a key of a reference text where another token
+    stands; mean over layers), ``views_wrong`` (share of other wordings answered wrongly), and after
+    one round of solving ``progress`` (achieved by foretold fall of the gaps), ``fixed`` and
+    ``views_fixed`` (shares), ``moved`` (largest change of a matrix against the matrix)."""
 
 
-class RepairedNeuron(Record):
+class RepairedNeuron(_Part):
     """A neuron whose write vector a repair changed."""
 
     layer: int
@@ -73,14 +105,15 @@ class RepairedNeuron(Record):
     neuron: int
     """Its number there."""
     adds: float
-    """Logits that its change adds to the lead of the wanted tokens, on the direct path."""
+    """Logits that its change adds to the lead of the wanted tokens, on the direct path, summed over
+    the tokens that were wrong."""
     says: tuple[str, ...]
-    """Tokens that the change raises most."""
+    """Tokens that the change raises most, at the wrong token that it serves most."""
     unsays: tuple[str, ...]
     """Tokens that it lowers most."""
 
 
-class RepairExplained(Record):
+class RepairExplained(_Part):
     """What the change does for one failure."""
 
     failure: str
@@ -92,10 +125,10 @@ class RepairExplained(Record):
     after: float
     """Largest gap under the change."""
     neurons: tuple[RepairedNeuron, ...]
-    """Those whose change adds most."""
+    """Those whose change adds most, the first one most."""
 
 
-class RepairFlip(Record):
+class RepairFlip(_Part):
     """A prediction in a sealed text that changed."""
 
     text: str
@@ -112,7 +145,7 @@ class RepairFlip(Record):
     """From before to after at that place, in nats."""
 
 
-class RepairTurn(Record):
+class RepairTurn(_Part):
     """The same in words."""
 
     text: str
@@ -129,8 +162,8 @@ class RepairTurn(Record):
     """In nats."""
 
 
-class RepairReading(Record):
-    """What a change moved in sealed texts and earlier repairs."""
+class RepairReading(_Part):
+    """What a change moves in sealed texts and earlier repairs."""
 
     texts: int
     """Sealed texts; 0: nobody knows what else was moved."""
@@ -160,21 +193,23 @@ class RepairReading(Record):
     """Size of the change of a matrix against the matrix, by layer."""
 
 
-class RepairBudgets(Record):
-    """How much a repair might move what it is not about; None was no limit."""
+class RepairBudgets(_Part):
+    """How much a repair may move what it is not about; None is no limit."""
 
     accuracy: float | None = None
-    """Share of sealed tokens predicted rightly no more, net."""
+    """Share of sealed tokens that may be predicted rightly no more, net of those newly right."""
     flips: float | None = None
-    """Share of predictions that change."""
+    """Share of predictions in sealed texts that may change."""
     kl: float | None = None
-    """Mean KL, in nats a token."""
+    """Mean KL from the model before to the model after, in nats a token."""
     broken: int | None = None
-    """Earlier repairs that come undone."""
+    """Earlier repairs that may come undone."""
 
 
-class FreeRuns(Record):
+class FreeRuns(_Part):
     """A suite answered freely and judged."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     suite: str
     """Its name."""
@@ -188,15 +223,15 @@ class FreeRuns(Record):
     """Cases answered rightly."""
 
 
-class Repair(Record):
-    """Everything that a repair says of itself."""
+class Repair(_Part):
+    """Everything that a repair says of itself; nobody looked on where ``monitor`` is None."""
 
-    method: str
-    """How it was solved."""
     seconds: float
     """Wall seconds, without loading the model."""
     solve_seconds: float
     """Of those, the method's own."""
+    method: str
+    """How it was solved."""
     failures: int
     """Failures that were tried."""
     repaired: tuple[str, ...]
@@ -227,21 +262,21 @@ class Repair(Record):
     """Fingerprint of those statistics."""
     notes: dict[str, Any]
     """What the method has to say."""
-    routes: tuple[RepairRoute, ...]
-    """Verdicts on all failures given."""
-    budgets: RepairBudgets
+    routes: tuple[RepairRoute, ...] = ()
+    """Verdicts on all failures given, in their order."""
+    budgets: RepairBudgets = RepairBudgets()
     """What it might move."""
-    monitor: RepairReading | None
+    monitor: RepairReading | None = None
     """What the change that was written moves."""
-    whole: RepairReading | None
+    whole: RepairReading | None = None
     """What the whole change would have moved, where it was shrunk."""
-    step: float
+    step: float = 1.0
     """Share of the whole change that was written."""
-    written: tuple[str, ...] | None
+    written: tuple[str, ...] | None = None
     """Failures whose answer is written rightly, freely; None where nothing was written."""
-    measured: tuple[FreeRuns, FreeRuns] | None
+    measured: tuple[FreeRuns, FreeRuns] | None = None
     """A suite answered freely before and after; None where none was."""
-    explained: tuple[RepairExplained, ...]
+    explained: tuple[RepairExplained, ...] = ()
     """What neurons do."""
     turned: tuple[RepairTurn, ...] = ()
     """Predictions of ``monitor.flipped`` in words."""
@@ -249,3 +284,7 @@ class Repair(Record):
     """Cases of a run that were no failures to repair, by reason."""
     replaces: tuple[str, ...] = ()
     """Patches whose repairs this one holds, too."""
+
+    def report(self) -> dict[str, Any]:
+        """Return it as plain JSON data, for the manifest."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -28,7 +28,7 @@ from codetemper.core.records import (
     Verdict,
 )
 from codetemper.core.refinement import Refinement
-from codetemper.core.repairs import Repair, RepairedFailure
+from codetemper.core.repairs import Failure, Repair
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class RepairResult:
     patch: str
     base: str
     repair: Repair
-    failures: tuple[RepairedFailure, ...]
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from codetemper.core.repairs import (
+    Failure,
     Repair,
-    RepairedFailure,
     RepairedNeuron,
     RepairExplained,
     RepairReading,
@@ -83,7 +83,7 @@ def name(text: str) -> Name:
 
 
 def _cases(
-    repair: Repair, failures: Sequence[RepairedFailure], ends: tuple[float, float]
+    repair: Repair, failures: Sequence[Failure], ends: tuple[float, float]
 ) -> Iterator[Case]:
     explained = {each.failure: each for each in repair.explained}
     routes = {each.failure: each for each in repair.routes}

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """``repair``: put single wrong answers right in a few FFN matrices, as a patch.
 
-    result = repair(model, failures, Config(), folder, reference=texts)
+    made = repair(model, failures, Config(), folder, reference=texts)
 
 Failing tokens are seen in one teacher-forced forward (``engine``); a method (``joint``, ``star``,
 ``mint``, ``sgd``, ``edit``) solves for a change of FFN output matrices; what it found is written as
 a ``rows`` patch. Whether the repair lasts and what else it moved is for ``monitor`` to say.
 """
 
-from codetemper.harden.repair.run import CARD, RepairResult, repair
+from codetemper.harden.repair.run import CARD, repair
 from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.watch import (
     BudgetError,
@@ -23,7 +23,6 @@ __all__ = [
     "BudgetError",
     "Config",
     "NotRepairedError",
-    "RepairResult",
     "UndoneError",
     "Watch",
     "WatchedConfig",

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from codetemper.core.repairs import RepairRound
+
 
 @dataclass(frozen=True)
 class Delta:
@@ -48,26 +50,6 @@ class Delta:
 
 
 @dataclass(frozen=True)
-class Round:
-    """One round of a method: a look at the failing tokens and one change.
-
-    Attributes:
-        active: tokens that were not yet as wanted when the round began.
-        gaps: gap of each of them, in logits: best other token minus wanted token, before.
-        predicted: gap that the linear model foretold for each after the change; empty where a
-            method foretells nothing.
-        achieved: gap that each had after the change.
-        note: what a person may want to know.
-    """
-
-    active: int
-    gaps: tuple[float, ...]
-    predicted: tuple[float, ...] = ()
-    achieved: tuple[float, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Edit:
     """What a method hands back; the model is as before, bit for bit.
 
@@ -84,7 +66,7 @@ class Edit:
 
     method: str
     deltas: dict[int, Delta]
-    rounds: tuple[Round, ...]
+    rounds: tuple[RepairRound, ...]
     solved: bool
     gaps_before: dict[str, tuple[float, ...]]
     gaps_after: dict[str, tuple[float, ...]]

@@ -26,8 +26,9 @@ import torch
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event
+from codetemper.core.repairs import RepairRound
 from codetemper.harden.repair._forward import Recorder, Seen
-from codetemper.harden.repair.deltas import Delta, Edit, Round
+from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.failures import Passage
@@ -127,7 +128,7 @@ class _Walk:
 
     def __init__(self, engine: Engine, task: Task, draft: Draft) -> None:
         self._engine, self._task, self._draft = engine, task, draft
-        self.rounds: list[Round] = []
+        self.rounds: list[RepairRound] = []
 
     def together(self, before: Observation, rule_for: Callable[[Observation], Rule]) -> None:
         """Take all steps on the loss of all passages."""
@@ -196,9 +197,9 @@ def token_of(passage: Passage, place: int) -> Passage:
     return replace(passage, prompt=prompt, answer=(passage.wanted[place],), instead=())
 
 
-def _round(before: torch.Tensor, after: torch.Tensor) -> Round:
+def _round(before: torch.Tensor, after: torch.Tensor) -> RepairRound:
     wrong = before > 0
-    return Round(
+    return RepairRound(
         active=int(wrong.sum()),
         gaps=tuple(before[wrong].tolist()),
         achieved=tuple(after[wrong].tolist()),

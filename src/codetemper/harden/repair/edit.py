@@ -37,7 +37,8 @@ from dataclasses import dataclass
 import torch
 
 from codetemper.core.records import Event
-from codetemper.harden.repair.deltas import Delta, Edit, Round
+from codetemper.core.repairs import RepairRound
+from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.descent import failing_places
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
@@ -124,7 +125,7 @@ class _Work:
         self._engine, self._task, self._draft = engine, task, draft
         self.window = window(task, len(engine.sites))
         self._earlier: dict[int, list[torch.Tensor]] = {layer: [] for layer in self.window}
-        self.rounds: list[Round] = []
+        self.rounds: list[RepairRound] = []
 
     def spread(self, batch: Sequence[Passage], plan: Plan) -> None:
         """Solve one batch, a layer after the other."""
@@ -223,7 +224,7 @@ class _Work:
 
     def _account(self, before: Observation, after: Observation, chosen: torch.Tensor) -> None:
         self.rounds.append(
-            Round(
+            RepairRound(
                 active=int(chosen.sum()),
                 gaps=tuple(before.gap[chosen].tolist()),
                 achieved=tuple(after.gap[chosen].tolist()),

@@ -16,15 +16,14 @@ later layers, is not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
+from codetemper.core.repairs import RepairedNeuron, RepairExplained, RepairFlip, RepairTurn
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Passage
-from codetemper.harden.repair.monitor import Flip
 
 #: Neurons told of a failure, and tokens told of a neuron each way.
 NEURONS, TOKENS = 5, 4
@@ -32,52 +31,9 @@ NEURONS, TOKENS = 5, 4
 LEAD = 24
 
 
-@dataclass(frozen=True)
-class Neuron:
-    """A neuron whose column changes.
-
-    Attributes:
-        layer: its layer.
-        neuron: its number there.
-        adds: what its change adds to the lead of the wanted tokens, in logits, summed over the
-            tokens that were wrong.
-        says: tokens that its change raises most, at the wrong token that it serves most.
-        unsays: tokens that it lowers most.
-    """
-
-    layer: int
-    neuron: int
-    adds: float
-    says: tuple[str, ...]
-    unsays: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One failure's repair.
-
-    Attributes:
-        failure: its id.
-        wrong: tokens that were wrong, as (wanted, predicted), in the prompt's own wording.
-        before: largest gap of an answer token before, in logits.
-        after: the same under the change.
-        neurons: those whose change adds most.
-    """
-
-    failure: str
-    wrong: tuple[tuple[str, str], ...]
-    before: float
-    after: float
-    neurons: tuple[Neuron, ...]
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
-        return asdict(self)
-
-
 def explained(
     engine: Engine, edit: Edit, passages: Sequence[Passage], tokenizer: Any
-) -> list[Explained]:
+) -> list[RepairExplained]:
     """Say of each failure what the change of a repair does for it.
 
     Args:
@@ -102,7 +58,7 @@ def explained(
             best = _best({layer: values[here].sum(0) for layer, values in adds.items()})
         signs = [_sign(edit, layer, place, seen, adds, here) for layer, place, _ in best]
         found.append(
-            Explained(
+            RepairExplained(
                 failure=passage.failure,
                 wrong=tuple((_text(tokenizer, a), _text(tokenizer, b)) for a, b in tokens),
                 before=max(edit.gaps_before[passage.failure]),
@@ -116,32 +72,9 @@ def explained(
     return found
 
 
-@dataclass(frozen=True)
-class Turned:
-    """A flipped prediction in words.
-
-    Attributes:
-        text: name of the text.
-        lead: what stands before the place, ``LEAD`` tokens of it.
-        wanted: what stands there.
-        before: what was predicted.
-        after: what is.
-        kl: from before to after at that place, in nats.
-    """
-
-    text: str
-    lead: str
-    wanted: str
-    before: str
-    after: str
-    kl: float
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
-        return asdict(self)
-
-
-def turned(flips: Sequence[Flip], sealed: Sequence[Passage], tokenizer: Any) -> list[Turned]:
+def turned(
+    flips: Sequence[RepairFlip], sealed: Sequence[Passage], tokenizer: Any
+) -> list[RepairTurn]:
     """Say where predictions flipped, in words.
 
     Args:
@@ -155,7 +88,7 @@ def turned(flips: Sequence[Flip], sealed: Sequence[Passage], tokenizer: Any) -> 
         passage = texts[flip.text]
         lead = passage.ids[: len(passage.prompt) + flip.token][-LEAD:]
         found.append(
-            Turned(
+            RepairTurn(
                 text=flip.text,
                 lead=str(tokenizer.decode(lead)),
                 wanted=_text(tokenizer, flip.wanted),
@@ -207,13 +140,13 @@ def _sign(
 
 def _neuron(
     engine: Engine, edit: Edit, tokenizer: Any, layer: int, place: int, adds: float, sign: float
-) -> Neuron:
+) -> RepairedNeuron:
     delta = edit.deltas[layer]
     column = delta.left[:, place] if delta.right is None else delta.left @ delta.right[:, place]
     head = engine.head_weight
     moved = column.to(head.device).float() * engine.gains[layer] * engine.gain * sign
     logits = head @ moved.to(head.dtype)
-    return Neuron(
+    return RepairedNeuron(
         layer=layer,
         neuron=place if delta.columns is None else int(delta.columns[place]),
         adds=adds,

@@ -19,31 +19,8 @@ from typing import Any
 
 from codetemper.core.digests import digest_json, short
 from codetemper.core.errors import UsageError
+from codetemper.core.repairs import Failure
 from codetemper.data.examples import answered
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A prompt that is answered wrongly, and the right answer.
-
-    Attributes:
-        id: its name; unique among those repaired together.
-        prompt: what the model continues.
-        reference: the text that should follow, without end token.
-        views: other wordings of the prompt that should get the same answer.
-        case: the case of a suite that it comes from, where it does.
-    """
-
-    id: str
-    prompt: str
-    reference: str
-    views: tuple[str, ...] = ()
-    case: str | None = None
-
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """All wordings, the first one first, each once."""
-        return tuple(dict.fromkeys((self.prompt, *self.views)))
 
 
 @dataclass(frozen=True)
@@ -101,15 +78,6 @@ def read_failures(path: Path) -> list[Failure]:
     found = [_failure(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
     refuse_twice(found)
     return found
-
-
-def plain(failures: Iterable[Failure]) -> list[dict[str, Any]]:
-    """Return failures as JSON data, as ``read_failures`` takes them line by line."""
-    return [
-        {"id": f.id, "prompt": f.prompt, "reference": f.reference, "views": list(f.views)}
-        | ({} if f.case is None else {"case": f.case})
-        for f in failures
-    ]
 
 
 def from_plain(row: Any) -> Failure:

@@ -31,12 +31,13 @@ what it had, at most by that.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from codetemper.core.records import Event
-from codetemper.harden.repair.deltas import Delta, Edit, Round
+from codetemper.core.repairs import RepairRound
+from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.solve import solve_nonnegative
@@ -119,7 +120,7 @@ class _State:
         self._asked: list[_Place] = []
         self._guarding = False
         self.best: dict[int, Delta] = {}
-        self.rounds: list[Round] = []
+        self.rounds: list[RepairRound] = []
 
     @property
     def constraints(self) -> int:
@@ -184,7 +185,13 @@ class _State:
         left = gaps + now - system.effect(self._deltas)
         foretold.scatter_reduce_(0, owner, left, "amax")
         self._asked = seen.places
-        self.rounds.append(Round(len(seen), tuple(seen.gap.tolist()), tuple(foretold.tolist())))
+        self.rounds.append(
+            RepairRound(
+                active=len(seen),
+                gaps=tuple(seen.gap.tolist()),
+                predicted=tuple(foretold.tolist()),
+            )
+        )
 
     def _observe(self) -> Observation:
         passages = self._passages if self._guarding else self._task.passages
@@ -209,7 +216,7 @@ class _State:
         if self.rounds:
             known = dict(zip(seen.places, seen.gap.tolist(), strict=True))
             achieved = tuple(known[place] for place in self._asked)
-            self.rounds[-1] = replace(self.rounds[-1], achieved=achieved)
+            self.rounds[-1] = self.rounds[-1].model_copy(update={"achieved": achieved})
         own = seen.passage < self._own
         flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
         score = (float(self.short(seen)), flips, self._violated(seen))

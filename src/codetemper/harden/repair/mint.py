@@ -30,8 +30,9 @@ import torch
 from torch import nn
 
 from codetemper.core.records import Event
+from codetemper.core.repairs import RepairRound
 from codetemper.harden.repair._forward import Recorder
-from codetemper.harden.repair.deltas import Delta, Edit, Round
+from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.descent import failing_places, token_of
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
@@ -92,7 +93,7 @@ class _Work:
         self._layers = tuple(n for n in task.layers if n >= half) or task.layers[-1:]
         self._earlier: dict[int, list[torch.Tensor]] = {}
         self.columns: dict[Neuron, torch.Tensor] = {}
-        self.rounds: list[Round] = []
+        self.rounds: list[RepairRound] = []
         self.edits = 0
         self.given_up = 0
 
@@ -118,7 +119,7 @@ class _Work:
             self.edits += count
             self._remember(aims, {n[0] for n in self.columns if self.columns[n] is not kept.get(n)})
         self.rounds.append(
-            Round(
+            RepairRound(
                 active=1,
                 gaps=tuple(seen.gap.tolist()),
                 achieved=tuple(now.gap.tolist()),

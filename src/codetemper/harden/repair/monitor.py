@@ -5,7 +5,7 @@ r"""What a repair moved elsewhere: sealed texts and earlier repairs, read before
     with engine.drafting() as draft:
         put(draft, edit.deltas)
         reading = monitor.read(draft)
-        reasons = over(reading, Budgets())             # empty: within all of them
+        reasons = over(reading, RepairBudgets(kl=0.02))   # empty: within all of them
 
 Sealed texts are reference texts of which nothing was used to make the repair: no statistics, no
 guard constraints. Read are, over their answer tokens: the accuracy, with an exact sign test over
@@ -19,15 +19,12 @@ nothing. Nothing is run or judged here; free runs are the caller's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
-from pydantic import Field
 
-from codetemper.core.records import Record
+from codetemper.core.repairs import RepairBudgets, RepairFlip, RepairReading
 from codetemper.core.stats import mcnemar_exact
 from codetemper.harden.repair.deltas import Delta
 from codetemper.harden.repair.draft import Draft
@@ -40,80 +37,6 @@ _LOGITS = 1 << 23
 NAMED = 20
 #: Halvings of the step when a repair is shrunk to its budgets.
 _HALVINGS = 6
-
-
-class Budgets(Record):
-    """How much a repair may move what it is not about; None is no limit."""
-
-    accuracy: float | None = Field(default=0.005, ge=0, le=1)
-    """Share of sealed tokens that may be predicted rightly no more, net of those newly right."""
-    flips: float | None = Field(default=0.02, ge=0, le=1)
-    """Share of predictions in sealed texts that may change."""
-    kl: float | None = Field(default=0.02, ge=0)
-    """Mean KL from the model before to the model after, in nats a token."""
-    broken: int | None = Field(default=0, ge=0)
-    """Earlier repairs that may come undone."""
-
-
-@dataclass(frozen=True)
-class Flip:
-    """A prediction in a sealed text that changed.
-
-    Attributes:
-        text: name of the text.
-        token: which token of its answer, counted from 0.
-        wanted: id of the token that stands there.
-        before: id of the token that was predicted.
-        after: id of the one that is.
-        kl: at that position, in nats.
-    """
-
-    text: str
-    token: int
-    wanted: int
-    before: int
-    after: int
-    kl: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one look under a change showed.
-
-    Attributes:
-        texts: sealed texts.
-        tokens: their answer tokens.
-        accuracy: share of the tokens predicted rightly, before and after.
-        better: texts with more tokens right than before.
-        worse: texts with fewer.
-        p: two-sided p-value of the sign test over them.
-        flips: share of predictions that changed.
-        kl: mean over the tokens, in nats.
-        kl_max: largest of one token.
-        flipped: predictions that changed, worst first, ``NAMED`` at most.
-        earlier: earlier repairs looked at: those that were right before.
-        broken: ids of those that are not any more.
-        weights: size of the change of a matrix against the matrix, by layer number.
-    """
-
-    texts: int
-    tokens: int
-    accuracy: tuple[float, float]
-    better: int
-    worse: int
-    p: float
-    flips: float
-    kl: float
-    kl_max: float
-    flipped: tuple[Flip, ...]
-    earlier: int
-    broken: tuple[str, ...]
-    weights: dict[int, float]
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
 
 
 class Monitor:
@@ -135,23 +58,21 @@ class Monitor:
         self._before: Observation | None = engine.observe(sealed) if sealed else None
         self._earlier = _of_right(engine, earlier)
 
-    def read(self, draft: Draft) -> Reading:
+    def read(self, draft: Draft) -> RepairReading:
         """Look at the sealed texts and the earlier repairs with a change on the model."""
         still = dict(_rights(self.engine, self._earlier))
         broken = tuple(name for name, right in still.items() if not right)
         weights = {layer: _share(self.engine, draft, layer) for layer in sorted(draft.deltas)}
-        empty = Reading(
-            texts=0, tokens=0, accuracy=(0.0, 0.0), better=0, worse=0, p=1.0, flips=0.0, kl=0.0,
-            kl_max=0.0, flipped=(), earlier=len(still), broken=broken, weights=weights,
-        )  # fmt: skip
         if self._before is None:
-            return empty
+            return RepairReading(
+                texts=0, tokens=0, accuracy=(0.0, 0.0), better=0, worse=0, p=1.0, flips=0.0, kl=0.0,
+                kl_max=0.0, flipped=(), earlier=len(still), broken=broken, weights=weights,
+            )  # fmt: skip
         before, after = self._before, self.engine.observe(self._sealed)
         kl = self._divergence(before, after)
         was, now = ~before.wrong, ~after.wrong
         better, worse = _by_text(before, was, now)
-        return replace(
-            empty,
+        return RepairReading(
             texts=len(self._sealed),
             tokens=len(before),
             accuracy=(float(was.double().mean()), float(now.double().mean())),
@@ -162,6 +83,9 @@ class Monitor:
             kl=float(kl.mean()),
             kl_max=float(kl.max()),
             flipped=self._flips(before, after, kl),
+            earlier=len(still),
+            broken=broken,
+            weights=weights,
         )
 
     def _divergence(self, before: Observation, after: Observation) -> torch.Tensor:
@@ -176,14 +100,16 @@ class Monitor:
                 found.append((p.exp() * (p - q)).sum(-1).clamp_min(0.0))
         return torch.cat(found).cpu()
 
-    def _flips(self, before: Observation, after: Observation, kl: torch.Tensor) -> tuple[Flip, ...]:
+    def _flips(
+        self, before: Observation, after: Observation, kl: torch.Tensor
+    ) -> tuple[RepairFlip, ...]:
         places = (before.predicted != after.predicted).nonzero()[:, 0].tolist()
         worst = sorted(places, key=lambda n: (-float(kl[n]), n))[:NAMED]
         found = []
         for n in worst:
             passage = self._sealed[int(before.passage[n])]
             found.append(
-                Flip(
+                RepairFlip(
                     text=passage.failure,
                     token=int(before.position[n]) - passage.first,
                     wanted=int(before.wanted[n]),
@@ -195,7 +121,7 @@ class Monitor:
         return tuple(found)
 
 
-def over(reading: Reading, budgets: Budgets) -> tuple[str, ...]:
+def over(reading: RepairReading, budgets: RepairBudgets) -> tuple[str, ...]:
     """Return which budgets a reading passes, a sentence each; none where all are kept."""
     lost = reading.accuracy[0] - reading.accuracy[1]
     told = []
@@ -221,8 +147,8 @@ def shrunk(
     draft: Draft,
     deltas: Mapping[int, Delta],
     passages: Sequence[Passage],
-    budgets: Budgets,
-) -> tuple[float, Reading] | None:
+    budgets: RepairBudgets,
+) -> tuple[float, RepairReading] | None:
     """Find the largest step, below 1, at which a change keeps to its budgets.
 
     One step for all layers, by bisection; the change of that size is on the model afterwards.

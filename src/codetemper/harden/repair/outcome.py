@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from codetemper.harden.repair.deltas import Edit, Round
+from codetemper.core.repairs import RepairRound
+from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.task import Task, gaps_by_failure
@@ -21,7 +22,7 @@ def outcome(
     task: Task,
     draft: Draft,
     before: Observation,
-    rounds: Sequence[Round],
+    rounds: Sequence[RepairRound],
     begun: float,
     **notes: Any,
 ) -> Edit:

@@ -24,24 +24,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from codetemper.core.records import Event, OnEvent, ignore_events
+from codetemper.core.repairs import Failure, RepairRoute, RepairVerdict
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine, Observation
-from codetemper.harden.repair.failures import Failure, Passage
+from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.monitor import put
 from codetemper.harden.repair.wear import Wear
 
-Verdict = Literal["repair", "views", "retrain", "reject", "conflict"]
 Probe = Callable[[Sequence[Passage]], Edit]
 """Solves one round for some passages; the model is as before afterwards."""
 
 #: Verdicts with which a repair is tried.
-ATTEMPTED: tuple[Verdict, ...] = ("repair", "views")
+ATTEMPTED: tuple[RepairVerdict, ...] = ("repair", "views")
 #: Least share of the foretold fall of the gaps that one round must bring.
 PROGRESS = 0.3
 #: More wrong tokens in an answer than this are no local failure, nor is a larger share of an
@@ -57,44 +56,12 @@ _UNKNOWN = 0.5
 SAME_KEY = 0.98
 
 
-@dataclass(frozen=True)
-class Route:
-    """What is to be done about one failure.
-
-    Attributes:
-        failure: its id.
-        verdict: see the module.
-        because: why, one sentence.
-        patch: id of the patch it conflicts with.
-        score: between 0 and 1, larger where a repair is likelier to last.
-        signals: what was read: ``wrong`` tokens of the prompt's answer and their ``share`` of it,
-            ``gap`` (largest, in logits), ``close`` (tokens of it that lead by less than
-            ``CLOSE`` logits or not at all), ``withstood`` (share of drawn piles of later repairs
-            that would leave it right, ``wear``), ``overlap`` (largest cosine of a failing key and a
-            key of a reference text where another token stands; mean over layers), ``views_wrong``
-            (share of other wordings answered wrongly), and after a probe ``progress`` (achieved by
-            foretold fall of the gaps), ``fixed`` and ``views_fixed`` (shares), ``moved`` (largest
-            change of a matrix against the matrix).
-    """
-
-    failure: str
-    verdict: Verdict
-    because: str
-    patch: str | None = None
-    score: float = 0.0
-    signals: dict[str, float] = field(default_factory=dict)
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
-        return dict(vars(self))
-
-
 def reworded(failures: Sequence[Failure]) -> list[Failure]:
     """Return failures with one more wording, that nobody gave: a line break in front.
 
     It is looked at and not repaired: what a line break undoes will not last.
     """
-    return [replace(f, views=(*f.views, f"\n{f.prompt}")) for f in failures]
+    return [f.model_copy(update={"views": (*f.views, f"\n{f.prompt}")}) for f in failures]
 
 
 def route(
@@ -107,7 +74,7 @@ def route(
     earlier: Mapping[str, Sequence[Passage]] | None = None,
     wear: Wear | None = None,
     on_event: OnEvent = ignore_events,
-) -> list[Route]:
+) -> list[RepairRoute]:
     """Say of each failure whether it can be repaired locally.
 
     Args:
@@ -142,44 +109,52 @@ def _route(
     known: _Known,
     probe: Probe | None,
     wear: Wear | None,
-) -> Route:
-    name = passages[0].failure
+) -> RepairRoute:
     seen = engine.observe(passages, layers=known.layers)
     own = seen.passage == 0
     failing = own & seen.wrong
     wrong, tokens = int(failing.sum()), int(own.sum())
     views = seen.right[1:]
-    signals: dict[str, float] = {
+    signals: dict[str, int | float] = {
         "wrong": wrong,
         "share": wrong / tokens,
         "gap": float(seen.gap[own].max()),
         "close": int((seen.gap[own] > -CLOSE).sum()),
         "views_wrong": 1 - sum(views) / len(views) if views else 0.0,
     }
+
+    def routed(
+        verdict: RepairVerdict, because: str, score: float = 0.0, patch: str | None = None
+    ) -> RepairRoute:
+        return RepairRoute(
+            failure=passages[0].failure, verdict=verdict, because=because, patch=patch,
+            score=score, signals=signals,
+        )  # fmt: skip
+
     if not wrong:
-        return Route(name, "reject", "the model answers it rightly already", None, 0.0, signals)
+        return routed("reject", "the model answers it rightly already")
     if _blank(tokenizer, seen, failing):
-        return Route(name, "reject", "it differs in blanks alone", None, 0.0, signals)
+        return routed("reject", "it differs in blanks alone")
     signals["overlap"] = known.overlap(seen, failing)
     if wear is not None:
         signals["withstood"] = wear.withstood(seen, own)
     patch = known.conflict(seen, failing)
     if patch is not None:
-        return Route(name, "conflict", f"{patch} wants another token where the keys are the same",
-                     patch, 0.0, signals)  # fmt: skip
+        because = f"{patch} wants another token where the keys are the same"
+        return routed("conflict", because, patch=patch)
     if wrong > WRONG_TOKENS or (tokens > _SHORT and wrong > _WRONG_SHARE * tokens):
         because = f"{wrong} of {tokens} tokens are wrong"
-        return Route(name, "retrain", because, None, score_of(signals), signals)
+        return routed("retrain", because, score_of(signals))
     if probe is not None:
         signals |= _probed(engine, passages, probe)
     score = score_of(signals)
     if signals.get("progress", 1.0) < PROGRESS:
         because = f"one round brought {signals['progress']:.0%} of the fall that was foretold"
-        return Route(name, "retrain", because, None, score, signals)
+        return routed("retrain", because, score)
     if signals.get("fixed") == 1.0 and signals["views_fixed"] < 1.0:
         because = "one round put the prompt right, another wording of it not"
-        return Route(name, "views", because, None, score, signals)
-    return Route(name, "repair", f"{wrong} of {tokens} tokens are wrong", None, score, signals)
+        return routed("views", because, score)
+    return routed("repair", f"{wrong} of {tokens} tokens are wrong", score)
 
 
 def score_of(signals: Mapping[str, float]) -> float:

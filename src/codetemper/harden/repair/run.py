@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``repair`` itself: from failures to a ``rows`` patch, by whichever method.
 
-    result = repair(model, failures, Config(), folder, reference=[("prompt", "text"), ...])
+    made = repair(model, failures, Config(), folder, reference=[("prompt", "text"), ...])
 
 The model has the weights it had, bit for bit, when this ends, also after an exception. The patch
 holds, beside the new weights, the failures it repairs (``failures.json``), so that several patches
@@ -14,9 +14,8 @@ import importlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,18 +23,12 @@ from codetemper.core.digests import canonical_json, digest_json
 from codetemper.core.disk import mendable, write_atomic
 from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
+from codetemper.core.repairs import Failure, Repair
 from codetemper.harden import TechniqueCard
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import as_change
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.failures import (
-    Failure,
-    Passage,
-    from_plain,
-    plain,
-    refuse_twice,
-    tokens_of,
-)
+from codetemper.harden.repair.failures import Passage, from_plain, refuse_twice, tokens_of
 from codetemper.harden.repair.locate import chosen_columns
 from codetemper.harden.repair.semantic import Semantic
 from codetemper.harden.repair.settings import Config
@@ -80,55 +73,6 @@ CARD = TechniqueCard(
 )
 
 
-@dataclass(frozen=True)
-class RepairResult:
-    """What a repair did.
-
-    Attributes:
-        seconds: wall seconds in all, without loading the model.
-        solve_seconds: of those, the method's own.
-        method: its name.
-        failures: how many were given.
-        repaired: ids of those whose every answer token, in every wording, is predicted now.
-        left: ids of the others.
-        failing_tokens: tokens that were predicted wrongly before.
-        parameters_changed: numbers that the patch replaces.
-        layers: layers that change.
-        neurons: how many of each.
-        rank: largest rank of a layer's change.
-        weight_change: by layer, length of the change over that of the matrix.
-        rounds: active tokens, gaps before, foretold and achieved of each round.
-        gaps_before, gaps_after: by failure, of each answer token (views one after the other).
-        reference_tokens: tokens that statistics were taken of.
-        statistics: fingerprint of the statistics.
-        notes: what the method has to say.
-    """
-
-    seconds: float
-    solve_seconds: float
-    method: str
-    failures: int
-    repaired: tuple[str, ...]
-    left: tuple[str, ...]
-    failing_tokens: int
-    parameters_changed: int
-    layers: tuple[int, ...]
-    neurons: dict[int, int]
-    rank: int
-    weight_change: dict[int, float]
-    rounds: tuple[dict[str, Any], ...]
-    gaps_before: dict[str, tuple[float, ...]]
-    gaps_after: dict[str, tuple[float, ...]]
-    reference_tokens: int
-    statistics: str
-    notes: dict[str, Any]
-
-    def report(self) -> dict[str, Any]:
-        """Return it as plain JSON data, for the manifest."""
-        known: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return known
-
-
 def repair(
     model: LoadedModel,
     failures: Sequence[Failure],
@@ -140,7 +84,7 @@ def repair(
     cache: Path | None = None,
     watch: Watch | None = None,
     on_event: OnEvent = ignore_events,
-) -> RepairResult:
+) -> Repair:
     """Solve for a patch that puts failures right, and write its tensors.
 
     Args:
@@ -158,7 +102,8 @@ def repair(
         on_event: called with ``statistics``, ``repair`` events.
 
     Returns:
-        What was done. Same model, failures, configuration and machine: same patch.
+        What was done, with what the watch saw. Same model, failures, configuration and machine:
+        same patch.
 
     Raises:
         UsageError: no failing token, failures that contradict each other, a tokenizer that does not
@@ -206,7 +151,8 @@ def repair(
             after = engine.observe(passages)
     _write(model, engine, edit, failures, folder, frozen)
     outcome = _Outcome(failing, change, passages, after.right)
-    return _result(edit, failures, statistics, config, outcome, time.monotonic() - begun)
+    made = _result(edit, failures, statistics, config, outcome, time.monotonic() - begun)
+    return made if watch is None else watch.told(made)
 
 
 @dataclass(frozen=True)
@@ -233,11 +179,11 @@ def _result(
     config: Config,
     outcome: _Outcome,
     seconds: float,
-) -> RepairResult:
+) -> Repair:
     hit = {failure.id: True for failure in failures}
     for passage, right in zip(outcome.passages, outcome.right, strict=True):
         hit[passage.failure] &= right
-    return RepairResult(
+    return Repair(
         seconds=seconds,
         solve_seconds=edit.seconds,
         method=config.method,
@@ -250,7 +196,7 @@ def _result(
         neurons=edit.neurons,
         rank=max((delta.rank for delta in edit.deltas.values()), default=0),
         weight_change=outcome.change,
-        rounds=tuple(asdict(each) for each in edit.rounds),
+        rounds=edit.rounds,
         gaps_before=edit.gaps_before,
         gaps_after=edit.gaps_after,
         reference_tokens=statistics.tokens,
@@ -333,7 +279,10 @@ def _texts(
     """Return what statistics are taken of, as passages; of a bare text every token is one."""
     if not reference:
         return [_whole(passage.failure, passage.prompt) for passage in passages]
-    named = [Failure(f"reference {n}", prompt, text) for n, (prompt, text) in enumerate(reference)]
+    named = [
+        Failure(id=f"reference {n}", prompt=prompt, reference=text)
+        for n, (prompt, text) in enumerate(reference)
+    ]
     return [
         passage if failure.reference else _whole(failure.id, passage.prompt)
         for failure in named
@@ -378,7 +327,9 @@ def _write(
             write_rows(folder, changes, model.module)
             if all(2 * delta.rank <= engine.hidden for delta in edit.deltas.values()):
                 write_factors(folder, factors)
-    write_atomic(folder / FAILURES, canonical_json(plain(failures)))
+    write_atomic(
+        folder / FAILURES, canonical_json([each.model_dump(mode="json") for each in failures])
+    )
 
 
 def _replaced(old: torch.Tensor, change: Change) -> torch.Tensor:

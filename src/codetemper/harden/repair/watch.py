@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What looks on while a repair is made: which failures are tried, and what the change may move.
 
-    watch = Watch(sealed=texts, earlier={"repair-3fa9": failures}, budgets=Budgets())
-    result = repair(model, failures, Config(), folder, watch=watch)
-    watch.routes, watch.reading, watch.step
+    watch = Watch(tokenizer, sealed=texts, earlier={"repair-3fa9": failures})
+    made = repair(model, failures, Config(), folder, watch=watch)
+    made.routes, made.monitor, made.step
 
 ``choose`` routes failures before they are solved, ``check`` reads the change before it is
 written: within its budgets it is kept, beyond them it is shrunk, and where that undoes the repair
@@ -21,21 +21,22 @@ from pydantic import Field
 
 from codetemper.core.errors import EXIT_NO, CodetemperError, UsageError
 from codetemper.core.records import OnEvent, ignore_events
+from codetemper.core.repairs import (
+    Failure,
+    FreeRuns,
+    Repair,
+    RepairBudgets,
+    RepairExplained,
+    RepairReading,
+    RepairRoute,
+    RepairTurn,
+)
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
-from codetemper.harden.repair.explain import Explained, Turned, explained, turned
-from codetemper.harden.repair.failures import Failure, Passage, tokens_of
-from codetemper.harden.repair.monitor import (
-    Budgets,
-    Monitor,
-    Reading,
-    over,
-    put,
-    scaled,
-    shrunk,
-    still_right,
-)
-from codetemper.harden.repair.route import ATTEMPTED, Probe, Route, reworded, route
+from codetemper.harden.repair.explain import explained, turned
+from codetemper.harden.repair.failures import Passage, tokens_of
+from codetemper.harden.repair.monitor import Monitor, over, put, scaled, shrunk, still_right
+from codetemper.harden.repair.route import ATTEMPTED, Probe, reworded, route
 from codetemper.harden.repair.settings import Config
 from codetemper.harden.repair.task import gaps_by_failure
 from codetemper.harden.repair.wear import Wear
@@ -66,9 +67,9 @@ class WatchedConfig(Config):
     """Where earlier repairs come undone, solve them again together with the new failures."""
 
     @property
-    def budgets(self) -> Budgets:
+    def budgets(self) -> RepairBudgets:
         """What the repair may move."""
-        return Budgets(
+        return RepairBudgets(
             accuracy=self.accuracy_budget, flips=self.flips_budget, kl=self.kl_budget,
             broken=self.broken_budget,
         )  # fmt: skip
@@ -83,7 +84,7 @@ class BudgetError(CodetemperError):
 
     exit_code = EXIT_NO
 
-    def __init__(self, reasons: Sequence[str], reading: Reading) -> None:
+    def __init__(self, reasons: Sequence[str], reading: RepairReading) -> None:
         super().__init__(
             "the repair passes its budgets, and no patch was made",
             why="; ".join(reasons),
@@ -136,20 +137,20 @@ class Watch:
     sealed: Sequence[tuple[str, str]] = ()
     compared: Sequence[tuple[str, str]] = ()
     earlier: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
-    budgets: Budgets = field(default_factory=Budgets)
+    budgets: RepairBudgets = field(default_factory=lambda: WatchedConfig().budgets)
     probe: bool = True
     attempt_all: bool = False
     write: Callable[[Sequence[str], int], Sequence[str]] | None = None
-    measure: Callable[[], dict[str, Any]] | None = None
+    measure: Callable[[], FreeRuns] | None = None
     on_event: OnEvent = ignore_events
-    routes: list[Route] = field(default_factory=list)
-    reading: Reading | None = None
-    whole: Reading | None = None
+    routes: list[RepairRoute] = field(default_factory=list)
+    reading: RepairReading | None = None
+    whole: RepairReading | None = None
     step: float = 1.0
-    why: list[Explained] = field(default_factory=list)
-    where: list[Turned] = field(default_factory=list)
+    why: list[RepairExplained] = field(default_factory=list)
+    where: list[RepairTurn] = field(default_factory=list)
     written: tuple[str, ...] | None = None
-    measured: tuple[dict[str, Any], dict[str, Any]] | None = None
+    measured: tuple[FreeRuns, FreeRuns] | None = None
     _tried: Sequence[Failure] = ()
 
     def choose(
@@ -240,22 +241,27 @@ class Watch:
         pairs = zip(self._tried, texts, strict=True)
         return tuple(failure.id for failure, text in pairs if text == failure.reference)
 
-    def report(self) -> dict[str, Any]:
-        """Return what was seen as plain JSON data."""
-        return {
-            "routes": [each.report() for each in self.routes],
-            "budgets": self.budgets.model_dump(mode="json", exclude={"schema_version"}),
-            "monitor": None if self.reading is None else self.reading.report(),
-            "whole": None if self.whole is None else self.whole.report(),
-            "step": self.step,
-            "written": None if self.written is None else list(self.written),
-            "measured": None if self.measured is None else list(self.measured),
-            "explained": [each.report() for each in self.why],
-            "turned": [each.report() for each in self.where],
-        }
+    def told(self, made: Repair) -> Repair:
+        """Return what a repair says of itself with what was seen while it was made."""
+        return made.model_copy(
+            update={
+                "routes": tuple(self.routes),
+                "budgets": self.budgets,
+                "monitor": self.reading,
+                "whole": self.whole,
+                "step": self.step,
+                "written": self.written,
+                "measured": self.measured,
+                "explained": tuple(self.why),
+                "turned": tuple(self.where),
+            }
+        )
 
     def _passages(self, texts: Sequence[tuple[str, str]]) -> list[Passage]:
-        named = [Failure(f"text {n}", *each) for n, each in enumerate(texts)]
+        named = [
+            Failure(id=f"text {n}", prompt=prompt, reference=text)
+            for n, (prompt, text) in enumerate(texts)
+        ]
         return tokens_of(self.tokenizer, named)
 
 
