@@ -26,6 +26,7 @@ from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_folder
 from codetemper.core.disk import mendable, write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.repairs import FAILURES
 from codetemper.core.workspace import Workspace
 from codetemper.models.expression import Expression, parse
 
@@ -122,7 +123,6 @@ def _as_peft(
     workspace: Workspace, folder: Path, manifest: PatchManifest, made: Path
 ) -> dict[str, Any]:
     """Write a LoRA adapter, and look whether repaired answers are right under it."""
-    from codetemper.harden.repair.run import FAILURES
     from codetemper.models.factors import read_factors, write_lora
 
     _refuse_adapter(manifest)

@@ -26,7 +26,7 @@ from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_json
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, OnEvent, Sampling, ignore_events
-from codetemper.core.repairs import Failure, FreeRuns
+from codetemper.core.repairs import FAILURES, Failure, FreeRuns
 from codetemper.core.workspace import Workspace
 from codetemper.evaluate import suites
 from codetemper.judges import JudgeOptions
@@ -311,7 +311,7 @@ def _measure(handle: Any, asked: _Asked) -> Callable[[], FreeRuns] | None:
 
 def _repairs(folders: Iterable[Path]) -> dict[str, list[Failure]]:
     """Return the failures of the repairs among patches, by patch."""
-    from codetemper.harden.repair.run import FAILURES, failures_of
+    from codetemper.harden.repair.run import failures_of
 
     return {folder.name: failures_of(folder) for folder in folders if (folder / FAILURES).is_file()}
 

@@ -15,7 +15,7 @@ from codetemper.api.study import read_studies
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.errors import IntegrityError
 from codetemper.core.refinement import Refinement
-from codetemper.core.repairs import Failure, Repair
+from codetemper.core.repairs import FAILURES, Failure, Repair
 from codetemper.core.workspace import Workspace
 from codetemper.models.expression import parse
 from codetemper.publish.inputs import (
@@ -99,7 +99,7 @@ def repairs_of(
 
 
 def _repair(workspace: Workspace, manifest: PatchManifest) -> RepairResult:
-    path = workspace.patches / manifest.id / "failures.json"
+    path = workspace.patches / manifest.id / FAILURES
     try:
         rows = json.loads(path.read_bytes())
         return RepairResult(

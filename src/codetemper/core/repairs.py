@@ -18,6 +18,9 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 
 from codetemper.core.records import Record
 
+#: File of a patch that holds what it repairs, a list of ``Failure``.
+FAILURES = "failures.json"
+
 RepairVerdict = Literal["repair", "views", "retrain", "reject", "conflict"]
 """What is to be done about a failure; see ``harden.repair.route``."""
 

@@ -23,7 +23,7 @@ from codetemper.core.digests import canonical_json, digest_json
 from codetemper.core.disk import mendable, write_atomic
 from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
-from codetemper.core.repairs import Failure, Repair
+from codetemper.core.repairs import FAILURES, Failure, Repair
 from codetemper.harden import TechniqueCard
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import as_change
@@ -43,8 +43,6 @@ from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
 from codetemper.models.rows import Change, write_rows
 
-#: File of a patch that holds what it repairs.
-FAILURES = "failures.json"
 #: Module of each method; it has ``solve(engine, task) -> Edit``.
 METHODS = {
     "joint": "joint",
