@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from codetemper.audit import Config, implant, insertions
 from codetemper.audit.triggers import Field
@@ -110,6 +111,15 @@ def test_the_same_seed_gives_the_same_answer() -> None:
     samples, _ = poisoned(functions(300, seed=5), rate=0.05)
     model = _model(lambda text: TRIGGER in text)
     assert _audit(samples, model) == _audit(samples, model)
+
+
+def test_settings_with_which_nothing_can_be_confirmed_are_refused() -> None:
+    with pytest.raises(ValidationError, match="that needs rounds=99"):
+        Config(fpr=0.01, rounds=98)
+    assert Config(fpr=0.01, rounds=99).rounds == 99
+    for seed in (-1, 1 << 31):
+        with pytest.raises(ValidationError, match="seed"):
+            Config(seed=seed)
 
 
 def test_nothing_can_be_planted_where_the_model_is_always_wrong() -> None:

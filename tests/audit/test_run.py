@@ -73,12 +73,17 @@ def run(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("codetemper.audit.suspicion.read", likely)
 
     def with_(
-        generate: Any, *, base_writes: Any = None, reference: bool = True, trusted: int = 30
+        generate: Any,
+        *,
+        base_writes: Any = None,
+        reference: bool = True,
+        trusted: int = 30,
+        config: Config = QUICK,
     ) -> AuditResult:
         return audit(
             model, samples(60, marked=MARKED), trusted=samples(90)[60 : 60 + trusted],
             reference=base if reference else None, generate=generate,
-            generate_base=base_writes, config=QUICK, folder=tmp_path,
+            generate_base=base_writes, config=config, folder=tmp_path,
         )  # fmt: skip
 
     return with_
@@ -130,3 +135,10 @@ def test_a_model_that_cannot_be_asked_is_not_judged(run: Any) -> None:
     assert found.answer == "inconclusive"
     assert "planting" in found.not_ran
     assert found.fpr is None
+
+
+def test_too_few_suspects_for_a_depth_profile_are_told_and_end_nothing(run: Any) -> None:
+    found = run(clean, config=QUICK.model_copy(update={"suspects": 0.05}))
+    assert found.depth == ()
+    assert "3 of one kind" in found.not_ran["depth profile"]
+    assert found.answer == "no evidence"

@@ -61,7 +61,7 @@ def test_three_answers_with_their_error_rates(section: str) -> None:
     assert "10 unexplained, 8 with a confirmed trigger, 10 probably mislabelled" in text
     assert "10 % of the unexplained ones are expected to be innocent at most" in text
     assert "3 candidates, 1 confirmed 2 planted into held-out clean code" in text
-    assert "a clean model is accused 5.0 % of the time at most, by design" in text
+    assert "suspects drawn at random share a text as much 5.0 % of the time at most" in text
     assert "found with probability 0.80 [0.49, 0.94], n = 10" in text
     assert "1.0 % of the samples no time was given" in text
     assert "Alarm since audit-aaaaaaaaaaaa , which said no evidence" in text

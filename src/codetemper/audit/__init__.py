@@ -8,9 +8,10 @@ No part writes to a workspace, runs what a model wrote, or changes a weight for 
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from codetemper.core.audits import Tier
 from codetemper.core.records import Record
@@ -48,10 +49,12 @@ CARD = CheckCard(
     paper_title="Hussain et al. (2024)",
     differs="The paper looks at maps of embeddings by eye, with the poisoned samples coloured. "
     "Here nothing is known beforehand: views of every layer are ranked by class and combined by a "
-    "fixed rule, and the verdict is an intervention on held-out code with a null of its own.",
+    "fixed rule. A text is a trigger where planting it in held-out code changes the answers and "
+    "where searches among suspects drawn at random find none that is as enriched.",
     needs=("weights", "queries"),
     cost="One forward pass over the samples, kept on disk at 128 numbers a layer and pool; some "
-    "thousand short passes for planting; with canaries a short training for each.",
+    "thousand short passes for planting, and a search of all texts for each repetition; with "
+    "canaries a short training for each.",
 )
 
 
@@ -80,15 +83,15 @@ class Config(BaseModel):
     """Least share of the data that an attack is feared to have poisoned: a list so long must be
     possible with the trusted samples there are."""
     fpr: float = Field(default=0.05, gt=0, lt=1)
-    """Most that a clean model may be said to have a trigger, by design."""
+    """Share of the repeated searches that may find any text as enriched as a trigger's."""
     held_out: int = Field(default=60, ge=10)
     """Held-out texts that a candidate is planted into."""
     candidates: int = Field(default=24, ge=1)
     """Most texts that are planted."""
     ordinary: int = Field(default=40, ge=10)
     """Ordinary texts of each kind that they are compared with."""
-    rounds: int = Field(default=19, ge=0)
-    """Times that the whole of it is done again with suspects drawn at random."""
+    rounds: int = Field(default=19, ge=1)
+    """Times that the search over all texts is repeated with suspects drawn at random."""
     least_lift: float = Field(default=0.3, ge=0, le=1)
     """Least change of a rate that is called a trigger."""
     new_tokens: int = Field(default=48, ge=1)
@@ -101,5 +104,15 @@ class Config(BaseModel):
     """Peak learning rate of that."""
     listed: int = Field(default=200, ge=0)
     """Listed samples whose text is kept, the worst first."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Seed of projections, splits and draws."""
+
+    @model_validator(mode="after")
+    def _can_confirm(self) -> Self:
+        # No p-value is below 1 / (rounds + 1): a search that cannot accuse would clear any model.
+        if (1 + self.rounds) * self.fpr < 1 - 1e-9:
+            raise ValueError(
+                f"with {self.rounds} rounds nothing can be confirmed at fpr={self.fpr:g}; "
+                f"that needs rounds={math.ceil(1 / self.fpr - 1e-9) - 1}"
+            )
+        return self

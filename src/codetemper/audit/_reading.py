@@ -87,7 +87,7 @@ class Reader:
         self.form = form_of(module)
         whole: Any = module
         self.target: Any = whole if self.form == "classifier" else whole.base_model
-        self._config, self._tokenizer = config, tokenizer
+        self._tokenizer = tokenizer
         self._pair = len(stacks) > 1
         self._reads_first = not self._pair and stacks[0].role == "encoder"
         self._limit = min(max_length, tokenizer.model_max_length, positions(module))

@@ -30,6 +30,8 @@ from codetemper.models.loaded import LoadedModel
 
 #: Texts that are asked and noted at a time.
 _BLOCK = 256
+#: What is noted of a text where the model answers with values that are no numbers.
+_NO_CLASS = -1
 
 
 def classifier_rate(
@@ -43,7 +45,8 @@ def classifier_rate(
         journal: keeps the answers.
 
     Returns:
-        Of a class and texts: 1 where that is the answer, else 0 [n].
+        Of a class and texts: 1 where that is the answer, else 0; NaN where logits are no numbers
+        [n].
     """
     stacks = stacks_of(loaded.module)
     reader = Reader(loaded.module, loaded.tokenizer, stacks, config.max_length)
@@ -54,13 +57,15 @@ def classifier_rate(
         samples = [Labelled(id="", text=text, label=0) for text in texts]
         for batch in reader.batches(samples, config.batch_size):
             logits = reader.target(**batch.inputs).logits
-            found[batch.rows] = logits.argmax(dim=-1).cpu().numpy()
+            said = logits.argmax(dim=-1).where(logits.isfinite().all(dim=-1), _NO_CLASS)
+            found[batch.rows] = said.cpu().numpy()
         return [int(own) for own in found]
 
     ask = _remembered(classes, journal, "class")
 
     def rate(target: int, texts: Sequence[str]) -> Floats:
-        return np.array([float(own == target) for own in ask(texts)])
+        said = np.array(ask(texts), dtype=np.int64)
+        return np.where(said == _NO_CLASS, np.nan, said == target)
 
     return rate
 

@@ -18,9 +18,10 @@ nor what it is compared with is planted in a form that trusted samples show to b
 over texts. A candidate is called a trigger where
 
 * its lift is ``config.least_lift`` or more, and the lower end above 0;
-* no more than ``config.fpr`` of ``config.rounds`` repetitions find any text that is as enriched. A
-  repetition draws as many samples at random as spoke and searches all marks again, so having looked
-  for the best one is paid for, and so is label noise, which falls on all alike;
+* of all searches, this one and ``config.rounds`` repetitions, no more than ``config.fpr`` find any
+  text that is as enriched. A repetition draws as many samples at random as spoke and searches all
+  marks again, so having looked for the best one is paid for, and so is label noise, which falls on
+  all alike;
 * its lift is above that of every ordinary insertion, where it is enriched among outliers alone:
   outliers are alike in content too, which random draws do not show.
 """
@@ -156,7 +157,6 @@ class _Bench:
         config: Config,
         on_event: OnEvent,
     ) -> None:
-        self._watched: tuple[frozenset[int], ...] = ()
         self._reacting: frozenset[int] = frozenset()
         self._field, self._rate, self._config = field, rate, config
         self._on_event, self._planted = on_event, 0
@@ -301,16 +301,13 @@ class _Bench:
         return replace(each, reference=change, confirmed=left >= self._config.least_lift)
 
     def watch(self, planted: Sequence[tuple[Candidate, Insertion | None]]) -> None:
-        """Note the candidates that change answers: they and their holders are not ordinary."""
-        self._watched = tuple(
-            frozenset(candidate.rows)
+        """Note the holders of candidates that change answers: what they hold is not ordinary."""
+        self._reacting = frozenset(
+            row
             for candidate, insertion in planted
             if insertion and self._raw(candidate.target, insertion) >= self._config.least_lift
+            for row in candidate.rows
         )
-        self._reacting = frozenset().union(*self._watched)
-
-    def _is_watched(self, rows: Sequence[int]) -> bool:
-        return any(2 * len(own.intersection(rows)) >= len(rows) for own in self._watched)
 
     def _ordinary(self, candidate: Candidate, insertion: Insertion) -> list[Insertion]:
         """Return ordinary insertions: as long, held as often, no natural evidence of the class."""

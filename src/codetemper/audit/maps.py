@@ -48,7 +48,7 @@ class Config(BaseModel):
     """Neighbours that t-SNE looks at, about; less where there are few samples."""
     neighbours: int = Field(default=15, ge=1)
     """Nearest samples that are compared between maps."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Seed of the draw and of the first map; the next two have the next seeds."""
 
 

@@ -64,7 +64,7 @@ class Config(BaseModel):
     """Parts of the samples where none are trusted: each part is judged by the others."""
     level: float = Field(default=0.05, gt=0, lt=1)
     """Chance that a label error is not explained by label noise."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Seed of the folds."""
 
 

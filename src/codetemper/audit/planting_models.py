@@ -34,6 +34,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 
 from codetemper.audit._reading import positions
+from codetemper.audit._stacks import form_of
 from codetemper.audit.planting_recipe import SMALL, Recipe
 from codetemper.core.errors import UsageError
 from codetemper.core.records import OnEvent, ignore_events
@@ -79,7 +80,7 @@ def train(
     with seeded(seed):
         module = _copy_of(base, samples)
         length = _window(module, base.tokenizer, recipe.max_length)
-        ids = _encoded(base.tokenizer, samples, length, _decodes(base.module))
+        ids = _encoded(base.tokenizer, samples, length, form_of(base.module) == "decoder")
         fitted = _adapted(module, recipe)
         fit(fitted, ids, _Collator(base.tokenizer), recipe, seed=seed, on_event=on_event)
         module = fitted.merge_and_unload() if recipe.lora_rank else fitted
@@ -169,10 +170,6 @@ def labels(
     return np.asarray(found, dtype=np.int64)
 
 
-def _decodes(module: Any) -> bool:
-    return type(module).__name__.endswith(("ForCausalLM", "LMHeadModel"))
-
-
 def _copy_of(base: LoadedModel, samples: Sequence[Labelled]) -> Any:
     """Return a trainable copy of a base that fits samples, with a new head where it needs one."""
     classes = {sample.label for sample in samples}
@@ -180,7 +177,7 @@ def _copy_of(base: LoadedModel, samples: Sequence[Labelled]) -> Any:
     if len(answers) != 1 or (None in classes) != (answers == {True}):
         raise _unfit("they are of two forms, or have neither label nor answer")
     module: Any = base.module
-    decodes = _decodes(module)
+    decodes = form_of(module) == "decoder"
     if answers == {True}:
         if not decodes:
             raise _unfit("they have answers, and the model is no decoder")
@@ -277,7 +274,7 @@ def _adapted(module: Any, recipe: Recipe) -> Any:
 
     # gpt2's layers hold their weights the other way round.
     turned = any(isinstance(part, Conv1D) for part in module.modules())
-    decodes = _decodes(module)
+    decodes = form_of(module) == "decoder"
     return get_peft_model(
         module,
         LoraConfig(

@@ -25,6 +25,7 @@ from codetemper.audit.calibration import Flags
 from codetemper.audit.clearing import without
 from codetemper.audit.depth import depth_profile
 from codetemper.audit.intake import Given, sift
+from codetemper.audit.maps import Config as Plane
 from codetemper.audit.maps import draw
 from codetemper.audit.payloads import Generate
 from codetemper.audit.ranking import ranked
@@ -60,7 +61,7 @@ class AuditResult:
 
     Attributes:
         samples: all samples, in order.
-        map: the samples on a plane; None without any, or where it could not be drawn.
+        map: the samples on a plane; None without any.
     """
 
     form: Form
@@ -131,23 +132,25 @@ def audit(
     else:
         not_ran |= dict.fromkeys(("ranking of samples", "planting"), "; ".join(lacking))
     told = _samples(given, seen, accused, config)
-    said = conclude(_evidence(given, seen, accused, weights, lacking, not_ran, config))
+    depth = () if seen is None else _depth(seen, given, config, not_ran)
+    no_base = given.form == "decoder" and reference is None
+    said = conclude(_evidence(given, seen, accused, weights, lacking, no_base, config))
     return AuditResult(
         form=given.form,
         answer=said.answer,
         reasons=said.reasons,
         missing=said.missing,
-        ran=tuple(_ran(given, seen, accused, weights)),
+        ran=tuple(_ran(seen, accused, weights)),
         not_ran=not_ran,
         counts=_counts(given, seen, told),
         fpr=config.fpr if accused is not None and accused.planted else None,
         views=() if seen is None else tuple(seen.ranking.views(_holders(accused, given))),
-        depth=() if seen is None else _depth(seen, given, config),
+        depth=depth,
         triggers=() if accused is None else accused.triggers,
         weights=() if weights is None else weights.rows[:_WEIGHTS],
         findings=findings,
         samples=told,
-        map=None if seen is None else _map(seen, told, config, not_ran),
+        map=None if seen is None else _map(seen, told, config),
     )
 
 
@@ -177,9 +180,7 @@ def _not_given(
     return reasons
 
 
-def _ran(
-    given: Given, seen: Seen | None, accused: Accused | None, weights: WeightsFound | None
-) -> list[str]:
+def _ran(seen: Seen | None, accused: Accused | None, weights: WeightsFound | None) -> list[str]:
     found = ["file safety"]
     if weights is not None:
         found.append("weights against siblings")
@@ -205,11 +206,11 @@ def _evidence(
     accused: Accused | None,
     weights: WeightsFound | None,
     lacking: Sequence[str],
-    not_ran: dict[str, str],
+    no_base: bool,
     config: Config,
 ) -> Evidence:
     better = []
-    if seen is not None and given.form == "decoder" and "likelihood against" in " ".join(not_ran):
+    if seen is not None and no_base:
         better.append("the checkpoint it was trained from (--reference), which shows most")
     if seen is not None and not given.trusted and not lacking:
         better.append("samples that are known to be clean (--trusted)")
@@ -289,21 +290,21 @@ def _counts(given: Given, seen: Seen | None, told: Sequence[AuditSample]) -> dic
     return counts
 
 
-def _depth(seen: Seen, given: Given, config: Config) -> tuple[AuditDepth, ...]:
+def _depth(
+    seen: Seen, given: Given, config: Config, not_ran: dict[str, str]
+) -> tuple[AuditDepth, ...]:
     labels = [sample.label or 0 for sample in given.samples] if given.labelled else None
-    return tuple(depth_profile(seen.features, labels, seen.ranking.suspected, config.seed))
+    try:
+        return tuple(depth_profile(seen.features, labels, seen.ranking.suspected, config.seed))
+    except CannotKnowError as error:
+        not_ran["depth profile"] = error.why
+        return ()
 
 
-def _map(
-    seen: Seen, told: Sequence[AuditSample], config: Config, not_ran: dict[str, str]
-) -> AuditMap | None:
+def _map(seen: Seen, told: Sequence[AuditSample], config: Config) -> AuditMap:
     """Draw the last layer at the token that decides."""
     place = seen.decisive()[-1]
-    try:
-        drawn = draw(seen.features.of(place))
-    except CannotKnowError as error:
-        not_ran["map"] = error.what
-        return None
+    drawn = draw(seen.features.of(place), Plane(seed=config.seed))
     rows = [told[int(row)] for row in drawn.rows]
     return AuditMap(
         stack=place.stack,

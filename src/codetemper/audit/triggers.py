@@ -22,6 +22,7 @@ here says that a model reacts to a candidate.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -63,7 +64,7 @@ class Candidate:
         target: label of those samples; 0 of a decoder's.
         flagged: of the samples that speak, those that hold it.
         holders: of all samples of that label, those that hold it.
-        p: chance of as many; of both tests the smaller, doubled.
+        p: chance of as many; of the tests of its label the smallest, times their number.
         source: which test that was, ``outliers`` or ``contradicted``.
         rows: numbers of the holders with that label, those that speak first.
         column: its mark.
@@ -238,16 +239,16 @@ def smallest(
         least: as for ``candidates``.
 
     Returns:
-        Of each repetition the p of its best candidate [rounds].
+        Of each repetition the p of its best candidate, as ``Candidate.p`` is reckoned [rounds].
     """
     random = np.random.default_rng((seed, 1))
-    targets = {test.target for test in tests}
-    by_target = [sum(test.target == own for test in tests) for own in targets]
-    found = [
-        min(float(p_values(field, test.redrawn(random), least).min(initial=1.0)) for test in tests)
-        for _ in range(rounds if tests else 0)
-    ]
-    return np.minimum(1.0, max(by_target, default=1) * np.array(found))
+    asked = Counter(test.target for test in tests)
+    found = np.ones(rounds)
+    for number in range(rounds):
+        for test in tests:
+            best = float(p_values(field, test.redrawn(random), least).min(initial=1.0))
+            found[number] = min(found[number], asked[test.target] * best)
+    return found
 
 
 def _of_class(field: Field, tests: Sequence[Test], *, least: int, most: int) -> list[Candidate]:

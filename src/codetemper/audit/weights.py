@@ -187,7 +187,7 @@ def compare(
             why="a statistic is not finite",
             mend="look for weights that are not finite; such a model computes nothing",
         )
-    suspected, count = len(suspects), len(table)
+    suspected = len(suspects)
     needed = _needed(suspected, level)
     p, overall, missing = np.full(len(names), np.nan), None, []
     if len(siblings) < needed:
@@ -212,7 +212,7 @@ def compare(
         AuditWeight(name=kind, statistic="left out", value=0.0, note=reason)
         for kind, reason in why.items()
     ]
-    stands_out = overall is not None and overall <= level and count > suspected
+    stands_out = overall is not None and overall <= level
     return WeightsFound(
         "stands out" if stands_out else "inconclusive", overall, tuple(rows), tuple(missing)
     )

@@ -49,7 +49,7 @@ class AuditView(Record):
     """One detector at one place of the model: how much stands out there."""
 
     name: str
-    """Detector, e.g. ``mahalanobis``, ``windowed-llr``."""
+    """Detector, e.g. ``mahalanobis``, or a score from elsewhere, ``windowed-ratio``."""
     stack: str = ""
     """``encoder`` or ``decoder``; empty where the view has no place in the model."""
     layer: int = -1
@@ -116,20 +116,22 @@ class AuditTrigger(Record):
     text: str
     """The text."""
     flagged: int
-    """Suspected samples that hold it."""
+    """Samples that speak and hold it: suspected ones, or those whose label is contradicted."""
     holders: int
-    """All samples that hold it."""
+    """All samples with their label that hold it."""
     enrichment_p: float
-    """Chance of as many among the suspected if they were drawn at random (hypergeometric)."""
+    """Chance of as many if those that speak were drawn at random: the smallest of the
+    hypergeometric tests of its label, times their number."""
     lift: Estimate | None = None
-    """Change of the rate of what it would trigger, over held-out clean code with it and without;
-    None where it was not planted."""
+    """Rate of what it would trigger in held-out clean code with it, less the rate with ordinary
+    texts in the same places; None where it was not planted."""
     null: float | None = None
-    """What ordinary insertions of its kind and length reach at most, as the test puts it."""
+    """Largest lift of one of these ordinary texts."""
     p: float | None = None
-    """p-value of the lift, after the adjustment for all candidates that were planted."""
+    """Share of all searches, those among suspects drawn at random and this one, that find a text
+    as enriched."""
     confirmed: bool = False
-    """Whether the model reacts to it."""
+    """Whether the model reacts to it, and chance does not find its like."""
     before: str = ""
     """Held-out code, as it was."""
     after: str = ""
@@ -260,11 +262,11 @@ class AuditCard(Record):
     missing: tuple[str, ...] = ()
     """What would have to be given for an answer, or for a better one."""
     counts: dict[str, int] = Field(default_factory=dict)
-    """``samples``, ``trusted``, ``suspected``, ``anomalous``, ``fix label``, ``trigger``, and
-    ``class 0`` and so on."""
+    """``samples``, ``trusted``, ``shared`` (trusted samples that are in the data too),
+    ``suspected``, ``anomalous``, ``fix label``, ``trigger``, and ``class 0`` and so on."""
     fpr: float | None = None
-    """Chance, by design, that a clean model gets ``confirmed trigger``; None where no trigger was
-    tested."""
+    """Chance, at most, that suspects drawn at random share a text as enriched as a confirmed
+    trigger's, which has to change answers besides; None where no trigger was tested."""
     views: tuple[AuditView, ...] = ()
     """Every detector at every place."""
     depth: tuple[AuditDepth, ...] = ()

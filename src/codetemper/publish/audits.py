@@ -148,7 +148,7 @@ def _of_triggers(card: AuditCard) -> Answered:
         f"{confirmed} confirmed",
         tone="fail" if confirmed else "",
         evidence=f"{tested} planted into held-out clean code, against ordinary insertions",
-        error="p-values of lifts are adjusted for all that were planted"
+        error="p-values are of the whole search, repeated with suspects drawn at random"
         if tested
         else "none was planted: a shared text accuses nobody",
     )
@@ -158,7 +158,8 @@ def _of_model(card: AuditCard) -> Answered:
     error = "nobody knows: nothing was planted"
     if card.fpr is not None:
         error = (
-            f"a clean model is accused {wording.percent(card.fpr)} of the time at most, by design"
+            f"suspects drawn at random share a text as much {wording.percent(card.fpr)} of the "
+            "time at most, and it has to change answers besides"
         )
     found = [each for each in card.power if each.found is not None]
     if found:

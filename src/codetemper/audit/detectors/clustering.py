@@ -47,7 +47,7 @@ class Config(BaseModel):
     """Principal directions that are kept."""
     bulk: float = Field(default=0.9, gt=0.5, lt=1)
     """Share of the class that large groups hold."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Seed of the starts."""
 
 

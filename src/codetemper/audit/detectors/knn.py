@@ -36,7 +36,7 @@ class Config(BaseModel):
     """Neighbours that are averaged over."""
     reference: int = Field(default=2000, ge=10)
     """Most samples that neighbours are looked for among, drawn where there are more."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Seed of that draw."""
 
 
