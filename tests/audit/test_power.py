@@ -40,7 +40,8 @@ def test_a_canary_is_found_where_its_own_trigger_is_confirmed() -> None:
         others = sorted(set(range(100)) - set(numbers))
         return {
             0: [numbers],
-            1: [others],  # another trigger is confirmed
+            # Another trigger, and one of whose holders the smaller half was planted.
+            1: [others, [*numbers, *others[: len(numbers) + 1]]],
             3: [others, [*numbers, *others[: len(numbers)]]],  # half of its holders are planted
             4: [],
         }[seed]
