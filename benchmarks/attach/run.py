@@ -11,7 +11,6 @@ leaves: the share of trials after which the digest is the old one. Not measured:
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from benchmarks.figures import Figure, finish
+from benchmarks.runner import options
 from codetemper.models.attach import training_adapter
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
@@ -71,10 +71,7 @@ def subtract(module: Any, digest: str, seed: int) -> bool:
 
 def main() -> None:
     """Run all trials and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, quick="one seed").parse_args()
     torch.set_num_threads(2)
     equal: dict[str, list[bool]] = {"quiet": [], "exception": [], "trained": []}
     subtracted, seconds = [], []

@@ -16,7 +16,6 @@ end at a stop string as often as chance has it.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
@@ -30,6 +29,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.figures import Figure, finish
+from benchmarks.runner import options
 from codetemper.backends.generation import generate
 from codetemper.backends.hf_load import load_base
 from codetemper.backends.stopping import Reader, cut
@@ -148,10 +148,7 @@ def timed(work: Callable[[], list[list[str]]]) -> tuple[float, float, int]:
 
 def main() -> None:
     """Run both sides and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer prompts")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, quick="fewer prompts").parse_args()
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     this, texts = subject(), prompts(12 if arguments.quick else 48)
     greedy = Sampling(n=1, temperature=0.0, max_new_tokens=96)

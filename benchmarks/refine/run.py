@@ -20,20 +20,21 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
 from benchmarks.refine import material, quality, step
 from benchmarks.refine import round as whole_round
+from benchmarks.runner import Report, home, options
 from codetemper.core.workspace import Workspace
 
 SECTIONS = ("quality", "step", "round")
 
 
-def measured(section: str, given: argparse.Namespace, home: Path) -> dict[str, dict[str, Figure]]:
+def measured(section: str, given: argparse.Namespace, folder: Path) -> dict[str, dict[str, Figure]]:
     """Measure one section; return its figures by part."""
     if section == "step":
         return {section: step.figures(quick=given.quick)}
     if section == "round":
-        with tempfile.TemporaryDirectory(dir=home) as scratch:
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
             workspace = Workspace.create(Path(scratch))
             return {section: whole_round.figures(workspace, quick=given.quick)}
     size = quality.QUICK if given.quick else quality.Size()
@@ -43,31 +44,25 @@ def measured(section: str, given: argparse.Namespace, home: Path) -> dict[str, d
     found = {}
     for track in tracks:
         sys.stderr.write(f"-- {track}\n")
-        workspace = Workspace.create(home)
+        workspace = Workspace.create(folder)
         found[f"quality {track}"] = quality.figures(workspace, track, size)
     return found
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, little of all; not kept")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    parser = options(
+        __doc__, quick="one seed, little of all; not kept", sections=SECTIONS, kept="the workspace"
+    )
     parser.add_argument("--track", action="append", choices=tuple(material.TRACKS))
     parser.add_argument("--seed", action="append", type=int, help="of quality; figures not kept")
-    parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
     given = parser.parse_args()
-    found: dict[str, Figure] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        home = given.keep or Path(scratch)
-        home.mkdir(parents=True, exist_ok=True)
-        for section in given.section or SECTIONS:
-            for part, figures in measured(section, given, home).items():
-                if not given.quick and not given.seed:
-                    keep(__file__, part, figures)
-                found |= figures
-    show(found, quick=given.quick or bool(given.seed), as_json=given.json)
+    report = Report(__file__, quick=given.quick or bool(given.seed), as_json=given.json)
+    with home(given.keep) as folder:
+        for section in report.begun(given.section or SECTIONS):
+            for part, figures in measured(section, given, folder).items():
+                report.add(part, figures)
+    report.show()
 
 
 if __name__ == "__main__":

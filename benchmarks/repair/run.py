@@ -14,17 +14,15 @@ figure is a claim about real LLMs.
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
 from benchmarks.repair import cost, executed, many, router, single, speed
 from benchmarks.repair.bench import QUICK, Bench, Size
+from benchmarks.runner import Report, home, options
 
 SECTIONS = ("single", "spread", "views", "speed", "many", "large", "router", "cost", "executed")
 
@@ -49,25 +47,17 @@ def measured(section: str, home: Path, size: Size) -> dict[str, Figure]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, little of all; not kept")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
-    parser.add_argument("--keep", type=Path, help="keep the model and what was measured here")
-    given = parser.parse_args()
+    given = options(
+        __doc__, quick="one seed, little of all; not kept", sections=SECTIONS,
+        kept="the model and what was measured",
+    ).parse_args()  # fmt: skip
     torch.set_num_threads(1)
     size = QUICK if given.quick else Size()
-    found: dict[str, Figure] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        home = given.keep or Path(scratch)
-        home.mkdir(parents=True, exist_ok=True)
-        for section in given.section or SECTIONS:
-            sys.stderr.write(f"-- {section}\n")
-            figures = measured(section, home, size)
-            if not given.quick:
-                keep(__file__, section, figures)
-            found |= figures
-    show(found, quick=given.quick, as_json=given.json)
+    report = Report(__file__, quick=given.quick, as_json=given.json)
+    with home(given.keep) as folder:
+        for section in report.begun(given.section or SECTIONS):
+            report.add(section, measured(section, folder, size))
+    report.show()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ was made for. ``--model`` measures another training run, e.g. the same seed trai
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 from benchmarks.figures import Figure, finish
+from benchmarks.runner import options
 from codetemper.api import evaluation
 from codetemper.api.models import load_model
 from codetemper.core.records import Estimate, Sampling
@@ -76,9 +76,7 @@ def figures_of(suite: str, metrics: dict[str, Estimate]) -> list[tuple[str, Figu
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="60 cases a suite, 2 samples")
-    parser.add_argument("--json", action="store_true")
+    parser = options(__doc__, quick="60 cases a suite, 2 samples")
     parser.add_argument("--model", default="seedling")
     given = parser.parse_args()
     samples, limit = (2, 60) if given.quick else (5, None)

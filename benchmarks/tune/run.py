@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import Figure, finish
+from benchmarks.runner import home, options
 from codetemper.api import evaluation, treatments
 from codetemper.api.demo import plant_example
 from codetemper.api.models import load_model
@@ -181,15 +182,12 @@ def control(
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, 80 cases a suite")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
+    parser = options(__doc__, quick="one seed, 80 cases a suite", kept="the workspace")
     parser.add_argument("--samples", type=int, default=4)
     given = parser.parse_args()
     given.seeds, given.limit = (1, 80) if given.quick else (3, None)
-    with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace.create(given.keep or Path(scratch))
+    with home(given.keep) as folder:
+        workspace = Workspace.create(folder)
         example = plant_example(workspace.home / "example.git")
         corpus = treatments.mine(workspace, [example]).card.id
         figures = measure(workspace, corpus, given)

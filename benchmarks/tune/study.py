@@ -14,15 +14,13 @@ section writes its part of ``study.json``. No figure is a claim about real LLMs.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
+from benchmarks.runner import Report, home, options
 from codetemper.api import treatments
 from codetemper.api.demo import plant_example
 from codetemper.api.study import StudyConfig, study_tuning
@@ -144,25 +142,18 @@ def progress(event: Event) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one seed, fewer cases; not kept")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
-    parser.add_argument("--keep", type=Path, help="keep the workspace in this folder")
-    given = parser.parse_args()
-    found: dict[str, Figure] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace.create(given.keep or Path(scratch))
+    given = options(
+        __doc__, quick="one seed, fewer cases; not kept", sections=SECTIONS, kept="the workspace"
+    ).parse_args()
+    report = Report(__file__, quick=given.quick, as_json=given.json, results="study.json")
+    with home(given.keep) as folder:
+        workspace = Workspace.create(folder)
         corpus = corpus_of(workspace)
-        for section in given.section or (SECTIONS[:1] if given.quick else SECTIONS):
-            sys.stderr.write(f"-- {section}\n")
+        for section in report.begun(given.section or (SECTIONS[:1] if given.quick else SECTIONS)):
             config = config_of(section, workspace, quick=given.quick)
             rows = study_tuning(workspace, "seedling", corpus, config, on_event=progress).rows
-            figures = figures_of(rows)
-            if not given.quick:
-                keep(__file__, section, figures, results="study.json")
-            found |= figures
-    show(found, quick=given.quick, as_json=given.json)
+            report.add(section, figures_of(rows))
+    report.show()
 
 
 if __name__ == "__main__":

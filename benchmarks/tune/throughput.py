@@ -31,6 +31,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from benchmarks.figures import Figure, finish
+from benchmarks.runner import options
 from codetemper.api import treatments
 from codetemper.api.demo import plant_example
 from codetemper.backends.hf_load import load_base
@@ -191,10 +192,7 @@ def figures_of(runs: dict[str, list[Timed]], tokens: int) -> dict[str, Figure]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one repeat, 80 pairs")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = options(__doc__, quick="one repeat, 80 pairs").parse_args()
     given.repeats, given.pairs = (1, 80) if given.quick else (3, 320)
     torch.set_num_threads(1)
     figures = measure(given)
