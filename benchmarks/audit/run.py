@@ -17,18 +17,16 @@ when it is known; a quick run writes nothing. No figure is a claim about large m
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from benchmarks.audit import bases, cost, decoders, encoders, peers, remedy, separation, world
 from benchmarks.audit.cells import DEVELOPMENT, Cell, Form, Lab, clean
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure
+from benchmarks.runner import Report, home, options
 from codetemper.audit.planting_triggers import TriggerKind
 
 KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
@@ -209,28 +207,22 @@ SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one small model of each kind")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--keep", type=Path, help="keep models and answers in this folder")
-    parser.add_argument("--section", action="append", choices=tuple(SECTIONS), help="default: all")
+    parser = options(
+        __doc__, quick="one small model of each kind", sections=tuple(SECTIONS),
+        kept="models and answers",
+    )  # fmt: skip
     parser.add_argument("--found", action="store_true", help="train nothing; tell what is kept")
     parser.add_argument("--peer", help="interpreter that has the toolbox")
     given = parser.parse_args()
     if given.peer:
         os.environ[peers.VARIABLE] = given.peer
     size = QUICK if given.quick else Size()
-    told: dict[str, Figure] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        lab = Lab(given.keep or Path(scratch), size.samples, epochs=size.epochs)
-        run = Run(lab, size, found=given.found)
-        for section in given.section or SECTIONS:
-            sys.stderr.write(f"-- {section}\n")
-            figures = SECTIONS[section](run)
-            if figures and not given.quick:
-                keep(__file__, section, figures)
-            told |= figures
-    show(told, quick=given.quick, as_json=given.json)
+    report = Report(__file__, quick=given.quick, as_json=given.json)
+    with home(given.keep) as folder:
+        run = Run(Lab(folder, size.samples, epochs=size.epochs), size, found=given.found)
+        for section in report.begun(given.section or SECTIONS):
+            report.add(section, SECTIONS[section](run))
+    report.show()
 
 
 if __name__ == "__main__":
