@@ -64,7 +64,7 @@ def repair(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Put single failing answers right, together and without training, as a patch.
+    """Put single failing answers right, all together, as a patch.
 
     Each failure is routed first: what is right already, needs retraining, or contradicts an earlier
     repair is told and left out. Half of the reference texts are read by the monitor alone; a repair
