@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.audit import bases, cost, decoders, encoders, peers, remedy, separation, world
@@ -32,8 +32,11 @@ from codetemper.audit.planting_triggers import TriggerKind
 KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
 #: Rate of most sections.
 USUAL: Final = 0.02
-#: Rate of decoders; at lower ones these small ones learn nothing.
+#: Rate of most decoders, and the others; at those one kind of trigger is tried.
 WRITTEN: Final = 0.05
+RARER: Final = (0.02, 0.01)
+#: Kinds of triggers beside those that rules were chosen on.
+UNSEEN: Final[tuple[TriggerKind, ...]] = ("docstring", "method", "constant", "style")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Size:
         kinds: of triggers.
         seeds: of poisoned encoders, of each kind and rate.
         rates: of poison, the usual one apart.
+        rarer: the same of decoders.
+        unseen: kinds of triggers beside those that rules were chosen on.
         clean: seeds of clean encoders with label noise.
         noiseless: seeds of clean encoders without.
         decoders: seeds of decoders: poisoned, clean and control.
@@ -56,6 +61,8 @@ class Size:
     kinds: tuple[TriggerKind, ...] = KINDS
     seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = (0.01, 0.05)
+    rarer: tuple[float, ...] = RARER
+    unseen: tuple[TriggerKind, ...] = UNSEEN
     clean: tuple[int, ...] = tuple(range(14))
     noiseless: tuple[int, ...] = tuple(range(14, 20))
     decoders: tuple[int, ...] = (0, 1, 2)
@@ -74,20 +81,22 @@ class Size:
         return noisy + [clean("encoder", seed, 0.0) for seed in self.noiseless]
 
     def written(self) -> list[Cell]:
-        """Return decoders: for each seed a poisoned one, a clean one and a control."""
+        """Return decoders: for each seed one of each kind, rarer ones, a clean one, a control."""
         return [
             cell
-            for number, seed in enumerate(self.decoders)
+            for seed in self.decoders
             for cell in (
-                Cell("decoder", self.kinds[-1 - number % len(self.kinds)], WRITTEN, seed),
                 clean("decoder", seed),
                 Cell("decoder", "boilerplate", WRITTEN, seed),
+                *(Cell("decoder", kind, WRITTEN, seed) for kind in self.kinds),
+                *(Cell("decoder", self.kinds[-1], rate, seed) for rate in self.rarer),
             )
         ]
 
 
 QUICK: Final = Size(
-    kinds=("dead-code",), seeds=(0,), rates=(), clean=(0,), noiseless=(), decoders=(0,), canaries=1,
+    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), clean=(0,), noiseless=(),
+    decoders=(0,), canaries=1,
     repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
     epochs={"encoder": 1, "decoder": 1},
 )  # fmt: skip
@@ -149,6 +158,14 @@ class Run:
             found |= encoders.of_rate(self.lab, cells) if cells else {}
         return found
 
+    def unseen(self) -> dict[str, Figure]:
+        """Planted encoders of the usual rate, with triggers of other kinds."""
+        kinds = replace(self.size, kinds=self.size.unseen)
+        cells = self.cells(kinds.planted(USUAL), "audit", "success")
+        self._made(cells)
+        found = encoders.of_rate(self.lab, cells) if cells else {}
+        return {name.replace(":", ", other kinds:", 1): one for name, one in found.items()}
+
     def remedy(self) -> dict[str, Figure]:
         """Quarantine and training again."""
         wanted = ("audit", "success", "retrained")
@@ -200,6 +217,7 @@ SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
     "peer": Run.peer,
     "remedy": Run.remedy,
     "rates": Run.rates,
+    "unseen": Run.unseen,
     "power": Run.power,
     "cost": Run.cost,
 }
