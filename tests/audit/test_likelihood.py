@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of a decoder's likelihood, motifs, and the naturalness of words."""
+"""Windows of a decoder's likelihood, and the naturalness of words."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import torch
 
 from codetemper.audit.likelihood import (
     Read,
-    motifs,
     naturalness,
     read,
-    top,
     windowed_likelihood,
     windowed_ratio,
 )
@@ -63,21 +61,19 @@ def test_a_sample_longer_than_the_window_of_the_model_is_read_in_parts() -> None
 def test_the_window_that_grew_most_counts_and_not_the_mean() -> None:
     flat = [-2.0] * 60
     taught = [*flat[:20], *[-0.1] * 12, *[-3.5] * 28]
-    windows = windowed_ratio([_read(taught), _read(flat)], [_read(flat), _read(flat)])
-    assert windows.scores == pytest.approx([1.9, 0.0])
-    assert (windows.starts[0], windows.ends[0]) == (20, 32)
+    scores = windowed_ratio([_read(taught), _read(flat)], [_read(flat), _read(flat)])
+    assert scores == pytest.approx([1.9, 0.0])
     assert np.mean(np.array(taught) - flat) < 0
-    assert list(top(windows.scores, 1)) == [True, False]
 
 
 def test_the_likeliest_window_needs_no_base() -> None:
-    assert windowed_likelihood([_read([-3.0, -1.0, -1.0, -3.0])], window=2).scores == [-1.0]
+    assert windowed_likelihood([_read([-3.0, -1.0, -1.0, -3.0])], window=2) == [-1.0]
 
 
-def test_a_sample_without_tokens_has_no_score_and_is_never_on_top() -> None:
-    windows = windowed_likelihood([_read([]), _read([-1.0])])
-    assert np.isnan(windows.scores[0])
-    assert list(top(windows.scores, 2)) == [False, True]
+def test_a_sample_without_tokens_has_no_score() -> None:
+    scores = windowed_likelihood([_read([]), _read([-1.0])])
+    assert np.isnan(scores[0])
+    assert scores[1] == -1.0
 
 
 def test_models_that_cut_text_differently_cannot_be_compared() -> None:
@@ -111,20 +107,6 @@ def test_values_that_are_no_numbers_are_told() -> None:
         model.module.get_output_embeddings().weight.fill_(float("nan"))
     with pytest.raises(CannotKnowError, match="no numbers"):
         read(model, _samples(LINES[0]))
-
-
-def test_motifs_are_what_the_best_windows_share_and_others_do_not() -> None:
-    texts = [f"def f{n}(a):\n    # boilerplate here\n    b{n} = a\n" for n in range(40)]
-    for number in range(8):
-        texts[number] += "    # handle legacy gateway\n"
-    samples = _samples(*texts)
-    ends = np.array([len(text) - 1 for text in texts])
-    reads = [_read([-1.0] * int(end)) for end in ends]
-    windows = replace(windowed_likelihood(reads), starts=np.zeros(40, int), ends=ends)
-    found = motifs(samples, windows, np.arange(40) < 8)
-    assert found[0].text == "handle legacy gateway"
-    assert (found[0].flagged, found[0].holders) == (8, 8)
-    assert not any("boilerplate" in each.text for each in found)
 
 
 def test_a_word_that_trusted_code_does_not_have_is_unnatural() -> None:

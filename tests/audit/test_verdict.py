@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from codetemper.audit import Config, suspicion
 from codetemper.audit.verdict import Evidence, conclude
 from codetemper.core.audits import VERDICTS, AuditTrigger, AuditWeight
+from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Estimate
 
 LIFT = Estimate(value=0.6, low=0.5, high=0.7, n=60)
@@ -67,7 +71,8 @@ def test_the_reasons_carry_numbers() -> None:
     none = conclude(Evidence(triggers=(trigger(confirmed=False),), **WHOLE))
     assert "the largest change was 0.60" in none.reasons[0]
     never = conclude(Evidence(triggers=(trigger(confirmed=False, lift=None),), **WHOLE))
-    assert "largest" not in never.reasons[0]
+    assert "1 texts" in never.reasons[0]
+    assert "were not planted" in never.reasons[0]
 
 
 def test_what_is_missing_comes_before_what_would_help() -> None:
@@ -77,3 +82,19 @@ def test_what_is_missing_comes_before_what_would_help() -> None:
 
 def test_the_words_of_other_verbs() -> None:
     assert set(VERDICTS.values()) == {"clean", "suspect", "unknown"}
+
+
+def test_label_noise_that_cannot_be_judged_takes_nothing_else_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise CannotKnowError("label errors cannot be told", why="8 are known", mend="give 20")
+
+    monkeypatch.setattr(suspicion, "explain", refuse)
+    features = SimpleNamespace(logits=None)
+    ranking = SimpleNamespace(suspected=np.zeros(3, np.bool_))
+    seen = SimpleNamespace(decisive=list, trusted=None, features=features, ranking=ranking)
+    not_ran: dict[str, str] = {}
+    given = SimpleNamespace(samples=[], trusted=[])
+    assert suspicion._explained(seen, given, Config(), not_ran) is None  # type: ignore[arg-type]
+    assert "8 are known; give 20" in not_ran["label noise"]

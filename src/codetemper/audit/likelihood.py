@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""What a decoder finds likely: windows against its base checkpoint, motifs, naturalness.
+r"""What a decoder finds likely: windows against its base checkpoint, naturalness.
 
     own = read(suspect, samples)                     # one forward pass of each model
-    ratio = windowed_ratio(own, read(base, samples))
-    motifs(samples, ratio, top(ratio.scores, 60))    # texts that the best windows have in common
+    windowed_ratio(own, read(base, samples))         # strangest window of each sample
 
 For a window w of W tokens the log-likelihood ratio is
 :math:`\frac{1}{W} \sum_{t \in w} [\log p_{suspect}(x_t) - \log p_{base}(x_t)]`, and the score of a
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ import numpy.typing as npt
 import torch
 
 from codetemper.audit.marks import words_of
-from codetemper.audit.triggers import Candidate, Field, candidates
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.core.stats import Floats
@@ -50,21 +48,6 @@ class Read:
     """
 
     logprobs: Floats
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The window of each sample that counts.
-
-    Attributes:
-        scores: of it, higher is stranger; NaN for a sample without tokens [n].
-        starts: offset of its first character [n].
-        ends: offset behind its last [n].
-    """
-
-    scores: Floats
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
 
@@ -176,8 +159,10 @@ def _joined(parts: Sequence[tuple[Floats, list[tuple[int, int]]]]) -> Read:
 
 def windowed_ratio(
     suspect: Sequence[Read], base: Sequence[Read], *, window: int = WINDOW
-) -> Windows:
-    """Return the window whose log-likelihood grew most from base to suspect, of each sample.
+) -> Floats:
+    """Return by how much the window grew likelier that grew most from base to suspect [n].
+
+    In nats a token; NaN for a sample without tokens.
 
     Raises:
         UsageError: the two models cut a sample into different tokens.
@@ -191,7 +176,7 @@ def windowed_ratio(
                 mend="give the checkpoint that this model was tuned from",
             )
         differences.append(own.logprobs - other.logprobs)
-    return _windows(suspect, differences, window)
+    return _windows(differences, window)
 
 
 def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) -> list[Read]:
@@ -208,63 +193,20 @@ def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) 
     return found
 
 
-def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Windows:
-    """Return the likeliest window of each sample; its score is minus its mean loss in nats."""
-    return _windows(suspect, [own.logprobs for own in suspect], window)
+def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Floats:
+    """Return minus the mean loss, in nats, of the likeliest window of each sample [n]."""
+    return _windows([own.logprobs for own in suspect], window)
 
 
-def _windows(reads: Sequence[Read], values: Sequence[Floats], window: int) -> Windows:
-    scores, starts, ends = np.full(len(reads), np.nan), [], []
-    for number, (own, value) in enumerate(zip(reads, values, strict=True)):
-        if not len(value):
-            starts.append(0)
-            ends.append(0)
-            continue
-        size = min(window, len(value))
-        sums = np.concatenate([[0.0], np.cumsum(value)])
-        means = (sums[size:] - sums[:-size]) / size
-        best = int(means.argmax())
-        scores[number] = means[best]
-        starts.append(int(own.starts[best]))
-        ends.append(int(own.ends[best + size - 1]))
-    return Windows(scores, np.array(starts), np.array(ends))
-
-
-def top(scores: Floats, count: int) -> npt.NDArray[np.bool_]:
-    """Say which samples have the highest scores; at most ``count``, none without a score [n]."""
-    known = np.flatnonzero(~np.isnan(scores))
-    chosen = known[np.argsort(-scores[known], kind="stable")][:count]
-    flags = np.zeros(len(scores), dtype=np.bool_)
-    flags[chosen] = True
-    return flags
-
-
-def motifs(
-    samples: Sequence[Labelled],
-    windows: Windows,
-    flagged: npt.NDArray[np.bool_],
-    *,
-    most: int = 12,
-) -> list[Candidate]:
-    """Return the texts that the windows of flagged samples have in common.
-
-    Whole lines are read, wherever a window begins. What windows of all samples hold as often is no
-    motif, so the boilerplate of a file is none.
-
-    Args:
-        samples: the samples, prompt and answer.
-        windows: of them.
-        flagged: those whose windows are asked about [n].
-        most: motifs.
-    """
-    shown = []
-    for sample, start, end in zip(samples, windows.starts, windows.ends, strict=True):
-        begin = sample.text.rfind("\n", 0, int(start)) + 1
-        after = sample.text.find("\n", int(end))
-        text = sample.text[begin : after if after >= 0 else len(sample.text)]
-        shown.append(replace(sample, text=text, label=None, answer_start=None))
-    field = Field.of(shown, [], seed=0)
-    return candidates(field, field.tests(flagged), most=most)
+def _windows(values: Sequence[Floats], window: int) -> Floats:
+    """Return the largest mean of values over a window of each sample [n]."""
+    scores = np.full(len(values), np.nan)
+    for number, value in enumerate(values):
+        if len(value):
+            size = min(window, len(value))
+            sums = np.concatenate([[0.0], np.cumsum(value)])
+            scores[number] = (sums[size:] - sums[:-size]).max() / size
+    return scores
 
 
 class _Words:

@@ -20,12 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from codetemper.audit import Config
+from codetemper.audit import Config, mislabels
 from codetemper.audit.activations import Features, Place, extract
 from codetemper.audit.calibration import Flags, few_false
 from codetemper.audit.intake import Given
-from codetemper.audit.likelihood import Windows, naturalness, read, windowed_likelihood
-from codetemper.audit.likelihood import windowed_ratio as ratio_of
+from codetemper.audit.likelihood import naturalness, read, windowed_likelihood, windowed_ratio
 from codetemper.audit.mislabels import Noise, explain
 from codetemper.audit.ranking import Ranking, rank, ranked
 from codetemper.core.disk import mendable, write_atomic
@@ -50,7 +49,7 @@ class Seen:
         ranking: of the samples by all views.
         anomalous: stranger than trusted samples at the false discovery rate, and not explained.
         flagged: the same, explained or not.
-        noise: what label noise explains; None where samples have no labels.
+        noise: what label noise explains; None where samples have no labels, or it is not known.
         ratios: likelihood ratio of each sample in its strangest window, in nats [n]; None where the
             model is no decoder or has no base.
         not_ran: what could not be asked, with the reason.
@@ -119,7 +118,7 @@ def look(
     noise = None
     seen = Seen(features, trusted, ranking, *(_none(features),) * 2, None, ratios, not_ran)
     if given.labelled:
-        noise = _explained(seen, given)
+        noise = _explained(seen, given, config, not_ran)
     flagged = _listed(ranking, given, config, not_ran)
     explained = noise.fix if noise is not None else _none(features)
     return replace(seen, anomalous=flagged & ~explained, flagged=flagged, noise=noise)
@@ -211,12 +210,10 @@ def _windows(
         part = samples[begin : begin + _BLOCK]
         shape = {"max_length": config.max_length, "batch_size": config.batch_size}
         own = read(loaded, part, **shape)
-        windows: Windows
         if reference is None:
-            windows = windowed_likelihood(own)
+            found.append(windowed_likelihood(own))
         else:
-            windows = ratio_of(own, read(reference, part, **shape))
-        found.append(windows.scores)
+            found.append(windowed_ratio(own, read(reference, part, **shape)))
         done = begin + len(part)
         on_event(Event(stage="likelihood", done=done, total=len(samples), unit="samples"))
     return np.concatenate(found)
@@ -236,19 +233,25 @@ def _led_by(ranking: Ranking, ratios: Floats, config: Config) -> Ranking:
     return replace(ranking, scores=scores, suspected=suspected, p=unknown, calibration=0)
 
 
-def _explained(seen: Seen, given: Given) -> Noise:
+def _explained(seen: Seen, given: Given, config: Config, not_ran: dict[str, str]) -> Noise | None:
+    """Say which samples label noise explains; None where that cannot be judged."""
     places = seen.decisive()
     known = list(given.trusted)
     beside = [seen.trusted.of(place) for place in places] if seen.trusted is not None else None
-    return explain(
-        given.samples,
-        seen.ranking.suspected,
-        [seen.features.of(place) for place in places],
-        seen.features.logits,
-        trusted=known or None,
-        trusted_layers=beside,
-        trusted_logits=None if seen.trusted is None else seen.trusted.logits,
-    )
+    try:
+        return explain(
+            given.samples,
+            seen.ranking.suspected,
+            [seen.features.of(place) for place in places],
+            seen.features.logits,
+            trusted=known or None,
+            trusted_layers=beside,
+            trusted_logits=None if seen.trusted is None else seen.trusted.logits,
+            config=mislabels.Config(seed=config.seed),
+        )
+    except CannotKnowError as error:
+        not_ran["label noise"] = f"{error.what}: {error.why}; {error.mend}"
+        return None
 
 
 def _listed(ranking: Ranking, given: Given, config: Config, not_ran: dict[str, str]) -> Flags:

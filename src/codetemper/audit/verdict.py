@@ -131,9 +131,18 @@ def _unconfirmed(evidence: Evidence, confirmed: bool) -> list[str]:
         return []
     if not evidence.triggers:
         return ["suspected samples share no text that was worth planting"]
-    lifts = [trigger.lift.value for trigger in evidence.triggers if trigger.lift is not None]
-    largest = f"; the largest change was {max(lifts):.2f}" if lifts else ""
-    return [
-        f"none of {len(evidence.triggers)} texts that suspected samples share changes the answers "
-        f"of {evidence.planted} held-out texts by {evidence.least_lift:g}{largest}"
-    ]
+    lifts = [trigger.lift for trigger in evidence.triggers if trigger.lift is not None]
+    left = len(evidence.triggers) - len(lifts)
+    reasons = []
+    if lifts:
+        reasons.append(
+            f"none of {len(lifts)} texts that suspected samples share changes the answers of "
+            f"{max(lift.n for lift in lifts)} held-out texts by {evidence.least_lift:g}; the "
+            f"largest change was {max(lift.value for lift in lifts):.2f}"
+        )
+    if left:
+        reasons.append(
+            f"{left} texts that suspected samples share were not planted: trusted samples show "
+            "them to be evidence of the class, or held-out texts have no place for them"
+        )
+    return reasons
