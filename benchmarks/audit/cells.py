@@ -323,7 +323,7 @@ def overheard() -> Iterator[list[Seen]]:
         heard.append(suspicion.look(*given))
         return heard[-1]
 
-    def draw(points: Floats) -> None:
+    def draw(*_: Any) -> None:
         raise CannotKnowError("the map was not asked for", why="it is no evidence", mend="draw it")
 
     with patch.object(engine, "look", look), patch.object(engine, "draw", draw):
