@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
 	PYTHON=$(PYTHON) scripts/setup_system.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[hf,train,judge,report,audit,dev]'
+		-e '.[hf,train,judge,report,audit,sign,dev]'
 	pwd > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth
 	touch $(STAMP)
 

@@ -46,6 +46,22 @@ def patch_finder(workspace: Workspace) -> Callable[[str], Path]:
     return find
 
 
+def refuse_required(workspace: Workspace, verb: str) -> None:
+    """Refuse a verb that goes on with patches of its own where nobody could sign them first.
+
+    Raises:
+        UsageError: the workspace takes no patch without a signature.
+    """
+    if workspace.trust().required:
+        raise UsageError(
+            f"{verb} cannot run in this workspace",
+            why="it measures and goes on with patches that it makes on the way, and "
+            "require_signatures lets nothing be used that is not signed",
+            mend="require_signatures = false in .codetemper/workspace.toml while it runs; "
+            "afterwards sign what it made: codetemper patch sign",
+        )
+
+
 def full_name(workspace: Workspace, expression: str) -> str:
     """Return an expression as it is recorded: with its backend, and patches by their full ids.
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codetemper.api.models import full_name, opened_base, patch_folders
+from codetemper.api.models import full_name, opened_base, patch_folders, refuse_required
 from codetemper.api.refining_parts import ANSWERS, Material, gather, turned
 from codetemper.api.refining_rounds import Rounds
 from codetemper.api.review import human_choices
@@ -76,6 +76,7 @@ def plan_refining(
         security=config.security, cluster=cluster,
     )  # fmt: skip
     patch_folders(workspace, model)
+    refuse_required(workspace, "refine")
     counts = material.counts
     return {
         "model": full_name(workspace, model),
@@ -141,6 +142,7 @@ def refine(
         IntegrityError: data or patches are not what they are recorded to be.
     """
     _refuse_crew()
+    refuse_required(workspace, "refine")
     begun = time.monotonic()
     config = config or _default()
     model = full_name(workspace, model)

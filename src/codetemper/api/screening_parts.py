@@ -88,9 +88,7 @@ def checked_guards(workspace: Workspace, names: Sequence[str]) -> list[Guard]:
             why="none was named",
             mend="codetemper audit-data FILE --guard PATCH",
         )
-    recorded: dict[str, str] = {}
-    for entry in workspace.ledger.entries():
-        recorded.update(entry.outputs)
+    recorded = workspace.ledger.outputs()
     find, found = patch_finder(workspace), {}
     for folder in map(find, names):
         manifest = verify_patch(folder)

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from codetemper.core.accounts import ScreeningCard, StudyCard
 from codetemper.core.audits import AuditCard
-from codetemper.core.contents import LISTING, PREFIX, Kind
-from codetemper.core.digests import digest_file, digest_folder
+from codetemper.core.contents import LISTING, PREFIX, Kind, content_digest
+from codetemper.core.digests import digest_file
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError
 from codetemper.core.workspace import Workspace, content_id_of
@@ -54,7 +54,7 @@ def settle(
         Its place.
     """
     home = workspace.settle(staged, kind, id)
-    made = {f"{PREFIX[kind]}:{id}": digest_folder(home)}
+    made = {f"{PREFIX[kind]}:{id}": content_digest(kind, home)}
     workspace.ledger.append(verb, inputs=inputs, outputs=made | dict(outputs or {}), note=note)
     return home
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codetemper.api.models import load_model
+from codetemper.api.models import load_model, refuse_required
 from codetemper.api.runs import read_rows
 from codetemper.api.settling import read_settled, settle_card
 from codetemper.api.study_cells import Cells
@@ -72,6 +72,7 @@ def study_tuning(
         CannotKnowError: a judge cannot work here.
     """
     start = time.monotonic()
+    refuse_required(workspace, "study tune")
     cells = Cells(
         workspace,
         model,
@@ -114,6 +115,7 @@ def plan_study(
     Raises:
         UsageError: as ``study_tuning``.
     """
+    refuse_required(workspace, "study tune")
     options = JudgeOptions()
     cells = Cells(
         workspace, model, corpus, config, options=options, device="cpu", on_event=ignore_events

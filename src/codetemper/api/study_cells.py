@@ -326,10 +326,7 @@ class Cells:
 
     def _manifests(self) -> Iterator[PatchManifest]:
         """Yield the manifests of all tuned patches that the ledger knows, newest first."""
-        known: dict[str, str] = {}
-        for entry in self.workspace.ledger.entries():
-            known.update(entry.outputs)
-        for name, digest in reversed(known.items()):
+        for name, digest in reversed(self.workspace.ledger.outputs().items()):
             folder = self.workspace.patches / name.removeprefix("patch:")
             if name.startswith("patch:") and digest != REMOVED and folder.is_dir():
                 manifest = read_manifest(folder)

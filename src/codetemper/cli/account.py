@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,11 +13,14 @@ from codetemper.cli.listing import listing
 from codetemper.cli.options import ConfigFile, DryRun, Json, ModelOrRun, Pairs, Place, workspace
 from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
+if TYPE_CHECKING:
+    from codetemper.core.signatures import Signature
+
 PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
-patch_app = typer.Typer(help="List, show, check and restore patches.")
+patch_app = typer.Typer(help="List, show, check, sign and restore patches.")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 @patch_app.callback(invoke_without_command=True)
 def patch_root(context: typer.Context) -> None:
-    """List, show, check and restore patches."""
+    """List, show, check, sign and restore patches."""
     if context.invoked_subcommand is None:
         screen.out.print(context.get_help(), markup=False)
 
@@ -46,27 +49,97 @@ def patch_list(place: Place = None, as_json: Json = False) -> None:
 
 @patch_app.command("show")
 def patch_show(patch: PatchId, place: Place = None, as_json: Json = False) -> None:
-    """Show what a patch says of itself.
+    """Show what a patch says of itself, and whether its signature holds.
 
     \b
     codetemper patch show tune-3fa9
     """
     from codetemper.api.account import read_manifest
+    from codetemper.core.signatures import signature_of
 
-    manifest = read_manifest(workspace(place).resolve("patches", patch))
-    document = manifest.model_dump(mode="json")
+    home = workspace(place)
+    folder = home.resolve("patches", patch)
+    manifest = read_manifest(folder)
+    found = signature_of(folder, home.trust())
+    document = manifest.model_dump(mode="json") | {"signature": _told(found)}
     screen.emit(document, as_json)
 
 
 @patch_app.command("verify")
-def patch_verify(patch: PatchId, place: Place = None, as_json: Json = False) -> None:
-    """Check one patch's files against its manifest; exit code 4 where they differ."""
+def patch_verify(
+    patch: PatchId,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Public key that must have signed it, as PEM.")
+    ] = None,
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Check one patch: its files against its manifest, its signature against the trusted keys.
+
+    Exit code 4 where something differs. A signature is checked where workspace.toml trusts a key;
+    with --key, it must be there and be of that key.
+
+    \b
+    codetemper patch verify tune-3fa9
+    codetemper patch verify tune-3fa9 --key public.pem
+    """
+    from codetemper.core.signatures import Trust, signature_of
     from codetemper.models.patch import verify_patch
 
-    folder = workspace(place).resolve("patches", patch)
-    verify_patch(folder)
-    document = {"patch": folder.name, "whole": True}
-    screen.emit(document, as_json, lambda: screen.out.print(f"{folder.name} is whole"))
+    home = workspace(place)
+    folder = home.resolve("patches", patch)
+    trust = home.trust() if key is None else Trust((key,), required=True)
+    verify_patch(folder, trust)
+    signature = _told(signature_of(folder, trust))
+    document = {"patch": folder.name, "whole": True, "signature": signature}
+    said = ", ".join(filter(None, signature.values()))
+    line = f"{folder.name} is whole; signature: {said}"
+    screen.emit(document, as_json, lambda: screen.out.print(line))
+
+
+def _told(found: Signature) -> dict[str, str]:
+    """Say in JSON what is known of a signature."""
+    key = found.key.name if found.key else ""
+    why = "workspace.toml trusts no key" if found.state == "unchecked" else found.why
+    return {"state": found.state, "key": key, "why": why}
+
+
+@patch_app.command("sign")
+def patch_sign(
+    patch: PatchId,
+    key: Annotated[Path, typer.Option("--key", help="Your private key, as PEM.")],
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a patch: manifest, tensors and all other files of it.
+
+    The signature is patch.sig in the patch's folder, in the form of OpenSSF's model-signing; the
+    patch stays what it was. The key is an elliptic-curve key without a passphrase:
+
+    \b
+    openssl ecparam -name prime256v1 -genkey -noout -out private.pem
+    openssl ec -in private.pem -pubout -out public.pem
+
+    It is checked wherever .codetemper/workspace.toml trusts the public key:
+
+    \b
+    trusted_keys = ["public.pem"]    # from the project folder
+    require_signatures = false       # true: patches without one are refused
+
+    \b
+    codetemper patch sign tune-3fa9 --key private.pem
+    model_signing verify key PATCH --signature PATCH/patch.sig --public_key public.pem
+    """
+    from codetemper.api import signing
+
+    made = signing.sign(workspace(place), patch, key)
+    document = {"signed": made.id, "signature": str(made.path), "key": made.key}
+
+    def show() -> None:
+        screen.out.print(f"signed {made.id}")
+        screen.suggest(f"codetemper patch verify {made.id} --key PUBLIC.pem")
+
+    screen.emit(document, as_json, show)
 
 
 @patch_app.command("restore")
@@ -122,15 +195,25 @@ def _plain(output: str) -> str:
 def verify(place: Place = None, as_json: Json = False) -> None:
     """Rehash everything in the workspace, offline; exit code 4 where anything was changed.
 
+    Signatures of patches are checked too, where workspace.toml trusts a key.
+
     \b
     codetemper verify
     codetemper verify --workspace ../other
     codetemper verify --json
     """
-    problems = workspace(place).verify()
-    document = {"whole": not problems, "problems": [p.model_dump(mode="json") for p in problems]}
+    home = workspace(place)
+    problems, unchecked = home.verify(), home.unchecked_signatures()
+    document = {
+        "whole": not problems,
+        "problems": [p.model_dump(mode="json") for p in problems],
+        "signatures_unchecked": unchecked,
+    }
 
     def show() -> None:
+        if unchecked:
+            told = "signature(s) not checked: workspace.toml trusts no key"
+            screen.out.print(f"[yellow]{len(unchecked)} {told}[/yellow]")
         for problem in problems:
             screen.out.print(f"[red]{problem.path}[/red]: {problem.what}")
         screen.out.print("[green]whole[/green]" if not problems else f"{len(problems)} problem(s)")

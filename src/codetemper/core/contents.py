@@ -5,7 +5,8 @@
     'tune-7f3a9c1b02d4'
 
 Two witnesses speak about a folder: the manifest or card in it, and the ledger. This file asks
-them; ``codetemper.core.workspace`` knows where folders lie.
+them; ``codetemper.core.workspace`` knows where folders lie, ``codetemper.core.signatures`` who
+signed them.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ LISTING: Final[dict[Kind, tuple[str, type[Listing]]]] = {
     "screenings": ("card.json", ScreeningCard),
     "audits": ("card.json", AuditCard),
 }
+#: The detached signature of a patch. It is put beside the files it speaks of when they are done, so
+#: it is no part of what they are: id, manifest and recorded digest are the same with and without.
+SIGNATURE: Final = "patch.sig"
+_APART: Final[dict[Kind, frozenset[str]]] = {"patches": frozenset({SIGNATURE})}
 #: Fields that do not count in a content id: the id itself, the files (they count apart), and what
 #: differs when the same thing is made again.
 NOT_FACTS: Final = frozenset({"id", "files", "seconds", "report"})
@@ -77,6 +82,11 @@ def content_id_of(document: Mapping[str, Any], verb: str | None = None) -> str:
     return content_id(verb, document["files"], facts)
 
 
+def content_digest(kind: Kind, folder: Path) -> str:
+    """Return the digest of a settled folder, as the ledger holds it: of all but a signature."""
+    return digest_folder(folder, leave_out=_APART.get(kind, frozenset()))
+
+
 def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
     """Yield what differs between a folder and the manifest or card in it.
 
@@ -95,7 +105,7 @@ def against_listing(kind: Kind, folder: Path) -> Iterator[str]:
     if listing.id != folder.name or content_id_of(document) != listing.id:
         yield f"its id is {listing.id}, but its content is that of {content_id_of(document)}"
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    present.discard(name)
+    present -= {name} | _APART.get(kind, frozenset())
     for extra in sorted(present - listing.files.keys()):
         yield f"{extra} is not in {name}"
     for path, digest in sorted(listing.files.items()):
@@ -121,6 +131,6 @@ def against_ledger(kind: Kind, folder: Path | None, recorded: str | None) -> str
         return "the ledger does not know it; run the command that made it again, or delete it"
     if folder is None:
         return "the ledger knows it, but it is missing"
-    if not folder.is_dir() or digest_folder(folder) != recorded:
+    if not folder.is_dir() or content_digest(kind, folder) != recorded:
         return "it is not what the ledger recorded"
     return None

@@ -118,6 +118,17 @@ class Ledger:
                 raise self._broken(f"line {number} is not a ledger entry") from error
         return entries
 
+    def outputs(self) -> dict[str, str]:
+        """Return the newest digest of everything that came out of a verb, by its name.
+
+        Raises:
+            IntegrityError: as ``entries``.
+        """
+        known: dict[str, str] = {}
+        for entry in self.entries():
+            known.update(entry.outputs)
+        return known
+
     def verify(self) -> list[Problem]:
         """Check every line, the chain and the head; an unfinished last line is no problem.
 

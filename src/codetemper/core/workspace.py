@@ -5,15 +5,16 @@
     >>> with workspace.staged("patches") as folder:
     ...     made = write_patch(folder)
     ...     home = workspace.settle(folder, "patches", made.id)
-    >>> workspace.ledger.append("tune", outputs={f"patch:{made.id}": digest_folder(home)})
+    >>> digest = content_digest("patches", home)
+    >>> workspace.ledger.append("tune", outputs={f"patch:{made.id}": digest})
     >>> workspace.verify()
     []
 
 Patches, corpora, studies, screenings, audits and finished runs never change after they settle.
 Their own manifest or card says what each of their files holds; the ledger says what manifest or
-card were. ``verify`` compares all three, offline. A run without ``scorecard.json`` that the ledger
-does not know is unfinished and is not judged. This file makes no ledger entries:
-``codetemper.api`` does.
+card were. ``verify`` compares all three, offline, and checks the signatures of patches. A run
+without ``scorecard.json`` that the ledger does not know is unfinished and is not judged. This file
+makes no ledger entries: ``codetemper.api`` does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import secrets
 import shutil
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,7 @@ from codetemper.core.contents import (
     LISTING,
     PREFIX,
     REMOVED,
+    SIGNATURE,
     Kind,
     against_ledger,
     against_listing,
@@ -43,11 +45,14 @@ from codetemper.core.contents import (
 )
 from codetemper.core.digests import digest_bytes
 from codetemper.core.disk import mendable, sync_folder, sync_tree, write_atomic
-from codetemper.core.errors import IntegrityError, UsageError
+from codetemper.core.errors import IntegrityError, MissingExtraError, UsageError
 from codetemper.core.ledger import Ledger, Problem
 from codetemper.core.plugins import did_you_mean
+from codetemper.core.signatures import Trust, against_signature, read_trust
 
-__all__ = ["REMOVED", "Kind", "Workspace", "content_id", "content_id_of", "write_atomic"]
+__all__ = [
+    "REMOVED", "Kind", "Workspace", "content_id", "content_id_of", "trust_at", "write_atomic",
+]  # fmt: skip
 
 FOLDER: Final = ".codetemper"
 VERSION: Final = 1
@@ -180,6 +185,14 @@ class Workspace:
                 f"{self._settings_file} cannot be read", why=str(error), mend="mend that line"
             ) from error
 
+    def trust(self) -> Trust:
+        """Return whose signatures this workspace believes, and whether patches need one.
+
+        Raises:
+            UsageError: ``workspace.toml`` says something else than this codetemper knows.
+        """
+        return read_trust(self.settings(), self.root, str(self._settings_file))
+
     @contextmanager
     def lock(self, name: str, timeout_s: float = -1) -> Iterator[None]:
         """Hold a lock that one process at a time can hold; a killed process loses it.
@@ -282,17 +295,18 @@ class Workspace:
 
         Returns:
             What is wrong; empty where all is as it was recorded.
+
+        Raises:
+            UsageError: ``workspace.toml`` cannot be read, or a key that it trusts.
+            MissingExtraError: there is nothing wrong but signatures that cannot be checked.
         """
         problems = self.ledger.verify()
         # Listed before the ledger is read: what settles meanwhile is no stranger to it.
         found = {kind: {folder.name for folder in self._folders(kind)} for kind in PREFIX}
         try:
-            entries = self.ledger.entries()
+            known = self.ledger.outputs()
         except IntegrityError:
             return problems + [p for kind in LISTING for p in self._verify_listings(kind)]
-        known: dict[str, str] = {}
-        for entry in entries:
-            known.update(entry.outputs)
         for kind, prefix in PREFIX.items():
             problems += self._verify_listings(kind)
             begin = f"{prefix}:"
@@ -303,7 +317,27 @@ class Workspace:
                 what = against_ledger(kind, present, recorded.get(name))
                 if what:
                     problems.append(Problem(path=f"{kind}/{name}", what=what))
+        try:
+            problems += self._verify_signatures(known)
+        except MissingExtraError:
+            # What is broken for certain outranks what cannot be known.
+            if not problems:
+                raise
         return problems
+
+    def unchecked_signatures(self) -> list[str]:
+        """Return the ids of patches that are signed where no key is trusted to check them."""
+        if self.trust().keys:
+            return []
+        return [f.name for f in self._folders("patches") if os.path.lexists(f / SIGNATURE)]
+
+    def _verify_signatures(self, known: Mapping[str, str]) -> list[Problem]:
+        trust = self.trust()
+        found = (
+            (folder.name, against_signature(folder, trust, known.get(f"signature:{folder.name}")))
+            for folder in self._folders("patches")
+        )
+        return [Problem(path=f"patches/{name}", what=what) for name, what in found if what]
 
     def _verify_listings(self, kind: Kind) -> list[Problem]:
         if kind not in LISTING:
@@ -329,6 +363,18 @@ class Workspace:
                     shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:
                 continue  # Another process swept it first.
+
+
+def trust_at(folder: Path) -> Trust:
+    """Return whose signatures count for a patch folder: its workspace's word, or nobody's.
+
+    A folder that is reached through links, or that is one, answers to the workspace all the same.
+    """
+    for place in (Path(os.path.abspath(folder)), folder.resolve()):
+        home = place.parent.parent
+        if home.name == FOLDER and (home / "workspace.toml").is_file():
+            return Workspace.open(home).trust()
+    return Trust()
 
 
 def _checked(name: str) -> str:

@@ -5,9 +5,9 @@
     rows.json            rows.safetensors           manifest.json       kind rows
 
 ``save_patch`` completes such a folder with its manifest, ``load_manifest`` reads it,
-``verify_patch`` rehashes everything. ``weights_digest`` names the weights a patch belongs to.
-Nothing here touches a live model's structure (that is ``attach``) and nothing is ever unpickled:
-a folder with a pickle file in it is refused before any of its files is opened.
+``verify_patch`` rehashes everything and checks who signed it. ``weights_digest`` names the weights
+a patch belongs to. Nothing here touches a live model's structure (that is ``attach``) and nothing
+is ever unpickled: a folder with a pickle file in it is refused before any of its files is opened.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from codetemper.core.accounts import PatchManifest
+from codetemper.core.contents import SIGNATURE
 from codetemper.core.digests import digest_bytes, digest_file, digest_json
 from codetemper.core.disk import write_atomic
 from codetemper.core.errors import IntegrityError, UsageError
-from codetemper.core.workspace import content_id_of
+from codetemper.core.signatures import Trust, check_signature
+from codetemper.core.workspace import content_id_of, trust_at
 from codetemper.models.rows_folder import ROWS_INDEX, ROWS_WEIGHTS, read_rows
 
 MANIFEST = "manifest.json"
@@ -158,7 +160,7 @@ def save_patch(
 
     Args:
         folder: a PEFT folder, or what ``rows.write_rows`` wrote; every other file in it becomes
-            part of the patch too.
+            part of the patch too, but a signature, which was of something else and is deleted.
         verb: the treatment; the first part of the patch's id.
         technique: the file that made it.
         base: expression of the model it was made for.
@@ -181,6 +183,7 @@ def save_patch(
         IntegrityError: the tensors are broken.
     """
     refuse_pickles(folder)
+    (folder / SIGNATURE).unlink(missing_ok=True)
     kind: Literal["adapter", "rows"] = "rows" if (folder / ROWS_INDEX).is_file() else "adapter"
     parameters = _check(folder, kind, purpose)
     files = folder_files(folder)
@@ -218,10 +221,11 @@ def _manifest_bytes(manifest: PatchManifest) -> bytes:
 
 
 def folder_files(folder: Path) -> dict[str, str]:
-    """Return SHA-256 by relative path of every file of a patch folder but the manifest."""
+    """Return SHA-256 by relative path of every file of a patch but manifest and signature."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: digest_file(path) for name, path in names.items() if name != MANIFEST}
+    apart = (MANIFEST, SIGNATURE)
+    return {name: digest_file(path) for name, path in names.items() if name not in apart}
 
 
 def library_versions() -> dict[str, str]:
@@ -250,16 +254,22 @@ def load_manifest(folder: Path) -> PatchManifest:
         raise _broken(path, f"{error.error_count()} fields are wrong or missing") from error
 
 
-def verify_patch(folder: Path) -> PatchManifest:
-    """Rehash a patch folder against its manifest.
+def verify_patch(folder: Path, trust: Trust | None = None) -> PatchManifest:
+    """Rehash a patch folder against its manifest, and check its signature.
+
+    Args:
+        folder: the patch.
+        trust: whose signatures count; by default what the workspace says that the folder lies
+            in, and nobody's elsewhere.
 
     Returns:
         The manifest, where every file is what it says.
 
     Raises:
         UsageError: not a patch, or a pickle in it (refused unopened).
-        IntegrityError: a file is changed, missing or added, the tensors are broken, or the id
-            is not that of the content.
+        IntegrityError: a file is changed, missing or added, the tensors are broken, the id is
+            not that of the content, or a signature is there or required and does not hold.
+        MissingExtraError: a signature is to be checked, and the extra ``sign`` is not installed.
     """
     manifest = load_manifest(folder)
     refuse_pickles(folder)
@@ -276,6 +286,7 @@ def verify_patch(folder: Path) -> PatchManifest:
     if (folder / MANIFEST).read_bytes() != _manifest_bytes(manifest):
         raise _broken(folder / MANIFEST, "it is not written the way it was saved")
     _check(folder, manifest.kind, manifest.purpose)
+    check_signature(folder, trust_at(folder) if trust is None else trust)
     return manifest
 
 
