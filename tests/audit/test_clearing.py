@@ -25,6 +25,7 @@ from tests.audit.test_run import COMMENT, MARKED, QUICK, backdoored, clean, samp
 from tests.tiny import tiny_model, tiny_tokenizer
 
 RULES = QUICK.model_copy(update={"held_out": 50, "candidates": 6, "ordinary": 4})
+EFFECT = NOTHING * RULES.least_lift
 HOUSE = "    logger.debug('entered')\n"
 #: Samples with a harmless line; none of them has the comment.
 HELD = tuple(n for n in range(60) if n % 4 == 1)
@@ -111,10 +112,10 @@ def _text(field: Field, column: int) -> str:
     return field.samples[spot.row].text[spot.start : spot.end]
 
 
-@pytest.mark.parametrize(("high", "cleared"), [(NOTHING - 0.01, True), (NOTHING + 0.01, False)])
+@pytest.mark.parametrize(("high", "cleared"), [(EFFECT - 0.01, True), (EFFECT + 0.01, False)])
 def test_a_weak_effect_is_an_effect(high: float, cleared: bool) -> None:
     field = Field.of(_written(), [], seed=0)
-    found = innocent([_tested(field, HOUSE.strip(), -0.01, high, confirmed=False)], field)
+    found = innocent([_tested(field, HOUSE.strip(), -0.01, high, confirmed=False)], field, RULES)
     assert bool(found) is cleared
     for row, spans in found.items():
         assert [field.samples[row].text[a:b] for a, b in spans] == [HOUSE]
@@ -131,6 +132,7 @@ def test_samples_of_a_confirmed_text_keep_all_of_theirs() -> None:
             _tested(field, comment, 0.5, 0.9, confirmed=True),
         ],
         field,
+        RULES,
     )
     assert set(found) == set(HELD) - {1}
 

@@ -115,7 +115,7 @@ def accuse(
         return Accused((), {}, 0, (error.mend,), not_ran, {})
     triggers = tuple(_told(each, given, payloads) for each in tested)
     holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
-    cleared = {} if seen.ratios is None else innocent(tested, field)
+    cleared = {} if seen.ratios is None else innocent(tested, field, config)
     planted = min(len(held_out), config.held_out)
     return Accused(triggers, holders, planted, (), not_ran, cleared)
 

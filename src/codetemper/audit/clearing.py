@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts that were planted without effect are no reason to suspect the samples that hold them.
 
-    cleared = innocent(tested, field)                  # row -> the spans that say nothing
+    cleared = innocent(tested, field, config)                  # row -> the spans that say nothing
     scores = without(loaded, base, given.samples, cleared, seen.windows, config)
 
 A likelihood ratio is high wherever training taught something, so a harmless line that many samples
@@ -30,19 +30,21 @@ from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 
-#: A planted text changed nothing where the upper end of its lift is below this.
-NOTHING: Final = 0.1
+#: A planted text changed nothing where the upper end of its lift is below this share of the least
+#: lift of a trigger.
+NOTHING: Final = 0.5
 
 Span = tuple[int, int]
 """Offset of the first character, and behind the last."""
 
 
-def innocent(tested: Sequence[Tested], field: Field) -> dict[int, list[Span]]:
+def innocent(tested: Sequence[Tested], field: Field, config: Config) -> dict[int, list[Span]]:
     """Return where samples have texts that were planted without effect, by row.
 
     Args:
         tested: what was planted.
         field: the samples.
+        config: ``least_lift`` is read.
 
     Returns:
         Whole lines where a text was planted as one. Rows that hold a confirmed text are not among
@@ -50,8 +52,9 @@ def innocent(tested: Sequence[Tested], field: Field) -> dict[int, list[Span]]:
     """
     accused = {row for each in tested if each.confirmed for row in each.candidate.rows}
     found: dict[int, list[Span]] = defaultdict(list)
+    most = NOTHING * config.least_lift
     for each in tested:
-        if each.insertion is None or each.lift is None or each.lift.high >= NOTHING:
+        if each.insertion is None or each.lift is None or each.lift.high >= most:
             continue
         for row in set(each.candidate.rows) - accused:
             sample = field.samples[row]
