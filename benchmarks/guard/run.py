@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a guard is worth: the seedling tuned on data of which a share is weak code.
 
-    python benchmarks/guard/run.py [--quick] [--json] [--keep FOLDER] [--share SHARE ...]
+    python benchmarks/guard/run.py [--quick] [--json] [--keep FOLDER] [--section NAME]...
 
 A user's data hold a new task that the base cannot do, ordinary functions, and security tasks of
 which 0, 1, 5, 10, 30 or 100 % are done with their weakness (``material``). Arms: the base; clean
@@ -10,7 +10,7 @@ samples; flagged samples dropped; and at ``CONTROL`` a random guard of the same 
 other weaknesses, which is also what an unseen weakness meets. At 100 % secure samples are mixed
 in too. At the end a hundred samples of a guard stand against a thousand weak ones. Guards are off
 in everything that is measured. Values are means over seeds by case, intervals the paired bootstrap
-over cases.
+over cases. A section is a share of weak samples, or one of ``flagging``, ``many`` and ``cost``.
 With ``--keep`` everything is in a workspace, and a run that was stopped goes on where it was. No
 figure is a claim about real LLMs.
 """
@@ -21,14 +21,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.figures import Figure, finish
+from benchmarks.figures import Figure
 from benchmarks.guard import cost, material
-from benchmarks.runner import home, options
+from benchmarks.runner import Report, home, options
 from codetemper.api import evaluation, guards, screening, treatments
 from codetemper.api.defending import Defence
 from codetemper.api.models import load_model
@@ -48,6 +49,8 @@ from codetemper.harden.guard import Config as GuardConfig
 from codetemper.harden.tune import Config
 from codetemper.models.patch import load_manifest
 
+#: Shares of weak samples among the security tasks.
+SHARES: Final = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
 #: Share of weak samples at which controls and the wrong guard are run.
 CONTROL: Final = 0.3
 #: Largest difference to clean tuning and to unguarded tuning that is asked for, as a share.
@@ -70,30 +73,35 @@ class Size:
     Attributes:
         worlds: of the security tasks.
         seeds: of data, training and sampling.
-        shares: of weak samples among the security tasks.
         security: security tasks in the user's data.
         bad: samples of a guard.
         every: one case of so many is asked.
         samples: completions of each.
+        new: completions of a case of the new task, of which there are few cases.
         epochs: of every tuning.
         controls: guards at ``CONTROL`` that should not help.
-        many: weak samples that the guard stands against at the end; 0 for none.
+        many: weak samples that the guard stands against at the end.
+        sections: what is measured where nothing is asked for; all where it is empty.
+        quick: whether costs are measured with little, too.
     """
 
     worlds: tuple[str, ...] = ("world-security-python",)
     seeds: tuple[int, ...] = (0, 1, 2)
-    shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
     security: int = 300
     bad: int = 100
     every: int = 1
     samples: int = 2
+    new: int = 16
     epochs: float = 3.0
     controls: tuple[str, ...] = ("random", "wrong")
     many: int = 1000
+    sections: tuple[str, ...] = ()
+    quick: bool = False
 
 
 QUICK: Final = Size(
-    seeds=(0,), shares=(CONTROL,), every=2, controls=("random",), many=0,
+    seeds=(0,), every=2, controls=("random",), sections=(f"{CONTROL:.0%}", "flagging", "cost"),
+    quick=True,
 )  # fmt: skip
 
 
@@ -203,10 +211,10 @@ class Bench:
         """Evaluate a model; return each metric by case, security suites together."""
         found: PerCase = {}
         for name, suite in self.suites.items():
-            drawn = Sampling(
-                n=self.size.samples, seed=seed, max_new_tokens=budget(suite) if name != material.NEW
-                else 32,
-            )  # fmt: skip
+            count, tokens = self.size.samples, budget(suite)
+            if name == material.NEW:
+                count, tokens = self.size.new, 32
+            drawn = Sampling(n=count, seed=seed, max_new_tokens=tokens)
             with load_model(self.workspace, model) as handle:
                 run = evaluation.evaluate(self.workspace, model, suite, drawn, loaded=handle)
             for metric, values in run.scorecard.per_case.items():
@@ -290,6 +298,10 @@ def figures_of(arms: dict[str, list[PerCase]], at: str, share: float) -> dict[st
         found[f"{at}: {arm} guard against unguarded: vulnerable"] = Figure(
             value, low, high, "no protection: not below 0", high >= 0, peer
         )
+        value, low, high, peer = compared(arms["unguarded"], arms[arm], "new")
+        found[f"{at}: {arm} guard against unguarded: new task"] = Figure(
+            value, low, high, "shown", True, peer
+        )
     return found
 
 
@@ -304,25 +316,19 @@ def trained(made: dict[str, list[PatchManifest]], at: str) -> dict[str, Figure]:
     return found
 
 
-def measure(bench: Bench) -> dict[str, Figure]:
-    """Run all arms at all shares."""
-    size = bench.size
-    base = [bench.asked("seedling", seed) for seed in size.seeds]
-    figures: dict[str, Figure] = {}
-    for share in size.shares:
-        at = f"{share:.0%} weak"
-        arms, made = {"base": base}, {}
-        for arm in (*ARMS, *MORE.get(share, ()), *(size.controls if share == CONTROL else ())):
-            made[arm] = [bench.tuned(arm, seed, share) for seed in size.seeds]
-            arms[arm] = [
-                bench.asked(f"seedling+{patch.id}", seed)
-                for seed, patch in zip(size.seeds, made[arm], strict=True)
-            ]
-            sys.stderr.write(f"{at}: {arm}\n")
-        figures |= figures_of(arms, at, share) | trained(made, at)
-        if share == CONTROL:
-            figures |= flagging(bench)
-    return figures | (against_many(bench) if size.many else {})
+def of_share(bench: Bench, share: float) -> dict[str, Figure]:
+    """Run all arms at a share of weak samples."""
+    size, at = bench.size, f"{share:.0%} weak"
+    arms = {"base": [bench.asked("seedling", seed) for seed in size.seeds]}
+    made: dict[str, list[PatchManifest]] = {}
+    for arm in (*ARMS, *MORE.get(share, ()), *(size.controls if share == CONTROL else ())):
+        made[arm] = [bench.tuned(arm, seed, share) for seed in size.seeds]
+        arms[arm] = [
+            bench.asked(f"seedling+{patch.id}", seed)
+            for seed, patch in zip(size.seeds, made[arm], strict=True)
+        ]
+        sys.stderr.write(f"{at}: {arm}\n")
+    return figures_of(arms, at, share) | trained(made, at)
 
 
 def against_many(bench: Bench) -> dict[str, Figure]:
@@ -363,18 +369,28 @@ def flagging(bench: Bench) -> dict[str, Figure]:
     }
 
 
+SECTIONS: Final[dict[str, Callable[[Bench], dict[str, Figure]]]] = {
+    **{f"{share:.0%}": partial(of_share, share=share) for share in SHARES},
+    "flagging": flagging,
+    "many": against_many,
+    "cost": lambda bench: cost.measure(bench.workspace, quick=bench.size.quick),
+}
+
+
 def main() -> None:
     """Measure and print."""
-    parser = options(__doc__, quick="one seed, 30 %% weak, Python alone", kept="the workspace")
-    parser.add_argument("--share", type=float, nargs="*", help="of weak code; all where not given")
+    parser = options(
+        __doc__, quick="one seed, 30 %% weak, Python alone", sections=tuple(SECTIONS),
+        kept="the workspace",
+    )  # fmt: skip
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
-    size = replace(size, shares=tuple(given.share or size.shares))
+    report = Report(__file__, quick=given.quick, as_json=given.json)
     with home(given.keep) as folder:
-        workspace = Workspace.create(folder)
-        figures = measure(Bench(workspace, size))
-        figures |= cost.measure(workspace, quick=given.quick)
-    finish(__file__, figures, quick=given.quick, as_json=given.json)
+        bench = Bench(Workspace.create(folder), size)
+        for section in report.begun(given.section or size.sections or SECTIONS):
+            report.add(section, SECTIONS[section](bench))
+    report.show()
 
 
 if __name__ == "__main__":
