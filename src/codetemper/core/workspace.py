@@ -59,6 +59,10 @@ VERSION: Final = 1
 _SETTINGS = f"""\
 # Settings of this codetemper workspace. Flags and CODETEMPER_* variables go before them.
 version = {VERSION}
+# Public keys whose signatures of patches count, from the project folder, and whether patches need
+# one (docs/signing.md); no flag and no variable goes before these two.
+# trusted_keys = ["keys/team.pem"]
+# require_signatures = false
 """
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ABANDONED_SECONDS = 86_400.0
