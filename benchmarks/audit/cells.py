@@ -40,7 +40,6 @@ from codetemper.audit.planting_triggers import TriggerKind
 from codetemper.audit.suspicion import Seen
 from codetemper.core.digests import digest_json
 from codetemper.core.disk import write_atomic
-from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Sampling
 from codetemper.core.stats import Floats
 from codetemper.core.workspace import Workspace
@@ -323,10 +322,7 @@ def overheard() -> Iterator[list[Seen]]:
         heard.append(suspicion.look(*given))
         return heard[-1]
 
-    def draw(*_: Any) -> None:
-        raise CannotKnowError("the map was not asked for", why="it is no evidence", mend="draw it")
-
-    with patch.object(engine, "look", look), patch.object(engine, "draw", draw):
+    with patch.object(engine, "look", look), patch.object(engine, "_map", lambda *_: None):
         yield heard
 
 
