@@ -204,11 +204,9 @@ def verify(place: Place = None, as_json: Json = False) -> None:
     """
     home = workspace(place)
     problems, unchecked = home.verify(), home.unchecked_signatures()
-    document = {
-        "whole": not problems,
-        "problems": [p.model_dump(mode="json") for p in problems],
-        "signatures_unchecked": unchecked,
-    }
+    document = {"whole": not problems, "problems": [p.model_dump(mode="json") for p in problems]}
+    if unchecked:
+        document["signatures_unchecked"] = unchecked
 
     def show() -> None:
         if unchecked:
