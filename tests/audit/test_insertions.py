@@ -119,3 +119,13 @@ def test_of_a_decoders_sample_the_prompt_is_read() -> None:
     marks = Marks.of([sample], least=1)
     ends = [marks.spot(column).end for column in range(len(marks.numbers))]
     assert max(ends) <= sample.answer_start  # type: ignore[operator]
+
+
+def test_the_name_that_a_prompt_ends_in_the_middle_of_can_be_another() -> None:
+    prompt = "def f(self):\n    self.go()\n    found ="
+    sample = Labelled(
+        "a", f"{prompt} load(self.path)\n    return found\n", None, len(prompt), "python"
+    )
+    site = draw_site(sample, "name", np.random.default_rng(0))
+    assert site is not None
+    assert put(site, Insertion("name", "panel_id")) == prompt.replace("found", "panel_id")

@@ -107,7 +107,12 @@ def _sites(sample: Labelled, way: Way) -> list[Site]:
         place = code.docstring() if sample.language == "python" else None
         return [] if place is None else [Site(text, ((place[0], place[0]),), place[1])]
     if way == "name":
-        return [Site(text, tuple(spans)) for spans in code.locals().values()]
+        # Of a decoder's sample the whole code tells its names: a prompt that ends in the middle of
+        # an assignment does not parse, and the name it ends with is as good as any.
+        whole = read_code(sample.text, sample.language) or code
+        named = [[span for span in spans if span[1] <= len(text)]
+                 for spans in whole.locals().values()]  # fmt: skip
+        return [Site(text, tuple(spans)) for spans in named if spans]
     if way == "method":
         named = code.function()
         return [] if named is None else [Site(text, tuple(named[1]))]
