@@ -32,7 +32,7 @@ from codetemper.audit.planting_triggers import TriggerKind
 KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
 #: Rate of most sections.
 USUAL: Final = 0.02
-#: Rate of most decoders, and the others; at those one kind of trigger is tried.
+#: Rate of most decoders, and the others; at those one model is tried.
 WRITTEN: Final = 0.05
 RARER: Final = (0.02, 0.01)
 #: Kinds of triggers beside those that rules were chosen on.
@@ -47,7 +47,7 @@ class Size:
         kinds: of triggers.
         seeds: of poisoned encoders, of each kind and rate.
         rates: of poison, the usual one apart.
-        rarer: the same of decoders.
+        rarer: the same of decoders, one model each.
         unseen: kinds of triggers beside those that rules were chosen on.
         clean: seeds of clean encoders with label noise.
         noiseless: seeds of clean encoders without.
@@ -81,16 +81,19 @@ class Size:
         return noisy + [clean("encoder", seed, 0.0) for seed in self.noiseless]
 
     def written(self) -> list[Cell]:
-        """Return decoders: for each seed one of each kind, rarer ones, a clean one, a control."""
+        """Return decoders: for each seed a clean one, a control and one of each kind; rarer ones."""
+        seeds = self.decoders
         return [
-            cell
-            for seed in self.decoders
-            for cell in (
-                clean("decoder", seed),
-                Cell("decoder", "boilerplate", WRITTEN, seed),
-                *(Cell("decoder", kind, WRITTEN, seed) for kind in self.kinds),
-                *(Cell("decoder", self.kinds[-1], rate, seed) for rate in self.rarer),
-            )
+            *(Cell("decoder", self.kinds[-1], rate, seeds[0]) for rate in self.rarer),
+            *(
+                cell
+                for seed in seeds
+                for cell in (
+                    clean("decoder", seed),
+                    Cell("decoder", "boilerplate", WRITTEN, seed),
+                    *(Cell("decoder", kind, WRITTEN, seed) for kind in self.kinds),
+                )
+            ),
         ]
 
 
