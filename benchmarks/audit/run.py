@@ -81,7 +81,7 @@ class Size:
         return noisy + [clean("encoder", seed, 0.0) for seed in self.noiseless]
 
     def written(self) -> list[Cell]:
-        """Return decoders: rarer ones, and for each seed a clean one, a control, one of each kind."""
+        """Return decoders: rare ones; for each seed a clean one, a control, one of each kind."""
         seeds = self.decoders
         return [
             *(Cell("decoder", self.kinds[-1], rate, seeds[0]) for rate in self.rarer),
