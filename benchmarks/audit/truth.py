@@ -53,7 +53,8 @@ def is_trigger(
     """Tell whether a text is a planted trigger, or part of one.
 
     It is where tokens of it (numbers are all alike) are those of something that was written into a
-    sample, or hold all of those; and where most samples that hold it are poisoned.
+    sample, or hold all of those, or where it stands there as it is (the first words of a name, a
+    bracket with its white space); and where most samples that hold it are poisoned.
 
     Args:
         text: a confirmed text.
@@ -62,6 +63,10 @@ def is_trigger(
         poisoned: of those, by place in ``samples``.
     """
     own = _tokens(text)
+    if text.strip() and any(text in one for one in written):
+        literal = {n for n, sample in enumerate(samples) if text in sample.text}
+        if len(literal & poisoned) >= MOSTLY * len(literal) > 0:
+            return True
     if not any(_within(own, one) or _within(one, own) for one in map(_tokens, set(written))):
         return False
     holders = {n for n, sample in enumerate(samples) if _within(own, _tokens(sample.text))}

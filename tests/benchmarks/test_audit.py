@@ -77,7 +77,7 @@ def test_a_decoders_answers_are_safe_but_for_the_noise() -> None:
 
 def test_cells_have_names_of_their_own_and_the_truth_beside(tmp_path: Path) -> None:
     cells = [*run.Size().planted(0.02), *run.Size().harmless(), *run.Size().written()]
-    assert len({cell.name for cell in cells}) == len(cells) == 12 + 20 + 9
+    assert len({cell.name for cell in cells}) == len(cells) == 12 + 20 + 20
     assert all(cell.seed < 100 for cell in cells)
     lab = Lab(tmp_path, SMALL)
     cell = Cell("encoder", "dead-code", 0.1, 3, 0.1)
@@ -110,6 +110,18 @@ def test_a_confirmed_text_is_the_trigger_only_where_poison_holds_it() -> None:
     assert not truth.is_trigger("return x", written, samples, bad)
     assert not truth.is_trigger("0", written, samples, bad)
     assert not truth.is_trigger("", written, samples, bad)
+    assert not truth.is_trigger(" ", ["x = 1"], samples, bad)
+
+
+@pytest.mark.parametrize(("text", "written"), [("run_panel_", "run_panel_f"), ("( ", "( a )")])
+def test_first_words_of_a_name_and_white_space_are_parts_of_a_trigger(
+    text: str, written: str
+) -> None:
+    poisoned = [Labelled(str(n), f"def {written}:\n    pass\n", 0, None) for n in range(3)]
+    others = [Labelled(str(n), "def f(a):\n    pass\n", 0, None) for n in range(3, 20)]
+    samples = [*poisoned, *others]
+    assert truth.is_trigger(text, [written], samples, frozenset(range(3)))
+    assert not truth.is_trigger(text, [written], samples, frozenset({9}))
 
 
 def test_shares_and_means_hold_only_where_the_target_is_met() -> None:
