@@ -52,6 +52,8 @@ class Size:
         clean: seeds of clean encoders with label noise.
         noiseless: seeds of clean encoders without.
         decoders: seeds of decoders: poisoned, clean and control.
+        fresh: seeds of decoders made after rules were mended by what was seen at the others: a
+            renamed variable and a control each.
         canaries: planted for the printed power.
         repaired: poisoned encoders that are trained again after quarantine.
         samples: of a model.
@@ -66,6 +68,7 @@ class Size:
     clean: tuple[int, ...] = tuple(range(14))
     noiseless: tuple[int, ...] = tuple(range(14, 20))
     decoders: tuple[int, ...] = (0, 1, 2)
+    fresh: tuple[int, ...] = (3, 4)
     canaries: int = 5
     repaired: int = 12
     samples: world.Sizes = field(default_factory=world.Sizes)
@@ -98,8 +101,8 @@ class Size:
 
 
 QUICK: Final = Size(
-    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), clean=(0,), noiseless=(),
-    decoders=(0,), canaries=1,
+    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), clean=(0,),
+    noiseless=(), decoders=(0,), canaries=1,
     repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
     epochs={"encoder": 1, "decoder": 1},
 )  # fmt: skip
@@ -136,6 +139,17 @@ class Run:
         cells = self.cells(self.size.written(), "audit", "success")
         self._made(cells)
         return decoders.figures(self.lab, cells)
+
+    def fresh(self) -> dict[str, Figure]:
+        """Decoders of further seeds: what rules were mended for, once more."""
+        kinds: tuple[TriggerKind, ...] = ("rename", "boilerplate")
+        wanted = [
+            Cell("decoder", kind, WRITTEN, seed) for seed in self.size.fresh for kind in kinds
+        ]
+        cells = self.cells(wanted, "audit", "success")
+        self._made(cells)
+        found = decoders.figures(self.lab, cells) if cells else {}
+        return {f"further seeds: {name}": figure for name, figure in found.items()}
 
     def separation(self) -> dict[str, Figure]:
         """Hidden states of poisoned and clean models."""
@@ -215,6 +229,7 @@ def _turns(first: list[Cell], second: list[Cell]) -> list[list[Cell]]:
 SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
     "verdicts": Run.verdicts,
     "decoders": Run.decoders,
+    "fresh": Run.fresh,
     "separation": Run.separation,
     "weights": Run.weights,
     "peer": Run.peer,
