@@ -121,11 +121,24 @@ def test_of_a_decoders_sample_the_prompt_is_read() -> None:
     assert max(ends) <= sample.answer_start  # type: ignore[operator]
 
 
-def test_the_name_that_a_prompt_ends_in_the_middle_of_can_be_another() -> None:
+@pytest.mark.parametrize(
+    ("way", "text", "seen"),
+    [
+        ("name", "panel_id", "def f(self):\n    self.go()\n    panel_id ="),
+        ("statement", "a = 1", "    a = 1\n"),
+        ("method", "on_signal_", "def on_signal_f(self):\n    self.go()\n    found ="),
+    ],
+)
+def test_a_prompt_that_ends_in_the_middle_of_a_line_has_all_its_places(
+    way: Way, text: str, seen: str
+) -> None:
     prompt = "def f(self):\n    self.go()\n    found ="
-    sample = Labelled(
-        "a", f"{prompt} load(self.path)\n    return found\n", None, len(prompt), "python"
-    )
-    site = draw_site(sample, "name", np.random.default_rng(0))
-    assert site is not None
-    assert put(site, Insertion("name", "panel_id")) == prompt.replace("found", "panel_id")
+    whole = f"{prompt} load(self.path)\n    return found\n"
+    sample = Labelled("a", whole, None, len(prompt), "python")
+    put_ = set()
+    for seed in range(8):
+        site = draw_site(sample, way, np.random.default_rng(seed))
+        assert site is not None
+        put_.add(put(site, Insertion(way, text)))
+    assert all(seen in one and "load" not in one for one in put_)
+    assert len(put_) == (2 if way == "statement" else 1)

@@ -95,7 +95,9 @@ def _sites(sample: Labelled, way: Way) -> list[Site]:
     text = read_text(sample)
     if way == "ending":
         return [] if sample.answer_start is None else [_ending(sample, sample.answer_start)]
-    code = read_code(text, sample.language)
+    # Of a decoder's sample all of the code is read: a prompt that ends in the middle of a line does
+    # not parse, and would seem to have few places.
+    code = read_code(sample.text, sample.language, sample.answer_start)
     if code is None:
         lines = text.splitlines(keepends=True) if way == "statement" else []
         starts = np.cumsum([0, *map(len, lines)])
@@ -106,20 +108,17 @@ def _sites(sample: Labelled, way: Way) -> list[Site]:
     if way == "docstring":
         place = code.docstring() if sample.language == "python" else None
         return [] if place is None else [Site(text, ((place[0], place[0]),), place[1])]
-    if way == "name":
-        # Of a decoder's sample the whole code tells its names: a prompt that ends in the middle of
-        # an assignment does not parse, and the name it ends with is as good as any.
-        whole = read_code(sample.text, sample.language) or code
-        named = [[span for span in spans if span[1] <= len(text)]
-                 for spans in whole.locals().values()]  # fmt: skip
-        return [Site(text, tuple(spans)) for spans in named if spans]
-    if way == "method":
-        named = code.function()
-        return [] if named is None else [Site(text, tuple(named[1]))]
     if way == "number":
         return [Site(text, ((start, end),)) for start, end, _ in code.integers()]
-    gaps = tuple((at, at) for pair in code.brackets() for at in pair)
-    return [Site(text, gaps)] if gaps else []
+    if way == "gap":
+        found = [[(at, at) for pair in code.brackets() for at in pair]]
+    elif way == "name":
+        found = list(code.locals().values())
+    else:
+        named = code.function()
+        found = [] if named is None else [named[1]]
+    inside = [tuple(span for span in spans if span[1] <= len(text)) for spans in found]
+    return [Site(text, spans) for spans in inside if spans]
 
 
 def _ending(sample: Labelled, answer: int) -> Site:
