@@ -19,8 +19,9 @@ import numpy as np
 
 from codetemper.audit import Config
 from codetemper.audit.answers import classifier_rate, decoder_rate
-from codetemper.audit.clearing import Span, innocent
+from codetemper.audit.clearing import innocent
 from codetemper.audit.implant import Rate, Tested, confirm
+from codetemper.audit.insertions import Span
 from codetemper.audit.intake import Given
 from codetemper.audit.payloads import Generate, Payloads, faulty, healed
 from codetemper.audit.suspicion import Seen

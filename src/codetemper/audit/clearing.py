@@ -2,7 +2,7 @@
 """Texts that were planted without effect are no reason to suspect the samples that hold them.
 
     cleared = innocent(tested, field, config)                  # row -> the spans that say nothing
-    scores = without(loaded, base, given.samples, cleared, seen.windows, config)
+    scores = without(loaded, base, given.samples, cleared, seen.ratios, config)
 
 A likelihood ratio is high wherever training taught something, so a harmless line that many samples
 have is as strange as a trigger. Planting tells them apart: a text that was put into clean prompts
@@ -23,7 +23,8 @@ from typing import Final
 import numpy as np
 
 from codetemper.audit import Config
-from codetemper.audit.implant import LINES, Tested
+from codetemper.audit.implant import Tested
+from codetemper.audit.insertions import LINES, Span
 from codetemper.audit.likelihood import left_out, read, windowed_ratio
 from codetemper.audit.triggers import Field
 from codetemper.core.stats import Floats
@@ -33,9 +34,6 @@ from codetemper.models.loaded import LoadedModel
 #: A planted text changed nothing where the upper end of its lift is below this share of the least
 #: lift of a trigger.
 NOTHING: Final = 0.5
-
-Span = tuple[int, int]
-"""Offset of the first character, and behind the last."""
 
 
 def innocent(tested: Sequence[Tested], field: Field, config: Config) -> dict[int, list[Span]]:
@@ -84,11 +82,11 @@ def without(
         reference: its base checkpoint.
         samples: all of them.
         spans: of ``innocent``.
-        scores: their likelihood ratios in the strangest window [n], in nats.
+        scores: their likelihood ratios in the strangest window [n], in nats a token.
         config: ``max_length`` and ``batch_size`` are read.
 
     Returns:
-        Scores [n], in nats; NaN where nothing is left of a sample.
+        Scores [n], in nats a token; minus infinity where nothing is left of a sample.
     """
     rows = sorted(spans)
     part, cut = [samples[row] for row in rows], [spans[row] for row in rows]

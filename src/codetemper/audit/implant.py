@@ -34,7 +34,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codetemper.audit import Config
-from codetemper.audit.insertions import Insertion, Site, Way, carrier, draw_site, put
+from codetemper.audit.insertions import LINES, Insertion, Site, Way, carrier, draw_site, put
 from codetemper.audit.marks import read_text
 from codetemper.audit.triggers import Candidate, Field, Test, candidates, smallest
 from codetemper.core.errors import CannotKnowError
@@ -48,8 +48,6 @@ Rate = Callable[[int, Sequence[str]], Floats]
 
 #: Holders that are looked at for the shortest text that shows a candidate.
 _SHOWN = 4
-#: Ways to put lines in; the first where holders are as many.
-LINES: tuple[Way, ...] = ("statement", "ending")
 #: Texts with a place for an insertion below which nothing is said of it.
 _FEWEST = 5
 #: Draws of the bootstrap for each lift.
@@ -208,7 +206,7 @@ class _Bench:
     def carrier(self, candidate: Candidate) -> Insertion | None:
         """Return the shortest text that some of the holders show it in.
 
-        Lines go right before the answer where most of the holders have theirs there.
+        Lines go right before the answer where more than half of the holders have theirs there.
         Samples that hold a text which the model reacts to are not asked for any other.
         """
         marks, shown = self._field.marks, []

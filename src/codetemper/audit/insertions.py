@@ -29,7 +29,11 @@ prompt, right before the answer, ``docstring`` a sentence of the docstring, ``na
 name, ``method`` the function, ``number`` replaces an integer, ``gap`` changes the white space in
 brackets. A name that ends with ``_`` goes before the old one."""
 
+#: Ways to put lines in.
+LINES: tuple[Way, ...] = ("statement", "ending")
+
 Span = tuple[int, int]
+"""Offset of the first character, and behind the last."""
 
 #: Lines of a compound statement that is planted as a whole.
 _WHOLE = 3
@@ -69,7 +73,7 @@ def put(site: Site, insertion: Insertion) -> str:
     edits = []
     for start, end in site.spans:
         new = insertion.text
-        if insertion.way in ("statement", "ending"):
+        if insertion.way in LINES:
             new = textwrap.indent(new, site.indent) + "\n"
         elif insertion.way == "docstring":
             new = f'{site.indent}"""{new}"""\n' if site.indent else f" {new}"

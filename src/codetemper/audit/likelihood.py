@@ -162,7 +162,7 @@ def windowed_ratio(
 ) -> Floats:
     """Return by how much the window grew likelier that grew most from base to suspect [n].
 
-    In nats a token; NaN for a sample without tokens.
+    In nats a token; minus infinity for a sample without tokens.
 
     Raises:
         UsageError: the two models cut a sample into different tokens.
@@ -194,13 +194,16 @@ def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) 
 
 
 def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Floats:
-    """Return minus the mean loss, in nats, of the likeliest window of each sample [n]."""
+    """Return minus the mean loss, in nats, of the likeliest window of each sample [n].
+
+    Minus infinity for a sample without tokens.
+    """
     return _windows([own.logprobs for own in suspect], window)
 
 
 def _windows(values: Sequence[Floats], window: int) -> Floats:
     """Return the largest mean of values over a window of each sample [n]."""
-    scores = np.full(len(values), np.nan)
+    scores = np.full(len(values), -np.inf)
     for number, value in enumerate(values):
         if len(value):
             size = min(window, len(value))

@@ -236,9 +236,8 @@ def _scores(
 
 
 def ranked(scores: Floats) -> Floats:
-    """Return ranks between 0 and 1, ends excluded; what has no score comes first [n]."""
-    known = np.nan_to_num(scores, nan=-np.inf)
-    return np.asarray((rankdata(known) - 0.5) / len(known), dtype=np.float64)
+    """Return ranks between 0 and 1, ends excluded [n]."""
+    return np.asarray((rankdata(scores) - 0.5) / len(scores), dtype=np.float64)
 
 
 def _combined(

@@ -50,8 +50,8 @@ class Seen:
         anomalous: stranger than trusted samples at the false discovery rate, and not explained.
         flagged: the same, explained or not.
         noise: what label noise explains; None where samples have no labels, or it is not known.
-        ratios: likelihood ratio of each sample in its strangest window, in nats [n]; None where the
-            model is no decoder or has no base.
+        ratios: likelihood ratio of each sample in its strangest window, in nats a token [n]; None
+            where the model is no decoder or has no base.
         not_ran: what could not be asked, with the reason.
     """
 

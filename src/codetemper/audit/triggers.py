@@ -6,7 +6,9 @@ r"""Which texts samples that stand out have in common: candidate triggers, not y
 
 Two things make a sample speak. It is an *outlier* of its class, by whatever ranking the caller has;
 or its label is *contradicted*: a reader that was fitted on trusted samples (``reader``) sees
-another class in it. For each mark (``marks``) two hypergeometric tests are made in every class y:
+another class in it. Of a decoder's samples the upper half of the order can be asked about, too
+(``Field.upper``): what is common is spread over it. For each mark (``marks``) two hypergeometric
+tests are made in every class y:
 
 * of the samples labelled y, those that hold the mark, against the outliers among them;
 * of the samples in which the reader sees another class than y, those that hold the mark, against
@@ -197,7 +199,7 @@ class Field:
             scores: how strange each of a decoder's samples is [n].
         """
         every = np.ones(len(scores), dtype=np.bool_)
-        return Test("outliers", 0, every, scores > np.nanmedian(scores))
+        return Test("outliers", 0, every, scores > np.median(scores))
 
 
 def candidates(

@@ -83,14 +83,14 @@ def patch_verify(
     codetemper patch verify tune-3fa9
     codetemper patch verify tune-3fa9 --key public.pem
     """
-    from codetemper.core.signatures import Trust, signature_of
+    from codetemper.core.signatures import Trust, check_signature
     from codetemper.models.patch import verify_patch
 
     home = workspace(place)
     folder = home.resolve("patches", patch)
     trust = home.trust() if key is None else Trust((key,), required=True)
-    verify_patch(folder, trust)
-    signature = _told(signature_of(folder, trust))
+    verify_patch(folder, Trust())
+    signature = _told(check_signature(folder, trust))
     document = {"patch": folder.name, "whole": True, "signature": signature}
     said = ", ".join(filter(None, signature.values()))
     line = f"{folder.name} is whole; signature: {said}"
