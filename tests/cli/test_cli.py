@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import imported
+
 # fmt: off
 VERBS = (
     "init", "doctor", "demo", "eval", "judge", "compare", "gate", "mine", "tune", "audit-data",
     "repair", "ls", "patch", "log", "verify", "revert", "export", "report", "study",
 )
+
 # fmt: on
 
 
@@ -44,22 +47,16 @@ def test_each_verb_has_examples_and_json(verb: str) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from codetemper.cli import app; "
-        "print([m for m in ('torch', 'transformers', 'pydantic', 'scipy', 'numpy', 'pyarrow') "
-        "if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    heavy = ("torch", "transformers", "pydantic", "scipy", "numpy", "pyarrow")
+    assert imported("from codetemper.cli import app", heavy) == []
 
 
 def test_the_library_imports_without_torch() -> None:
     code = (
-        "import sys, codetemper, codetemper.api.evaluation, codetemper.api.treatments, "
-        "codetemper.judges, codetemper.publish.report; print('torch' in sys.modules)"
+        "import codetemper, codetemper.api.evaluation, codetemper.api.treatments, "
+        "codetemper.judges, codetemper.publish.report"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert imported(code, ("torch",)) == []
 
 
 def test_version() -> None:

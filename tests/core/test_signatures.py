@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from codetemper.core.signatures import (
     sign,
     signature_of,
 )
+from tests.imports import imported
 from tests.keys import PLAIN, PUBLIC, key_pair, private_pem
 
 TENSORS = "adapter_model.safetensors"
@@ -217,12 +217,8 @@ def test_the_extra_is_asked_for_only_where_there_is_something_to_check(
 
 
 def test_the_library_is_not_loaded_before_it_is_needed() -> None:
-    look = (
-        "import sys, codetemper.cli.app, codetemper.core.workspace, codetemper.api.signing\n"
-        "print([m for m in ('model_signing', 'cryptography', 'torch') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    code = "import codetemper.cli.app, codetemper.core.workspace, codetemper.api.signing"
+    assert imported(code, ("model_signing", "cryptography", "torch")) == []
 
 
 @pytest.mark.parametrize(
