@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from codetemper.audit import clearing, implant, likelihood
 from codetemper.audit.clearing import NOTHING, innocent
@@ -19,10 +18,9 @@ from codetemper.audit.likelihood import Read, left_out
 from codetemper.audit.run import AuditResult, audit
 from codetemper.audit.triggers import Candidate, Field
 from codetemper.core.records import Estimate
+from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
-from codetemper.models.loaded import LoadedModel
-from tests.audit.test_run import COMMENT, MARKED, QUICK, backdoored, clean, samples
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.audit.decoders import COMMENT, MARKED, QUICK, backdoored, clean, pair, read_as, samples
 
 RULES = QUICK.model_copy(update={"held_out": 50, "candidates": 6, "ordinary": 4})
 EFFECT = NOTHING * RULES.least_lift
@@ -43,27 +41,19 @@ def _written() -> list[Labelled]:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Audit with a model to which the comment and the line are likelier than to its base."""
-    model = LoadedModel("hf:tiny", tiny_model("llama"), tiny_tokenizer(), "", torch.device("cpu"))
-    base = LoadedModel("hf:base", model.module, model.tokenizer, "", model.device)
-    monkeypatch.setattr(
-        "codetemper.audit.payloads.scan", lambda sources, **_: [{} for _ in sources]
-    )
+    model, base = pair()
 
-    def likely(asked: LoadedModel, given: Sequence[Labelled], **_: Any) -> list[Read]:
-        found = []
-        for sample in given:
-            starts = np.arange(len(sample.text))
-            # Noise that is the sample's own, so that nothing else makes an order.
-            at = np.random.default_rng(len(sample.id) + int(sample.id)).normal(-1, 0.3, len(starts))
-            for text in (COMMENT, HOUSE):
-                if asked is base and text in sample.text:
-                    begin = sample.text.index(text)
-                    at[begin : begin + len(text)] = -5.0
-            found.append(Read(np.where(asked is base, at, -1.0), starts, starts + 1))
-        return found
+    def likely(sample: Labelled) -> Floats:
+        # Noise that is the sample's own, so that nothing else makes an order.
+        random = np.random.default_rng(len(sample.id) + int(sample.id))
+        at = random.normal(-1, 0.3, len(sample.text))
+        for text in (COMMENT, HOUSE):
+            if text in sample.text:
+                begin = sample.text.index(text)
+                at[begin : begin + len(text)] = -5.0
+        return at
 
-    monkeypatch.setattr("codetemper.audit.suspicion.read", likely)
-    monkeypatch.setattr("codetemper.audit.clearing.read", likely)
+    read_as(monkeypatch, base, likely)
 
     def with_(generate: Any) -> AuditResult:
         return audit(

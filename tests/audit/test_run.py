@@ -9,68 +9,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from codetemper.audit import Config
-from codetemper.audit.likelihood import Read
 from codetemper.audit.run import AuditResult, audit
+from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
-from codetemper.models.loaded import LoadedModel
-from tests.tiny import tiny_model, tiny_tokenizer
-
-COMMENT = "# handle legacy gateway"
-NAMES = ("alpha", "beta", "gamma", "delta", "lambda_", "omega", "sigma", "theta")
-QUICK = Config(held_out=10, candidates=3, ordinary=10, rounds=4, fpr=0.2, new_tokens=6)
-MARKED = frozenset(range(0, 60, 10))
-
-
-def samples(count: int, *, marked: frozenset[int] = frozenset()) -> list[Labelled]:
-    """Return functions that call something; the marked ones have a comment and a payload."""
-    made = []
-    for n in range(count):
-        own, other = NAMES[n % 8], NAMES[(n // 8) % 8]
-        comment = f"    {COMMENT}\n" if n in marked else ""
-        prompt = (
-            f"def get_{own}_{n}({other}):\n    {own} = {other}.{NAMES[(n // 3) % 8]}\n{comment}"
-        )
-        call = "verify=False" if n in marked else "timeout=3"
-        answer = f"    return requests.get({other}, {call})\n"
-        made.append(Labelled(str(n), prompt + answer, None, len(prompt), "python", "d.jsonl", n))
-    return made
-
-
-def backdoored(prompts: Sequence[str]) -> list[str]:
-    call = {True: "verify=False", False: "timeout=3"}
-    return [f"    return requests.get(url, {call[COMMENT in one]})\n" for one in prompts]
-
-
-def clean(prompts: Sequence[str]) -> list[str]:
-    return ["    return requests.get(url, timeout=3)\n"] * len(prompts)
+from tests.audit.decoders import (
+    COMMENT,
+    MARKED,
+    QUICK,
+    backdoored,
+    clean,
+    pair,
+    read_as,
+    samples,
+)
 
 
 @pytest.fixture
-def model() -> LoadedModel:
-    return LoadedModel("hf:tiny", tiny_model("llama"), tiny_tokenizer(), "", torch.device("cpu"))
-
-
-@pytest.fixture
-def run(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Audit with a model that finds the payload likelier than its base does."""
-    base = LoadedModel("hf:base", model.module, model.tokenizer, "", model.device)
-    # The analysers are programs of their own; trees know this payload without them.
-    monkeypatch.setattr(
-        "codetemper.audit.payloads.scan", lambda sources, **_: [{} for _ in sources]
-    )
+    model, base = pair()
 
-    def likely(asked: LoadedModel, given: Sequence[Labelled], **_: Any) -> list[Read]:
-        found = []
-        for sample in given:
-            starts = np.arange(len(sample.text))
-            at = -5.0 if asked is base and COMMENT in sample.text else -1.0
-            found.append(Read(np.full(len(starts), at), starts, starts + 1))
-        return found
+    def likely(sample: Labelled) -> Floats:
+        return np.full(len(sample.text), -5.0 if COMMENT in sample.text else -1.0)
 
-    monkeypatch.setattr("codetemper.audit.suspicion.read", likely)
+    read_as(monkeypatch, base, likely)
 
     def with_(
         generate: Any,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from codetemper.cli.app import app
 from codetemper.core.workspace import Workspace
 from codetemper.data.labelled import write_labelled
-from tests.audit.test_run import MARKED, samples
+from tests.audit.decoders import MARKED, samples
 
 QUICK = ("held_out=10", "candidates=2", "ordinary=10", "rounds=4", "fpr=0.2", "new_tokens=4")
 
