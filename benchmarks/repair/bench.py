@@ -21,6 +21,7 @@ from benchmarks.repair.subject import Problem, Subject, solver
 from codetemper.backends.hf_load import load_base
 from codetemper.core.repairs import Failure
 from codetemper.harden.repair.failures import Passage
+from codetemper.harden.repair.settings import Config
 from codetemper.models.expression import parse
 
 #: Wrong tokens of a failure, at least and at most.
@@ -45,7 +46,7 @@ class Size:
         guards: of these, what joint keeps.
         routed: failures of each pool of the router.
         many: failures that are repaired on one model.
-        large: as ``many``, in a section of its own, since joint takes long for them.
+        large: as ``many``, without guards, in a section of its own.
         texts: held-out texts that many repairs are read on.
         timed: failures that every method repairs by turns.
         counts: failures solved together to see what joint takes.
@@ -59,12 +60,12 @@ class Size:
     viewed: int = 6
     held_out: int = 50
     references: int = 2000
-    guards: int = 400
+    guards: int = 1000
     routed: int = 100
     many: int = 40
     large: int = 400
     texts: int = 300
-    timed: int = 8
+    timed: int = 16
     counts: tuple[int, ...] = (1, 10, 40)
     widths: tuple[int, ...] = (64, 128, 256)
     recipe: material.Recipe = field(default_factory=material.Recipe)
@@ -163,11 +164,13 @@ class Bench:
     def facts(self, seed: int, method: str) -> dict[str, Any]:
         """Return what every cell of a seed and a method depends on."""
         size = self.size
-        return {
+        facts = {
             "model": self.subject(seed).loaded.digest, "seed": seed, "held_out": size.held_out,
             "references": size.references, "method": method,
             "guards": size.guards if method == "joint" else 0,
         }  # fmt: skip
+        # Those that know the covariance of keys.
+        return facts | ({"rho": Config().rho} if method in ("joint", "memit") else {})
 
 
 def failing(subject: Subject, problems: Any, count: int) -> list[Problem]:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many repairs on one model: which are still right at the end, and what the rest has lost.
 
-Policies: ``joint, solved together``, the product's (``patch resolve``), and the same without
-guards; ``joint, piled up`` and ``STAR, piled up`` and ``SGD, piled up``, one failure after the
-other on top of those before, as MINT's and STAR's users have it; and ``STAR, together``, one
-descent over all failures. An answer counts as right if every token of it is predicted at the end.
+Policies: ``joint, solved together``, the product's (``patch resolve``), the same with fewer guards,
+without any, and with the lead of few answers; ``joint, piled up`` and ``STAR, piled up`` and
+``SGD, piled up``, one failure after the other on top of those before, as MINT's and STAR's users
+have it; and ``STAR, together``, one descent over all failures. An answer counts as right if every
+token of it is predicted at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,15 +28,18 @@ from codetemper.harden.repair.monitor import Monitor, put
 POLICIES: Final[dict[str, tuple[str, bool, Setting]]] = {
     "joint, solved together": ("joint", True, {}),
     "joint, together without guards": ("joint", True, {"guard": False}),
+    "joint, together without guards, lead 1": ("joint", True, {"guard": False, "margin": 1.0}),
     "joint, piled up": ("joint", False, {"guard": False}),
     "STAR, piled up": ("star", False, {}),
     "STAR, together": ("star", True, {}),
     "SGD, piled up": ("sgd", False, {}),
 }
-#: Policies that are run with the largest number of failures, too.
-LARGE: Final = ("joint, solved together", "STAR, piled up")
-#: Accuracy on held-out texts that may be lost.
-LOST: Final = 0.005
+#: Policies that are run with the largest number of failures, too: guards would take hours.
+LARGE: Final = ("joint, together without guards", "STAR, piled up")
+#: Guarded texts with which the first policy is shown beside.
+FEWER: Final = 400
+#: Accuracy on held-out texts that may be lost over so many repairs.
+LOST: Final = {40: 0.005}
 
 
 def run(bench: Bench, policy: str, seed: int, count: int) -> dict[str, Any]:
@@ -94,22 +99,35 @@ def _whole(subject: Subject, layer: int, delta: Delta) -> torch.Tensor:
     return torch.zeros(subject.engine.hidden, width).index_add(1, delta.columns, delta.dense())
 
 
+def with_fewer(bench: Bench, count: int) -> dict[str, Figure]:
+    """Measure the product's policy with ``FEWER`` guarded texts; nothing is asked of it."""
+    fewer = Bench(bench.home, replace(bench.size, guards=FEWER))
+    found = figures(fewer, count, (next(iter(POLICIES)),))
+    return {
+        name.replace("together", f"together, {FEWER} guarded texts"): replace(
+            figure, target="shown", holds=True
+        )
+        for name, figure in found.items()
+    }
+
+
 def figures(bench: Bench, count: int, policies: Sequence[str]) -> dict[str, Figure]:
-    """Measure policies with so many failures."""
+    """Measure policies with so many failures; of the first, something is asked."""
+    most = LOST.get(count)
     found: dict[str, Figure] = {}
     for policy in policies:
         runs = [run(bench, policy, seed, count) for seed in bench.size.seeds]
         for key, words, target in (
             ("right", "still right at the end", "1.00"),
-            ("lost", "held-out accuracy lost", f"at most {LOST}"),
+            ("lost", "held-out accuracy lost", "" if most is None else f"at most {most}"),
             ("kl", "mean KL, nats a token", ""), ("flips", "flips", ""),
             ("cpu", "CPU seconds in all", ""),
         ):  # fmt: skip
             each = [one[key] for one in runs]
             value = float(np.median(each))
-            counts = policy == LARGE[0] and bool(target)
+            counts = policy == policies[0] and bool(target)
             found[f"{count} repairs: {policy}: {words}"] = Figure(
                 value, min(each), max(each), target if counts else "shown",
-                not counts or (value >= 1.0 if key == "right" else value <= LOST),
+                not counts or (value >= 1.0 if key == "right" else value <= (most or 0.0)),
             )  # fmt: skip
     return found

@@ -71,7 +71,7 @@ def _routes(
     reference = subject.texts[:COMPARED]
     task = subject.task("joint", subject.passages(problems[:1]))
     foretells = wear.Wear(
-        subject.engine, subject.semantic, task.statistics, reference, margin=task.config.margin
+        subject.engine, subject.semantic, task.statistics, reference, margin=task.config.lead(1)
     )
 
     def probe(passages: Any) -> Any:

@@ -37,7 +37,9 @@ def measured(section: str, home: Path, size: Size) -> dict[str, Figure]:
         "spread": lambda: single.spread(bench, views=False),
         "views": lambda: single.spread(bench, views=True),
         "speed": lambda: speed.figures(bench),
-        "many": lambda: many.figures(bench, size.many, tuple(many.POLICIES)),
+        "many": lambda: (
+            many.figures(bench, size.many, tuple(many.POLICIES)) | many.with_fewer(bench, size.many)
+        ),
         "large": lambda: many.figures(bench, size.large, many.LARGE),
         "router": lambda: router.figures(bench),
         "cost": lambda: cost.figures(bench),

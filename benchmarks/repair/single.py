@@ -33,6 +33,8 @@ GRIDS: Final[dict[str, tuple[Setting, ...]]] = {
     ),
 }
 METHODS: Final = tuple(GRIDS)
+#: A control: ``joint`` with the lead that it asks of many answers.
+SHORT: Final = ("joint, lead 0.2", {"margin": 0.2})
 #: Most side effects asked for, as a share of the rival's.
 SIDE: Final = 0.2
 EXACT: Final = 0.99
@@ -127,6 +129,12 @@ def spread(bench: Bench, *, views: bool, methods: Sequence[str] = METHODS) -> di
             bench.say(f"{bench.name} {seed}: {method} {setting} {what}")
             made = bench.singles(method, seed, "failing", setting, views=views)
             runs.setdefault(method, []).append(made)
+    if "joint" in methods:
+        name, setting = SHORT
+        runs[name] = [
+            bench.singles("joint", seed, "failing", setting, views=views)
+            for seed in bench.size.seeds
+        ]
     return _spread(runs, f"{what}, answers", _answers) | _spread(runs, f"{what}, tokens", _tokens)
 
 
@@ -156,7 +164,9 @@ def _spread(
             found[f"{at}: {method}: {words}"] = Figure(
                 float(np.median(shares[name])), min(shares[name]), max(shares[name]), "shown", True
             )
-    best = max((float(np.median(v)) for m, v in means.items() if m != "joint"), default=0.0)
+    best = max(
+        (float(np.median(v)) for m, v in means.items() if m not in ("joint", SHORT[0])), default=0.0
+    )
     for method, each in means.items():
         value, asked = float(np.median(each)), method == "joint"
         found[f"{at}: {method}: harmonic mean"] = Figure(

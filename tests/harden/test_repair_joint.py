@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from codetemper.core.repairs import Failure
 from codetemper.harden.repair import Config, joint, repair
 from codetemper.harden.repair.locate import chosen_columns, occlusion, pick
 from codetemper.harden.repair.run import failures_of
+from codetemper.harden.repair.settings import MANY
 from codetemper.harden.repair.statistics import Statistics
 from codetemper.harden.repair.task import reference_passages
 from codetemper.models.attach import attached
@@ -97,7 +99,7 @@ def test_only_chosen_neurons_change() -> None:
 
 def test_guards_keep_what_the_repair_would_flip() -> None:
     engine = tiny_engine()
-    passages = planted(engine, joint.GUARDED, rank=150)
+    passages = planted(engine, MANY, rank=150)
     reference = reference_passages(engine, texts(24, seed=11))
     free = task_of(engine, passages)
     edits = [joint.solve(engine, task) for task in (free, replace(free, reference=reference))]
@@ -113,6 +115,39 @@ def test_guards_keep_what_the_repair_would_flip() -> None:
     assert edits[1].notes["guards"] > 0
     few = replace(task_of(engine, passages[:2]), reference=reference)
     assert joint.solve(engine, few).notes["guards"] == 0
+
+
+def test_few_answers_get_a_longer_lead_than_many() -> None:
+    assert Config().lead(MANY - 1) > Config().lead(MANY) > 0
+    assert Config(margin=3.0).lead(1) == Config(margin=3.0).lead(MANY) == 3.0
+    engine = tiny_engine()
+    passages = planted(engine, MANY, rank=150)
+    least = []
+    for some in (passages[:1], passages):
+        edit = joint.solve(engine, task_of(engine, some))
+        assert edit.solved
+        leads = [-after for id, gaps in edit.gaps_before.items()
+                 for before, after in zip(gaps, edit.gaps_after[id], strict=True)
+                 if before > 0]  # fmt: skip
+        least.append(min(leads))
+        # Half of a lead is enough to end.
+        assert least[-1] >= Config().lead(len(some)) / 2
+    assert least[1] < Config().lead(1) / 2
+
+
+def test_a_model_is_looked_at_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine()
+    passages = planted(engine, 1, rank=150)
+    looks = []
+    observe = type(engine).observe
+
+    def counted(*given: Any, **more: Any) -> Any:
+        looks.append(len(given[1]))
+        return observe(*given, **more)
+
+    monkeypatch.setattr(type(engine), "observe", counted)
+    edit = joint.solve(engine, task_of(engine, passages))
+    assert len(looks) == len(edit.rounds) + 1 > 1
 
 
 @pytest.mark.parametrize("metric", ["identity", "diagonal", "low-rank", "full", "null-space"])

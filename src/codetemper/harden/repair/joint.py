@@ -24,8 +24,8 @@ it worse is taken back, and the next goes half as far: to a blend of both change
 sum of theirs. Every token that once had less lead than it should stays a constraint, against every
 other token that was ever too close (else two rivals take turns); so do predictions in reference
 texts that a round flipped (guards; of few failures none: they move little, and most of the time
-would go into looking at the texts). A failing token is to lead by ``margin``, one that was right by
-what it had, at most by that.
+would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was
+right by what it had, at most by that.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from codetemper.core.repairs import RepairRound
 from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
+from codetemper.harden.repair.settings import MANY
 from codetemper.harden.repair.solve import solve_nonnegative
 from codetemper.harden.repair.task import Task, gaps_by_failure
 
@@ -47,9 +48,6 @@ from codetemper.harden.repair.task import Task, gaps_by_failure
 _Place = tuple[int, int]
 #: Lead that a kept prediction of a reference text is to have, in logits.
 _GUARD_LEAD = 0.05
-#: Failing answers from which on reference texts are guarded. Of one, guards took 50 times as long
-#: and brought a tenth of its KL (docs/repair.md).
-GUARDED = 8
 #: Share of the wanted lead that is enough to stop.
 _ENOUGH = 0.5
 #: Rivals of a token that are added in a round, at most.
@@ -68,8 +66,6 @@ def solve(engine: Engine, task: Task) -> Edit:
     begun = time.monotonic()
     state = _State(engine, task)
     with engine.drafting() as draft:
-        first = engine.observe(task.passages)
-        state.begin(first)
         for number in range(task.config.rounds + 1):
             seen = state.look()
             task.on_event(
@@ -81,16 +77,13 @@ def solve(engine: Engine, task: Task) -> Edit:
             if state.done(seen) or number == task.config.rounds:
                 break
             state.step(seen, draft)
-        for layer, delta in state.best.items():
-            draft.put(layer, delta)
-        after = engine.observe(task.passages)
     return Edit(
         method="joint",
         deltas=state.best,
         rounds=tuple(state.rounds),
-        solved=all(after.right),
-        gaps_before=gaps_by_failure(task.passages, first.gaps),
-        gaps_after=gaps_by_failure(task.passages, after.gaps),
+        solved=state.solved,
+        gaps_before=gaps_by_failure(task.passages, state.before),
+        gaps_after=gaps_by_failure(task.passages, state.after),
         seconds=time.monotonic() - begun,
         notes={"constraints": state.constraints, "guards": state.guards},
     )
@@ -105,12 +98,20 @@ class _Held:
 
 
 class _State:
-    """Constraints, multipliers, and the best change so far."""
+    """Constraints, multipliers, and the best change so far.
+
+    Attributes:
+        best: the best change yet.
+        solved: whether every token of the failures is predicted under it.
+        before: gaps of their tokens before anything changed, by passage.
+        after: the same under the best change.
+        rounds: what each round did.
+    """
 
     def __init__(self, engine: Engine, task: Task) -> None:
         self._engine, self._task = engine, task
         self._passages, self._own = (*task.passages, *task.reference), len(task.passages)
-        self._base: tuple[tuple[float, ...], ...] = ()
+        self._margin = task.config.lead(self._own)
         self._rivals: dict[_Place, dict[int, float]] = {}
         self._deltas: dict[int, Delta] = {}
         self._length = 1.0
@@ -120,6 +121,9 @@ class _State:
         self._asked: list[_Place] = []
         self._guarding = False
         self.best: dict[int, Delta] = {}
+        self.solved = False
+        self.before: tuple[tuple[float, ...], ...] = ()
+        self.after: tuple[tuple[float, ...], ...] = ()
         self.rounds: list[RepairRound] = []
 
     @property
@@ -132,14 +136,11 @@ class _State:
         """Tokens of reference texts whose prediction is kept."""
         return sum(passage >= self._own for passage, _ in self._rivals)
 
-    def begin(self, first: Observation) -> None:
-        """Note what leads tokens had before anything changed."""
-        self._base = first.gaps
-
     def look(self) -> Observation:
         """Look at all constraints, and at all else that should be predicted and is not."""
         seen = self._observe()
-        wide = bool(self._task.reference) and self._own >= GUARDED
+        # Few move little, and guards are most of what a repair costs.
+        wide = bool(self._task.reference) and self._own >= MANY
         if wide and not self._guarding and not self.short(seen):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
@@ -172,7 +173,7 @@ class _State:
         before = torch.tensor([row[2] for row in rows]).to(wanted)
         # A constraint that costs nothing and is far from being missed has no say in this round; if
         # the round makes it short, it is among those of the next.
-        tight = (before > 0) | (wanted - now > -self._task.config.margin)
+        tight = (before > 0) | (wanted - now > -self._margin)
         gram = system.gram(tight)
         ridge = self._task.config.ridge * gram.diagonal().mean()
         solved = torch.zeros_like(wanted)
@@ -198,6 +199,8 @@ class _State:
         seen = self._engine.observe(
             passages, layers=self._task.layers, margin=0.0, also=self._rivals.keys()
         )
+        if not self.before:
+            self.before = seen.gaps
         self._note_rivals(seen)
         return seen
 
@@ -222,6 +225,7 @@ class _State:
         score = (float(self.short(seen)), flips, self._violated(seen))
         if not self._best_score or score < self._best_score:
             self._best_score, self.best = score, self._deltas
+            self.solved, self.after = all(seen.right[: self._own]), seen.gaps[: self._own]
 
     def _retreat(self, seen: Observation, draft: Draft) -> Observation:
         """Go back to the round before where the last one made it worse; adapt its length."""
@@ -257,9 +261,8 @@ class _State:
         """Return by how much a token's logit is to lead."""
         if passage >= self._own:
             return _GUARD_LEAD
-        before = self._base[passage][position - self._passages[passage].first]
-        margin = self._task.config.margin
-        return margin if before >= 0 else min(margin, -before)
+        before = self.before[passage][position - self._passages[passage].first]
+        return self._margin if before >= 0 else min(self._margin, -before)
 
     def _leads(self, seen: Observation) -> torch.Tensor:
         return torch.tensor([self._lead(*place) for place in seen.places]).to(seen.gap)

@@ -8,7 +8,7 @@ change that solves some keys and moves these least goes through :math:`Q = C^{-1
 * ``Identity``: Q = I; nothing is known of other keys.
 * ``Diagonal``: Q = 1 / (m + 0.001 mean m), m the second moment of each neuron.
 * ``LowRank``: C = B^T B + diag; Q by Woodbury's identity, never f x f.
-* ``Full``: all of C with rho mean(diag C) added, through its Cholesky factor, made once.
+* ``Full``: all of C with rho mean(diag C) added, inverted once.
 * ``NullSpace``: Q = I - V V^T, V the directions that reference keys use.
 
 A metric of some neurons only is that of C cut to them, not a cut of Q.
@@ -82,11 +82,11 @@ class Full:
         wide = covariance.double()
         blend = rho * wide.diagonal().mean().clamp_min(1e-30)
         wide = wide + blend * torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
-        self._factor = torch.linalg.cholesky(wide)
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(wide))
 
     def apply(self, keys: torch.Tensor) -> torch.Tensor:
-        """Return keys solved by the Cholesky factor."""
-        return torch.cholesky_solve(keys.double().T, self._factor).T.to(keys)
+        """Return keys times Q: for few keys that is faster than solves by the factor."""
+        return (keys.double() @ self._inverse).to(keys)
 
 
 class NullSpace:

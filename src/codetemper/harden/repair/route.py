@@ -49,7 +49,7 @@ WRONG_TOKENS, _WRONG_SHARE, _SHORT = 16, 0.6, 8
 #: A token that leads by fewer logits may be turned by a small change elsewhere.
 CLOSE = 1.0
 #: Weights of ``score_of``: constant, ``withstood``, logarithm of 1 + ``close``.
-_SCORE = (-0.3, 4.9, -1.4)
+_SCORE = (-0.4, 6.4, -1.4)
 #: What ``withstood`` is taken to be where there are no reference texts.
 _UNKNOWN = 0.5
 #: Keys more alike than this are one place to a linear map (cosine, mean over layers).

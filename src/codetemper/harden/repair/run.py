@@ -136,7 +136,7 @@ def repair(
                 engine,
                 failures,
                 lambda some: _probed(engine, task, some),
-                lambda some: Wear(engine, task.semantic, statistics, some, margin=config.margin),
+                lambda some: Wear(engine, task.semantic, statistics, some, margin=config.lead(1)),
             )
             passages = tokens_of(model.tokenizer, failures)
         edit = _solved(engine, task, passages, config)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,11 @@ Method = Literal["joint", "star", "mint", "sgd", "memit", "pmet", "alphaedit", "
 MetricKind = Literal["auto", "identity", "diagonal", "low-rank", "full", "null-space"]
 Pattern = Literal["dense", "global", "even", "layer-wise"]
 Scores = Literal["contrast", "gradient", "random"]
+
+#: Answers from which a repair is one of many.
+MANY: Final = 8
+#: Leads of few answers and of many.
+_LEADS: Final = (1.0, 0.2)
 
 
 class Config(Record):
@@ -24,8 +29,10 @@ class Config(Record):
 
     rounds: int = Field(default=10, ge=1)
     """Most rounds of solving and looking again (joint), or of optimiser steps (star, sgd)."""
-    margin: float = Field(default=0.5, ge=0)
-    """Lead in logits that the wanted token is to have over the best other one."""
+    margin: float | None = Field(default=None, ge=0)
+    """joint: lead in logits that the wanted token is to have over the best other one. None: 1 of
+    few answers, so that other wordings follow; 0.2 of many, which cost the rest as little as can
+    be (docs/repair.md)."""
     ridge: float = Field(default=0.01, ge=0)
     """Softness of the solve, as a share of the system's mean diagonal."""
     guard: bool = True
@@ -35,7 +42,7 @@ class Config(Record):
     """What a change costs by direction of the key: nothing known, second moments, low rank plus
     diagonal, all of the covariance, or only what reference texts do not use. ``auto``: ``full`` up
     to 4,096 neurons a layer, ``low-rank`` beyond; for alphaedit ``null-space``."""
-    rho: float = Field(default=0.1, gt=0)
+    rho: float = Field(default=0.03, gt=0)
     """Share of the mean second moment that is added to each of a covariance's."""
     rank: int = Field(default=256, ge=1)
     """Directions that a low-rank metric keeps."""
@@ -82,3 +89,7 @@ class Config(Record):
     """Texts computed together."""
     seed: int = 0
     """Seed of whatever is drawn."""
+
+    def lead(self, answers: int) -> float:
+        """Return the lead in logits that is asked for where so many answers are repaired."""
+        return _LEADS[answers >= MANY] if self.margin is None else self.margin
