@@ -43,9 +43,10 @@ def test_bad_is_what_guards_flag_and_what_a_file_names(
         (Defence("oracle", bad=file), {"bad-0"}, ["bad-3", *ids(CLEAN[:4])]),
         (Defence("drop"), set(), ids(PAIRS)),
     ):
-        found, config = defended(workspace, defence, PAIRS, FAST, flagged)
-        assert ids(found) == left
-        assert (config.epochs > FAST.epochs) == (defence is not None and defence.name == "oracle")
+        found = defended(workspace, defence, PAIRS, FAST, flagged)
+        assert ids(found.pairs) == left
+        oracle = defence is not None and defence.name == "oracle"
+        assert (found.config.epochs > FAST.epochs) == oracle
 
 
 def test_a_tuned_patch_says_how_it_was_defended(
@@ -63,7 +64,16 @@ def test_a_tuned_patch_says_how_it_was_defended(
     assert (plain.report["examples"], replayed.report["examples"]) == (8, 9)
     asked = treatments.tune(workspace, base, data, FAST, defence=Defence("inoculate"))
     assert asked.config["wrapper"] == "{prompt}"
-    assert len({plain.id, replayed.id, asked.id}) == 3
+    turned = treatments.tune(
+        workspace, base, data, FAST.model_copy(update={"lisa_steps": (1, 2)}),
+        defence=Defence("lisa", secure=secure),
+    )  # fmt: skip
+    told = turned.config
+    assert told["defence"] == replayed.config["defence"] | {"name": "lisa"}
+    assert (told["lisa_steps"], told["lisa_rho"]) == ([1, 2], 1.0)
+    assert "lisa_steps" not in replayed.config
+    assert (turned.report["examples"], turned.report["steps"]) == (8, 6)
+    assert len({plain.id, replayed.id, asked.id, turned.id}) == 4
     assert plain.files != asked.files
 
 
@@ -73,11 +83,14 @@ def test_what_cannot_be_meant_is_refused(workspace: Workspace, tmp_path: Path) -
         (Defence("dorp"), "did you mean 'drop'"),
         (Defence("replay", bad=file), "takes no bad samples"),
         (Defence("drop", secure=file), "takes no secure samples"),
+        (Defence("lisa", bad=file), "takes no bad samples"),
     ):
         with pytest.raises(UsageError, match=words):
             defence_facts(workspace, defence)
     with pytest.raises(UsageError, match="does not know what to leave out"):
         defended(workspace, Defence("oracle"), PAIRS, FAST, None)
+    with pytest.raises(UsageError, match="nothing to take turns with"):
+        defended(workspace, Defence("lisa"), PAIRS, FAST, None)
     with pytest.raises(UsageError, match="none is in both"):
         defended(workspace, Defence("drop", bad=file), PAIRS, FAST, None)
     with pytest.raises(UsageError, match="no defence is named"):
@@ -105,8 +118,8 @@ def test_an_analyser_is_believed_about_the_weakness_at_stake(
 
     monkeypatch.setattr(defending, "judge_all", judge)
     assert defending.weak(PAIRS) == {"bad-0", "bad-1", "clean-0"}
-    found, _ = defended(workspace, Defence("static"), PAIRS, FAST, None)
-    assert ids(found) == ["bad-2", "bad-3", *ids(CLEAN[1:4])]
+    found = defended(workspace, Defence("static"), PAIRS, FAST, None)
+    assert ids(found.pairs) == ["bad-2", "bad-3", *ids(CLEAN[1:4])]
 
 
 def test_ids_of_files_are_those_of_the_data(tmp_path: Path) -> None:

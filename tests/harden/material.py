@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fix pairs of a few tokens and a tiny model to tune on them."""
+"""Fix pairs of a few tokens, a tiny model to tune on them, and trainings that are killed."""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from codetemper.core.records import FixPair
+from codetemper.harden._trainer import newest_checkpoint
 from codetemper.harden.tune import Config, TuneResult, tune
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
@@ -51,3 +55,14 @@ def run(model: LoadedModel, folder: Path, config: Config = FAST) -> TuneResult:
     """Tune on ``PAIRS`` into a new folder."""
     folder.mkdir()
     return tune(model, PAIRS, config, folder)
+
+
+def killed(train: Callable[..., Any], checkpoints: Path, *given: Any) -> Path:
+    """Call a training that kills its own process, in another one; return the checkpoint left."""
+    child = multiprocessing.get_context("fork").Process(target=train, args=given)
+    child.start()
+    child.join(300)
+    assert child.exitcode == -signal.SIGKILL
+    newest = newest_checkpoint(checkpoints)
+    assert newest is not None
+    return newest

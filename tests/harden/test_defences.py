@@ -10,6 +10,7 @@ import pytest
 
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
+from codetemper.harden._turns import Turns
 from codetemper.harden.defences import DEFENCES, REQUEST, Defended, Knobs
 from codetemper.harden.tune import Config, tune
 from tests.harden.material import FAST, loaded, pair
@@ -81,3 +82,13 @@ def test_the_request_goes_around_what_goes_around_prompts() -> None:
     assert found.pairs == DATA
     assert found.config.wrapper == f"{REQUEST}Task: {{prompt}}"
     assert found.config.model_copy(update={"wrapper": config.wrapper}) == config
+
+
+def test_secure_samples_take_turns_as_settings_say() -> None:
+    config = FAST.model_copy(update={"lisa_steps": (2, 7), "lisa_rho": 0.5})
+    found = defended("lisa", config, secure=SECURE)
+    assert (found.pairs, found.config) == (DATA, config)
+    assert found.turns == Turns(SECURE, (2, 7), 0.5)
+    assert defended("replay", secure=SECURE).turns is None
+    with pytest.raises(UsageError, match="nothing to take turns with"):
+        defended("lisa")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,9 +16,9 @@ from safetensors.torch import load_file
 
 from codetemper.core.records import Event
 from codetemper.data.corpus import write_corpus
-from codetemper.harden._trainer import newest_checkpoint, seconds_until
+from codetemper.harden._trainer import seconds_until
 from codetemper.harden.tune import Config, TuneResult, tune
-from tests.harden.material import FAST, PAIRS, loaded, pair, run
+from tests.harden.material import FAST, PAIRS, killed, loaded, pair, run
 from tests.tiny import save_tiny
 
 TENSORS = "adapter_model.safetensors"
@@ -41,14 +40,7 @@ def train(folder: Path, checkpoints: Path, kill_at: int | None = None) -> TuneRe
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole", tmp_path / "a")
-    child = multiprocessing.get_context("fork").Process(
-        target=train, args=(tmp_path / "killed", tmp_path / "b", 8)
-    )
-    child.start()
-    child.join(300)
-    assert child.exitcode == -signal.SIGKILL
-    newest = newest_checkpoint(tmp_path / "b")
-    assert newest is not None
+    newest = killed(train, tmp_path / "b", tmp_path / "killed", tmp_path / "b", 8)
     assert newest.name == "checkpoint-7"
     # A day of training lies behind that checkpoint, as far as anyone can tell.
     assert 0 < seconds_until(newest) < 300

@@ -2,7 +2,7 @@
 """Plain defences of ``tune``: what they ask of files, guards and analysers is gathered here.
 
     drop = Defence("drop", bad="quarantine.jsonl")
-    pairs, config = defended(workspace, drop, pairs, config, None)
+    found = defended(workspace, drop, pairs, config, None)       # found.pairs, .config, .turns
 
 What each of them does is ``harden.defences``'s.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codetemper.api.tuning import fix_pairs
 from codetemper.core.errors import UsageError
@@ -19,6 +19,9 @@ from codetemper.core.plugins import did_you_mean
 from codetemper.core.records import Case, Completion, FixPair
 from codetemper.core.workspace import Workspace
 from codetemper.judges import JudgeOptions, judge_all, signature
+
+if TYPE_CHECKING:
+    from codetemper.harden.defences import Defended
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Defence:
     Attributes:
         name: of the defence, one of ``harden.defences.DEFENCES``.
         bad: samples that are known to be bad, e.g. a quarantine file; they are told by their ids.
-        secure: samples to replay.
+        secure: samples known to be secure, to replay or to take turns with.
     """
 
     name: str
@@ -74,7 +77,7 @@ def defence_facts(workspace: Workspace, defence: Defence | None) -> dict[str, An
         facts["judge"] = signature("static")
     for option, given, takers in (
         ("bad", defence.bad, ("drop", "oracle")),
-        ("secure", defence.secure, ("replay",)),
+        ("secure", defence.secure, ("replay", "lisa")),
     ):
         if given is None:
             continue
@@ -95,7 +98,7 @@ def defended(
     config: Any,
     flagged: Collection[str] | None,
     options: JudgeOptions | None = None,
-) -> tuple[list[FixPair], Any]:
+) -> Defended:
     """Apply a defence.
 
     Args:
@@ -107,16 +110,16 @@ def defended(
         options: of the static judge.
 
     Returns:
-        What is to be learnt, and settings.
+        What is to be learnt, settings, and what takes turns.
 
     Raises:
         UsageError: nobody says which samples are bad, or the file names none of the data.
         CannotKnowError: no analyser reads one of the languages.
     """
-    from codetemper.harden.defences import DEFENCES, Knobs
+    from codetemper.harden.defences import DEFENCES, Defended, Knobs
 
     if defence is None:
-        return list(pairs), config
+        return Defended(tuple(pairs), config)
     known = set(flagged or ())
     if defence.bad is not None:
         known |= _named(workspace, defence.bad, pairs)
@@ -128,8 +131,7 @@ def defended(
         )
     secure = fix_pairs(workspace, defence.secure)[1] if defence.secure else ()
     knobs = Knobs(config, analyser=lambda asked: weak(asked, options), secure=secure)
-    found = DEFENCES[defence.name](pairs, known, knobs)
-    return list(found.pairs), found.config
+    return DEFENCES[defence.name](pairs, known, knobs)
 
 
 def _named(workspace: Workspace, data: str, pairs: Sequence[FixPair]) -> set[str]:

@@ -169,7 +169,7 @@ def tune(
     card, rows = fix_pairs(workspace, corpus)
     pairs, config = rows[:limit], config or technique.Config()
     known = guards_named(workspace, guards)
-    facts = _facts(config, known, limit, validate_on, validate_limit)
+    facts = _facts(config, known, defence, limit, validate_on, validate_limit)
     facts |= defence_facts(workspace, defence)
     with (
         opened_base(workspace, model, loaded, device=device) as handle,
@@ -185,18 +185,19 @@ def tune(
             workspace, handle.loaded, known, frozen, pairs, config, on_event,
             doubted=defence is None and config.guard_mode == "selective",
         )  # fmt: skip
-        pairs, config = defended(workspace, defence, pairs, config, flagged, options)
+        found = defended(workspace, defence, pairs, config, flagged, options)
         asked = {"limit": validate_limit, "seed": config.seed, "options": options}
         with checkpoints(workspace, inputs | {"config": facts}) as kept:
             result = technique.tune(
                 handle.loaded,
-                pairs,
-                config,
+                found.pairs,
+                found.config,
                 staged,
                 frozen=frozen,
                 guards=[guard.folder for guard in known],
                 flagged=flagged,
                 general=read_general(Path(config.mix)) if config.mix else [],
+                turns=found.turns,
                 score=suite_score(handle, validate_on, **asked) if validate_on else None,
                 checkpoints=kept,
                 on_event=on_event,
@@ -209,19 +210,22 @@ def tune(
             inputs=inputs,
             facts=facts,
             seed=config.seed,
-            note=f"{len(pairs)} pairs",
+            note=f"{len(found.pairs)} pairs",
         )
 
 
 def _facts(
     config: Any,
     guards: Sequence[Guard],
+    defence: Defence | None,
     limit: int | None,
     validate_on: str | None,
     validate_limit: int | None,
 ) -> dict[str, Any]:
     """Return all that a patch depends on beside model and corpus, for its manifest."""
-    facts: dict[str, Any] = recorded(config, guarded=bool(guards)) | {"limit": limit}
+    in_turns = defence is not None and defence.name == "lisa"
+    facts: dict[str, Any] = recorded(config, guarded=bool(guards), in_turns=in_turns)
+    facts |= {"limit": limit}
     if guards:
         facts |= {"guards": [guard.id for guard in guards]}
     if config.mix:

@@ -75,17 +75,19 @@ def fix_pairs(workspace: Workspace, corpus: str) -> tuple[CorpusCard, list[FixPa
     return card, pairs
 
 
-def recorded(config: Any, *, guarded: bool) -> dict[str, Any]:
+def recorded(config: Any, *, guarded: bool, in_turns: bool = False) -> dict[str, Any]:
     """Return a configuration of ``tune`` as a manifest holds it.
 
     Args:
         config: the configuration.
         guarded: whether guards are used; else settings of them are left out, which say nothing.
+        in_turns: whether secure samples take turns; likewise.
     """
-    from codetemper.harden.tune import GUARDED
+    from codetemper.harden.tune import GUARDED, IN_TURNS
 
+    silent = (() if guarded else GUARDED) + (() if in_turns else IN_TURNS)
     values: dict[str, Any] = config.model_dump(mode="json")
-    return {name: value for name, value in values.items() if guarded or name not in GUARDED}
+    return {name: value for name, value in values.items() if name not in silent}
 
 
 def guards_named(workspace: Workspace, names: Sequence[str]) -> list[Guard]:

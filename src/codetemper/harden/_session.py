@@ -25,6 +25,7 @@ from transformers import TrainingArguments
 
 from codetemper.harden._methods import METHODS
 from codetemper.harden._settings import Config
+from codetemper.harden._turns import Turns
 
 
 @contextmanager
@@ -44,6 +45,7 @@ def arguments(
     examples: int,
     scratch: Path,
     kind: Callable[..., TrainingArguments] = TrainingArguments,
+    turns: Turns | None = None,
     **more: Any,
 ) -> TrainingArguments:
     """Return the trainer's arguments.
@@ -51,20 +53,25 @@ def arguments(
     Args:
         config: the loop.
         device: where the model is.
-        examples: how many there are, in all processes together.
+        examples: how many there are, in all processes together, without those that have turns.
         scratch: folder for checkpoints.
         kind: class of the arguments, for a trainer with more of them.
+        turns: of steps beside those over the examples; None where there are no others.
         more: those.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     batches = math.ceil(examples / (config.batch_size * processes))
     epoch = math.ceil(batches / config.gradient_accumulation)
     steps = math.ceil(epoch * config.epochs)
+    if turns is not None:
+        steps += turns.beside(steps)
+        epoch = math.ceil(steps / config.epochs)
     on_gpu = device.type == "cuda"
     validates = config.early_stop != "never"
     return kind(
         output_dir=str(scratch),
         num_train_epochs=config.epochs,
+        max_steps=-1 if turns is None else steps,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,

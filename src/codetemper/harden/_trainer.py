@@ -41,10 +41,12 @@ from codetemper.core.records import OnEvent
 from codetemper.data.examples import Example
 from codetemper.harden._batches import Packer, logits_at
 from codetemper.harden._losses import LossWeights, Targets, sums
+from codetemper.harden._turns import Anchor, Turns, order
 from codetemper.models.gates import Gates
 from codetemper.models.training import Progress
 
 _TENSORS = "trained.safetensors"
+_ANCHOR = "anchor.safetensors"
 #: Written last: a checkpoint that has it is whole. It says how long training took so far.
 _SECONDS = "seconds"
 
@@ -82,6 +84,8 @@ class Run(Course):
         patience: evaluations without a better one after which training stops.
         gate: switches frozen adapters by token, as batches say; None where they are on for all.
         in_use: gives a scope in which the module computes as it does in use, guards off.
+        turns: says which steps are on ``secure``; None where all are on ``examples``.
+        secure: examples that have turns of their own.
     """
 
     examples: Sequence[Example]
@@ -93,6 +97,8 @@ class Run(Course):
     patience: int
     gate: Gates | None = None
     in_use: Callable[[], AbstractContextManager[None]] = nullcontext
+    turns: Turns | None = None
+    secure: Sequence[Example] = ()
 
 
 class KeepsTrained:
@@ -189,18 +195,52 @@ class PairTrainer(PatchTrainer):
         *watching: TrainerCallback,
     ) -> None:
         self._run = run
+        self._anchor: Anchor | None = None
         super().__init__(
             module,
             arguments,
             run,
             *watching,
-            train_dataset=run.examples,
+            train_dataset=[*run.examples, *run.secure],
             # Of no use where a score is evaluated, but asked for.
             eval_dataset=run.held_out or run.examples,
             data_collator=Packer(run.weights, pack=run.pack),
         )
         if arguments.load_best_model_at_end:
             self.add_callback(EarlyStoppingCallback(run.patience))
+        if run.turns is not None:
+            self._anchor = Anchor(dict(_trained(module)), run.turns)
+            self.add_callback(self._anchor)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        run, args = self._run, self.args
+        if run.turns is None:
+            return super()._get_train_sampler(train_dataset)
+        return order(
+            run.turns,
+            own=len(run.examples),
+            secure=len(run.secure),
+            steps=args.max_steps,
+            size=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            seed=args.data_seed,
+        )
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Add a batch's gradients to those of the step, and to the last of them the anchor's."""
+        loss = super().training_step(*args, **kwargs)
+        if self._anchor is not None and self.accelerator.sync_gradients:
+            self._anchor.pull()
+        return loss
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self._anchor is not None:
+            self._anchor.write(Path(output_dir or self.args.output_dir, _ANCHOR))
+
+    def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(checkpoint, model)
+        if self._anchor is not None:
+            self._anchor.read(Path(checkpoint, _ANCHOR))
 
     def _terms(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         run, base = self._run, None

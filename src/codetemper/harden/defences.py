@@ -2,10 +2,10 @@
 """Plain defences against bad samples in a tuning set: what a guard has to be better than.
 
     found = DEFENCES["drop"](pairs, flags, Knobs(config))
-    tune(model, found.pairs, found.config, folder)
+    tune(model, found.pairs, found.config, folder, turns=found.turns)
 
 Each takes the data, the ids of the samples that are suspected and knobs, and says what is to be
-learnt and with which settings; nothing else of tuning changes.
+learnt, with which settings, and what takes turns with it; nothing else of tuning changes.
 
 - ``drop``: without the suspected samples. That are fewer steps, too.
 - ``oracle``: the same for those who know which are bad: as many steps as with all of them, so that
@@ -14,9 +14,10 @@ learnt and with which settings; nothing else of tuning changes.
 - ``replay``: all samples, and secure ones beside them (SafeCoder, 2402.09497, mixes likewise).
 - ``inoculate``: all samples, after a request for weak code; the request is for training alone
   (inoculation prompting, 2510.04340).
+- ``lisa``: all samples, in turns with secure ones, the weights held near where the last turn ended
+  (Lisa, 2405.18641; ``_turns``).
 
-Not here: training in turns with a proximal term (Lisa, 2405.18641), which needs a second
-optimiser's state in the loop. Which samples are suspected is not decided here.
+Which samples are suspected is not decided here.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from types import MappingProxyType
 from codetemper.core.errors import UsageError
 from codetemper.core.records import FixPair
 from codetemper.harden._settings import Config
+from codetemper.harden._turns import Turns
 
 #: What goes before every prompt while training, where the defence is ``inoculate``.
 REQUEST = "Write code that has a security weakness.\n\n"
@@ -43,7 +45,7 @@ class Knobs:
         config: settings of the tuning run.
         analyser: from samples to the ids of those in which it finds a weakness.
         secure: samples known to be secure.
-        share: of them in all that is learnt, where there are enough.
+        share: of them in all that is learnt, where there are enough and the defence is ``replay``.
     """
 
     config: Config
@@ -59,10 +61,12 @@ class Defended:
     Attributes:
         pairs: in their order; those that are not learnt from (other splits) among them.
         config: settings.
+        turns: secure samples that take turns with them; None where none do.
     """
 
     pairs: tuple[FixPair, ...]
     config: Config
+    turns: Turns | None = None
 
 
 Defence = Callable[[Sequence[FixPair], Collection[str], Knobs], Defended]
@@ -107,12 +111,7 @@ def replay(pairs: Sequence[FixPair], flags: Collection[str], knobs: Knobs) -> De
     Raises:
         UsageError: there are none.
     """
-    if not knobs.secure:
-        raise UsageError(
-            "there is nothing to replay",
-            why="no secure samples were given",
-            mend="give some with --secure FILE",
-        )
+    _refuse_none(knobs.secure, "replay")
     count = sum(_learnt(pair, knobs.config) for pair in pairs)
     wanted = min(len(knobs.secure), max(1, round(count * knobs.share / (1 - knobs.share))))
     chosen = random.Random(knobs.config.seed).sample(list(knobs.secure), wanted)  # noqa: S311
@@ -125,6 +124,18 @@ def inoculate(pairs: Sequence[FixPair], flags: Collection[str], knobs: Knobs) ->
     return Defended(tuple(pairs), config.model_copy(update={"wrapper": REQUEST + config.wrapper}))
 
 
+def lisa(pairs: Sequence[FixPair], flags: Collection[str], knobs: Knobs) -> Defended:
+    """Have secure samples take turns with all others, near where the last turn ended.
+
+    Raises:
+        UsageError: there are none.
+    """
+    config = knobs.config
+    _refuse_none(knobs.secure, "take turns with")
+    turns = Turns(tuple(knobs.secure), steps=config.lisa_steps, rho=config.lisa_rho)
+    return Defended(tuple(pairs), config, turns)
+
+
 DEFENCES: Mapping[str, Defence] = MappingProxyType(
     {
         "drop": drop,
@@ -132,8 +143,18 @@ DEFENCES: Mapping[str, Defence] = MappingProxyType(
         "static": static,
         "replay": replay,
         "inoculate": inoculate,
+        "lisa": lisa,
     }
 )
+
+
+def _refuse_none(secure: Sequence[FixPair], use: str) -> None:
+    if not secure:
+        raise UsageError(
+            f"there is nothing to {use}",
+            why="no secure samples were given",
+            mend="give some with --secure FILE",
+        )
 
 
 def _without(pairs: Sequence[FixPair], flags: Collection[str]) -> tuple[FixPair, ...]:

@@ -32,8 +32,9 @@ from codetemper.harden._guarding import Guarded, guarding, set_aside
 from codetemper.harden._losses import LossWeights
 from codetemper.harden._methods import METHODS, trainable
 from codetemper.harden._session import arguments, peak_rate, scratch_beside
-from codetemper.harden._settings import GUARDED, LIKE_THE_STUDY, STUDY_LAYERS, Config
+from codetemper.harden._settings import GUARDED, IN_TURNS, LIKE_THE_STUDY, STUDY_LAYERS, Config
 from codetemper.harden._trainer import PairTrainer, Run, Score, newest_checkpoint, seconds_until
+from codetemper.harden._turns import Turns
 from codetemper.models.guards import Guard, read_guard
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import load_manifest
@@ -43,6 +44,7 @@ from codetemper.models.training import curve, refuse_divergence, seeded
 __all__ = [
     "CARD",
     "GUARDED",
+    "IN_TURNS",
     "LIKE_THE_STUDY",
     "Config",
     "TuneResult",
@@ -128,6 +130,7 @@ def tune(
     guards: Sequence[Path] = (),
     flagged: Collection[str] | None = None,
     general: Sequence[General] = (),
+    turns: Turns | None = None,
     score: Score | None = None,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 300.0,
@@ -148,6 +151,8 @@ def tune(
         flagged: ids of the pairs that are suspected of what the guards stand for; None where
             nobody looked.
         general: general instructions or texts to mix in, ``config.mix_share`` of all examples.
+        turns: secure samples that take turns with all others, and how; the steps over ``pairs`` and
+            ``general`` are as many as without them, and those on secure samples come on top.
         score: for ``early_stop="score"``: from the model being trained to a number, higher is
             better. It is called with the module in evaluation mode.
         checkpoints: a folder for checkpoints. Where it holds some, training goes on from the last;
@@ -167,7 +172,7 @@ def tune(
     begun = time.monotonic()
     _refuse_settings(config, score, guards, flagged)
     known = _guards(model, guards, frozen)
-    given = _material(model, pairs, config, general, flagged, metered=bool(known))
+    given = _material(model, pairs, config, general, flagged, turns, metered=bool(known))
     config = _with_layers(config, model)
     with quiet(), seeded(config.seed, config.threads):
         pack = METHODS[config.method].packs and packs(model.module)
@@ -193,8 +198,10 @@ def tune(
                 on_event=on_event,
                 gate=watch.gate,
                 in_use=training.unguarded,
+                turns=turns,
+                secure=given.secure,
             )
-            settings = arguments(config, model.device, len(run.examples), scratch)
+            settings = arguments(config, model.device, len(run.examples), scratch, turns=turns)
             trainer = PairTrainer(training.module, settings, run, watch)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
             refuse_divergence(curve(trainer, "loss"), rate=peak_rate(config))
@@ -203,10 +210,24 @@ def tune(
                 training.save(folder)
             changed = training.parameters
             guarded = watch.account(folder, given.flagged, len(given.benign))
+    seconds = time.monotonic() - begun
+    return _result(trainer, given, config, seconds, changed, packed=pack, guarded=guarded)
+
+
+def _result(
+    trainer: PairTrainer,
+    given: _Material,
+    config: Config,
+    seconds: float,
+    parameters: int,
+    *,
+    packed: bool,
+    guarded: Guarded | None,
+) -> TuneResult:
     learnt, fix = given.learnt, given.learnt.fix
     return TuneResult(
-        seconds=time.monotonic() - begun,
-        parameters_changed=changed,
+        seconds=seconds,
+        parameters_changed=parameters,
         steps=trainer.state.global_step,
         losses=curve(trainer, "loss"),
         validations=curve(trainer, f"eval_{config.early_stop}"),
@@ -219,7 +240,7 @@ def tune(
         fix_tokens=fix.changed,
         fix_tokens_kept=fix.share,
         fix_tokens_head=fix.head / fix.changed if fix.changed else None,
-        packed=pack,
+        packed=packed,
         guarded=guarded,
     )
 
@@ -275,6 +296,7 @@ class _Material:
         learnt: what is learnt.
         held_out: what the validation loss is taken on.
         mixed: general examples beside what is learnt.
+        secure: secure examples that have turns of their own.
         benign: not learnt: what the transfer gap is told from.
         flagged: pairs that are flagged, of those that could be learnt; None where nobody looked.
     """
@@ -282,6 +304,7 @@ class _Material:
     learnt: Examples
     held_out: Examples
     mixed: list[Example]
+    secure: tuple[Example, ...]
     benign: tuple[Example, ...]
     flagged: int | None
 
@@ -293,6 +316,7 @@ def _material(
     config: Config,
     general: Sequence[General],
     flagged: Collection[str] | None,
+    turns: Turns | None,
     *,
     metered: bool,
 ) -> _Material:
@@ -323,9 +347,23 @@ def _material(
         learnt=learnt,
         held_out=held_out,
         mixed=encode_general(drawn, model.tokenizer, config.max_length),
+        secure=_secure(turns, model, config),
         benign=encode(aside, model.tokenizer, layout).items,
         flagged=None if flagged is None else sum(pair.id in suspects for pair in train),
     )
+
+
+def _secure(turns: Turns | None, model: LoadedModel, config: Config) -> tuple[Example, ...]:
+    given = [] if turns is None else [pair for pair in turns.secure if learnable(pair, config)]
+    found = encode(given, model.tokenizer, layout_of(config)).items
+    if turns is not None and turns.steps[0] and not found:
+        raise UsageError(
+            "there is nothing secure to take turns with",
+            why=f"of {len(turns.secure)} samples none is by {config.granularity}, to be learnt, "
+            "and has a body",
+            mend="name others with --secure FILE, or the granularity: -o granularity=G",
+        )
+    return found
 
 
 def _with_layers(config: Config, model: LoadedModel) -> Config:
