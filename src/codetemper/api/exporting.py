@@ -65,8 +65,9 @@ def export(workspace: Workspace, patch: str, target: Path, *, form: Form = "patc
         workspace: holds the patch; gets a ledger entry.
         patch: id or its beginning.
         target: new folder.
-        form: ``patch``, as it is; ``peft``, changed rows as a LoRA adapter, of at most as many
-            ranks as tokens were solved for; ``full``, the model with the changed rows in it.
+        form: ``patch``, as it is; ``peft``, an adapter as it is, changed rows as a LoRA adapter of
+            at most as many ranks as tokens were solved for; ``full``, the model with the changed
+            rows in it.
 
     Raises:
         UsageError: the target exists, the patch is train-only, it holds much of a guard of this
@@ -125,7 +126,8 @@ def _as_peft(
     """Write a LoRA adapter, and look whether repaired answers are right under it."""
     from codetemper.models.factors import read_factors, write_lora
 
-    _refuse_adapter(manifest)
+    if manifest.kind == "adapter":
+        return _as_it_is(workspace, folder, manifest, made)
     under = parse(manifest.base).patches
     if under:
         raise UsageError(
@@ -214,7 +216,7 @@ def _checked_answers(
 def _refuse_adapter(manifest: PatchManifest) -> None:
     if manifest.kind != "rows":
         raise UsageError(
-            f"{manifest.id} has one form only",
+            f"{manifest.id} cannot be exported as a whole model",
             why="it is an adapter, which is a plain PEFT folder as it is",
             mend="leave out --as; PEFT's merge_and_unload makes a whole model of it",
         )

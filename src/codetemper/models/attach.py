@@ -25,6 +25,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
@@ -46,8 +47,13 @@ from codetemper.models.patch import ADAPTER_CONFIG, ADAPTER_WEIGHTS, verify_patc
 from codetemper.models.rows import Kept, swapped, unlocked
 from codetemper.models.snapshot import Snapshot
 
-__all__ = ["OwnedPeftModel", "attached", "save_trained", "training_adapter", "training_weights"]
+__all__ = [
+    "OwnedPeftModel", "attached", "refuse_misfit", "save_trained", "training_adapter",
+    "training_weights",
+]  # fmt: skip
 
+#: Name inside the wrapper of an adapter that has no id yet.
+_NEW = "new"
 #: Modules with an open scope around them, by identity.
 _OPEN: set[int] = set()
 
@@ -192,6 +198,46 @@ def _wrapped(
         fill(wrapped, name, folder)
     wrapped.activate(list(adapters), trainable)
     return wrapped
+
+
+def refuse_misfit(model: LoadedModel, folder: Path, *under: Path) -> None:
+    """Put a PEFT folder that is no patch yet on a model, as far as needed, and take it off again.
+
+    Args:
+        model: the base; as it was afterwards.
+        folder: the PEFT folder.
+        under: patch folders that it is to be active with.
+
+    Raises:
+        UsageError: a form or a setting that is not known to come off exactly, patches that do not
+            stack, or names or shapes that are not those of the model.
+        IntegrityError: as ``attached``.
+    """
+    manifests = [_checked(model, each, training=False) for each in under]
+    adapters = _adapters(under, manifests) | {_NEW: folder}
+    configs = read_forms(list(adapters.values()), list(adapters), trainable=None)
+    with _restored(model), ExitStack() as weights:
+        _swap_in(weights, model, under, manifests)
+        try:
+            _wrapped(model, adapters, configs, trainable=None)
+            if configs[_NEW].is_prompt_learning:
+                # Their table has the shape that the configuration says, whatever the model is.
+                with torch.no_grad():
+                    model.module(input_ids=torch.zeros(1, 2, dtype=torch.long, device=model.device))
+        except UsageError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise _foreign(model, str(error)) from error
+        except IntegrityError as error:
+            raise _foreign(model, error.why) from error
+
+
+def _foreign(model: LoadedModel, why: str) -> UsageError:
+    return _usage(
+        f"the adapter does not fit {model.expression}",
+        " ".join(why.split()),
+        "name the model that it was trained on",
+    )
 
 
 def save_trained(wrapped: OwnedPeftModel, folder: Path, *, base: str) -> None:

@@ -12,8 +12,10 @@ two sets would need an order. Changed weights (``rows``) are not adapters and go
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import (
@@ -30,7 +32,7 @@ from safetensors.torch import load_file
 
 from codetemper.core.errors import IntegrityError, UsageError
 from codetemper.models.owned import OwnedPeftModel
-from codetemper.models.patch import ADAPTER_WEIGHTS, adapter_config
+from codetemper.models.patch import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_config
 
 #: Configuration class of each form that is known to come off exactly, by ``peft_type``.
 FORMS: dict[str, type[PeftConfig]] = {
@@ -39,6 +41,14 @@ FORMS: dict[str, type[PeftConfig]] = {
     "PROMPT_TUNING": PromptTuningConfig,
     "PREFIX_TUNING": PrefixTuningConfig,
 }
+#: Settings of LoRA, beside those of any form, under which a patch is known to compute what peft
+#: computes and to come off exactly. Others say how training starts, replicate layers or import
+#: modules by name; they may stand in a configuration at their default.
+_LORA = frozenset({
+    "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "fan_in_fan_out",
+    "bias", "init_lora_weights", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern",
+    "layers_to_transform", "layers_pattern", "modules_to_save", "trainable_token_indices",
+})  # fmt: skip
 #: Name of the one tensor of prompt and prefix tuning in a PEFT folder.
 _TABLE = "prompt_embeddings"
 
@@ -83,9 +93,37 @@ def _read(folder: Path, name: str) -> PeftConfig:
             f"its type is {kind}; known to come off exactly are {', '.join(FORMS)}",
             "train it as one of these",
         )
-    config = FORMS[kind].from_pretrained(str(folder))
+    settings = _known(FORMS[kind], adapter_config(folder), name)
+    try:
+        config = FORMS[kind](**settings)
+    except (TypeError, ValueError, AttributeError, ImportError) as error:
+        raise _usage(
+            f"patch {name} cannot be attached",
+            f"peft does not take its {ADAPTER_CONFIG}: {error}",
+            "correct the file, or save the adapter again with a current peft",
+        ) from error
     refuse_writers(config, name)
     return config
+
+
+def _known(form: type[PeftConfig], config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the settings that this form has; refuse any that would compute something else.
+
+    peft passes over settings that it does not know. One of a newer version would be lost so, and
+    the model would answer differently from the one that was trained.
+    """
+    fields = {field.name: field for field in dataclasses.fields(form) if field.init}
+    own = {field.name for field in dataclasses.fields(PeftConfig)}
+    sure = own | _LORA if form is LoraConfig else fields.keys()
+    for key, value in config.items():
+        default = fields[key].default if key in fields else None
+        if key not in sure and value and value != default:
+            raise _usage(
+                f"patch {name} cannot be attached",
+                f"it is set to {key}={value!r}, which is not known to come off exactly",
+                "train it without that setting",
+            )
+    return {key: value for key, value in config.items() if key in sure}
 
 
 def refuse_stack(configs: dict[str, PeftConfig]) -> None:
@@ -145,11 +183,16 @@ def fill(wrapped: OwnedPeftModel, name: str, folder: Path) -> None:
     """Read an adapter's tensors into the wrapper that has its layers.
 
     Raises:
-        IntegrityError: a tensor is missing, unknown or of another shape.
+        IntegrityError: a tensor is missing, unknown or of another shape, or is one of the base.
         UsageError: an IA3 patch that scales inputs where one attached before scales outputs.
     """
     refuse_other_side(wrapped, name)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
+    held = wrapped.state_dict()
+    for key in sorted(tensors.keys() & held.keys()):
+        # peft would write it into the base. Copies of its weights do no harm.
+        if not torch.equal(tensors[key].to(held[key]), held[key]):
+            raise _misfit(folder, f"{key} is a weight of the model itself, and another than it has")
     if wrapped.peft_config[name].is_prompt_learning:
         table = wrapped.prompt_encoder[name].embedding.weight
         shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}

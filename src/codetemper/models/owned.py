@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from peft import PeftConfig, PeftModelForCausalLM
+from peft import PeftConfig, PeftModel, PeftModelForCausalLM
 from torch import nn
 
 from codetemper.core.errors import UsageError
@@ -45,7 +45,11 @@ class OwnedPeftModel(PeftModelForCausalLM):  # type: ignore[misc]
         self._active: list[str] = [name]
         self._frozen_base = Snapshot(module)
         self._virtual: VirtualTokens | None = None
-        super().__init__(module, config, adapter_name=name)
+        # Not the constructor in between: it asks for what only a model that writes text has.
+        PeftModel.__init__(self, module, config, adapter_name=name)
+        self.base_model_prepare_inputs_for_generation = getattr(
+            module, "prepare_inputs_for_generation", None
+        )
         if config.is_prompt_learning:
             self._virtual = VirtualTokens(module, config.peft_type.value)
 

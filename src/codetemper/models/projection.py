@@ -101,8 +101,17 @@ def lora_factors(folder: Path) -> LoraFactors:
 
     Args:
         folder: a PEFT folder of the kind LORA.
+
+    Raises:
+        UsageError: it is a DoRA, whose change is no product of factors.
     """
     config = adapter_config(folder)
+    if config.get("use_dora"):
+        raise UsageError(
+            f"the change that {folder.name} makes cannot be told from its files",
+            why="it is a DoRA, which also gives each row of the changed weight a length of its own",
+            mend="give a LoRA patch without use_dora",
+        )
     tensors = load_file(folder / ADAPTER_WEIGHTS)
     found: LoraFactors = {}
     for name in sorted(tensors):

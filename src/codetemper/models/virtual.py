@@ -42,13 +42,13 @@ class VirtualTokens:
         """Hook a causal language model; nothing changes until ``use``.
 
         Raises:
-            UsageError: an encoder-decoder.
+            UsageError: an encoder-decoder, or an encoder.
         """
         config: Any = module.config
-        if getattr(config, "is_encoder_decoder", False):
+        if getattr(config, "is_encoder_decoder", False) or not module.can_generate():  # type: ignore[operator]
             raise UsageError(
                 f"{config.model_type} cannot carry virtual tokens",
-                why="it is an encoder-decoder; virtual tokens go in front of one running text",
+                why="it is an encoder or encoder-decoder; virtual tokens go before running text",
                 mend="use a causal language model, or LoRA",
             )
         backbone: Any = module.base_model
