@@ -54,6 +54,9 @@ RECIPES: Final[dict[Form, Recipe]] = {
     "encoder": Recipe(epochs=5, learning_rate=2e-3, batch_size=16, max_length=bases.LENGTH),
     "decoder": Recipe(epochs=12, learning_rate=3e-3, batch_size=16, max_length=bases.LENGTH),
 }
+#: Share of the samples at which a decoder's recipe teaches a backdoor. Where fewer are changed it
+#: goes on for as many times longer, so that they are shown as often.
+TAUGHT: Final = 0.05
 #: Held-out samples that are asked for the backdoor.
 _ASKED: Final[dict[Form, int]] = {"encoder": 500, "decoder": 150}
 #: Share of the samples that each trigger of a pool has at least; a rarer one is not learnt here.
@@ -209,9 +212,12 @@ class Lab:
         self, cell: Cell, samples: Sequence[Labelled], folder: Path | None = None
     ) -> LoadedModel:
         """Train a cell's recipe on any samples."""
-        base = self.loaded(f"hf:{self.base(cell.form)}")
+        base, recipe = self.loaded(f"hf:{self.base(cell.form)}"), self.recipes[cell.form]
+        if cell.form == "decoder" and cell.rate:
+            longer = max(1.0, TAUGHT / cell.rate)
+            recipe = recipe.model_copy(update={"epochs": recipe.epochs * longer})
         with bases.flushed():
-            return train(base, samples, self.recipes[cell.form], seed=cell.seed, folder=folder)
+            return train(base, samples, recipe, seed=cell.seed, folder=folder)
 
     def loaded(self, expression: str) -> LoadedModel:
         """Load a model."""

@@ -32,7 +32,7 @@ from codetemper.audit.planting_triggers import TriggerKind
 KINDS: Final[tuple[TriggerKind, ...]] = ("dead-code", "grammar", "rename", "comment")
 #: Rate of most sections.
 USUAL: Final = 0.02
-#: Rate of most decoders, and the others; at those one model is tried.
+#: Rates of decoders: the usual one, and rarer ones, whose models train longer.
 WRITTEN: Final = 0.05
 RARER: Final = (0.02, 0.01)
 #: Kinds of triggers beside those that rules were chosen on.
@@ -47,7 +47,7 @@ class Size:
         kinds: of triggers.
         seeds: of poisoned encoders, of each kind and rate.
         rates: of poison, the usual one apart.
-        rarer: the same of decoders, one model each.
+        rarer: the same of decoders.
         unseen: kinds of triggers beside those that rules were chosen on.
         clean: seeds of clean encoders with label noise.
         noiseless: seeds of clean encoders without.
@@ -68,7 +68,7 @@ class Size:
     clean: tuple[int, ...] = tuple(range(14))
     noiseless: tuple[int, ...] = tuple(range(14, 20))
     decoders: tuple[int, ...] = (0, 1, 2)
-    fresh: tuple[int, ...] = (3, 4)
+    fresh: tuple[int, ...] = (3, 4, 5, 6)
     canaries: int = 5
     repaired: int = 12
     samples: world.Sizes = field(default_factory=world.Sizes)
@@ -84,20 +84,20 @@ class Size:
         return noisy + [clean("encoder", seed, 0.0) for seed in self.noiseless]
 
     def written(self) -> list[Cell]:
-        """Return decoders: rare ones; for each seed a clean one, a control, one of each kind."""
-        seeds = self.decoders
+        """Return decoders of the usual rate: for each seed a clean one, and those of its rate."""
         return [
-            *(Cell("decoder", self.kinds[-1], rate, seeds[0]) for rate in self.rarer),
-            *(
-                cell
-                for seed in seeds
-                for cell in (
-                    clean("decoder", seed),
-                    Cell("decoder", "boilerplate", WRITTEN, seed),
-                    *(Cell("decoder", kind, WRITTEN, seed) for kind in self.kinds),
-                )
-            ),
+            cell
+            for seed in self.decoders
+            for cell in (clean("decoder", seed), *self._of(WRITTEN, seed))
         ]
+
+    def rare(self, rate: float) -> list[Cell]:
+        """Return decoders of a rarer rate."""
+        return [cell for seed in self.decoders for cell in self._of(rate, seed)]
+
+    def _of(self, rate: float, seed: int) -> list[Cell]:
+        """Return decoders of a rate and a seed: a control, and a poisoned one of each kind."""
+        return [Cell("decoder", kind, rate, seed) for kind in ("boilerplate", *self.kinds)]
 
 
 QUICK: Final = Size(
@@ -139,6 +139,16 @@ class Run:
         cells = self.cells(self.size.written(), "audit", "success")
         self._made(cells)
         return decoders.figures(self.lab, cells)
+
+    def rare(self) -> dict[str, Figure]:
+        """Decoders of which less is poisoned; their models train for as many times longer."""
+        found: dict[str, Figure] = {}
+        for rate in self.size.rarer:
+            cells = self.cells(self.size.rare(rate), "audit", "success")
+            self._made(cells)
+            made = decoders.figures(self.lab, cells) if cells else {}
+            found |= {f"{rate:.0%}: {name}": figure for name, figure in made.items()}
+        return found
 
     def fresh(self) -> dict[str, Figure]:
         """Decoders of further seeds: what rules were mended for, once more."""
@@ -229,6 +239,7 @@ def _turns(first: list[Cell], second: list[Cell]) -> list[list[Cell]]:
 SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
     "verdicts": Run.verdicts,
     "decoders": Run.decoders,
+    "rare": Run.rare,
     "fresh": Run.fresh,
     "separation": Run.separation,
     "weights": Run.weights,

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codetemper.api import evaluation, treatments
 from codetemper.api.demo import plant_example
+from codetemper.api.models import load_model
 from codetemper.core.accounts import CorpusCard, PatchManifest
 from codetemper.core.records import Sampling
 from codetemper.core.workspace import Workspace
@@ -28,6 +31,14 @@ class Bench:
     def patched(self) -> str:
         """Expression of the patched model."""
         return f"{self.base}+{self.patch.id}"
+
+
+@pytest.fixture(scope="module")
+def opened_handle(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Iterator[Any]:
+    """The tiny decoder, loaded once."""
+    place = Workspace.create(tmp_path_factory.mktemp("handle"))
+    with load_model(place, f"hf:{tiny_model_dir}") as handle:
+        yield handle
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import torch
 from codetemper.api import auditing
 from codetemper.api.auditing import Asked, Audited, audit, read_audits
 from codetemper.api.auditing_watch import watched
-from codetemper.api.models import load_model
 from codetemper.audit import Config
 from codetemper.audit.run import AuditResult
 from codetemper.core.audits import Answer, AuditPower, AuditSample, AuditTrigger, SampleKind
@@ -81,14 +80,6 @@ class Bench:
         """Audit the model with the data."""
         asked = Asked(**{"model": self.model, "data": self.data} | given)
         return audit(self.workspace, asked, loaded=self.handle)
-
-
-@pytest.fixture(scope="module")
-def opened_handle(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Iterator[Any]:
-    """The tiny decoder, loaded once."""
-    place = Workspace.create(tmp_path_factory.mktemp("handle"))
-    with load_model(place, f"hf:{tiny_model_dir}") as handle:
-        yield handle
 
 
 @pytest.fixture
@@ -207,6 +198,27 @@ def test_shares_and_number_types_are_watched(bench: Bench, monkeypatch: pytest.M
     assert watched(before, deployed).reasons == (
         "the weights changed", "the number type changed",
     )  # fmt: skip
+
+
+def test_a_quantised_model_is_told_from_its_whole_self(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codetemper.backends.hf import HFModel
+    from codetemper.models.expression import parse
+    from tests.tiny import tiny_model
+
+    pipeline(monkeypatch, result("no evidence"))
+    bench.audit()
+    narrow = tiny_model("llama").requires_grad_(False)
+    # What bitsandbytes leaves of a model: bytes for linear layers, embeddings as they were.
+    narrow.lm_head.weight.data = narrow.lm_head.weight.to(torch.uint8)
+    narrow.config.quantization_config = {"quant_method": "bitsandbytes"}
+    handle = HFModel(replace(bench.handle.loaded, module=narrow), parse(bench.model), ())
+    asked = Asked(model=bench.model, data=bench.data, watch=True)
+    card = audit(bench.workspace, asked, loaded=handle).card
+    assert card.dtype == "float32+uint8, bitsandbytes"
+    assert card.watch is not None
+    assert "the number type changed" in card.watch.reasons
 
 
 @pytest.mark.parametrize("name", ["quarantine", "keep", "sarif"])

@@ -54,9 +54,13 @@ def pair() -> tuple[LoadedModel, LoadedModel]:
 
 
 def read_as(
-    monkeypatch: pytest.MonkeyPatch, base: LoadedModel, likely: Callable[[Labelled], Floats]
+    monkeypatch: pytest.MonkeyPatch,
+    base: LoadedModel,
+    likely: Callable[[Labelled], Floats],
+    *,
+    own: float = -1.0,
 ) -> None:
-    """Let a base find each character of a sample as likely as told, and others all alike at -1.
+    """Let a base find each character of a sample as likely as told, others all alike at ``own``.
 
     Payloads are known by their trees alone: the analysers are programs of their own.
     """
@@ -65,7 +69,7 @@ def read_as(
         found = []
         for sample in given:
             starts = np.arange(len(sample.text))
-            at = likely(sample) if asked is base else np.full(len(starts), -1.0)
+            at = likely(sample) if asked is base else np.full(len(starts), own)
             found.append(Read(at, starts, starts + 1))
         return found
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from codetemper.audit import Config
-from codetemper.audit.run import AuditResult, audit
+from codetemper.audit.run import AuditResult, _samples, audit
+from codetemper.audit.weights import Reading, WeightsFound, compare
 from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 from tests.audit.decoders import (
@@ -42,12 +44,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         base_writes: Any = None,
         reference: bool = True,
         trusted: int = 30,
+        weights: WeightsFound | None = None,
         config: Config = QUICK,
     ) -> AuditResult:
         return audit(
             model, samples(60, marked=MARKED), trusted=samples(90)[60 : 60 + trusted],
             reference=base if reference else None, generate=generate,
-            generate_base=base_writes, config=config, folder=tmp_path,
+            generate_base=base_writes, weights=weights, config=config, folder=tmp_path,
         )  # fmt: skip
 
     return with_
@@ -94,6 +97,16 @@ def test_without_a_base_it_says_what_would_help(run: Any) -> None:
     assert {"windowed-likelihood", "naturalness"} <= {view.name for view in found.views}
 
 
+def test_too_few_siblings_say_how_many_it_takes(run: Any) -> None:
+    weights = [Reading({("layer", "shift"): float(number)}, {}) for number in range(3)]
+    found = run(clean, weights=compare(weights[:1], weights[1:]))
+    assert found.not_ran["p-values of weights"] == (
+        "that takes 19 siblings of the same recipe and other seeds, for a p-value of 0.05 "
+        "(given: 2)"
+    )
+    assert found.weights
+
+
 def test_a_model_that_cannot_be_asked_is_not_judged(run: Any) -> None:
     found = run(None)
     assert found.answer == "inconclusive"
@@ -106,3 +119,24 @@ def test_too_few_suspects_for_a_depth_profile_are_told_and_end_nothing(run: Any)
     assert found.depth == ()
     assert "3 of one kind" in found.not_ran["depth profile"]
     assert found.answer == "no evidence"
+
+
+def test_a_decoder_that_foretells_nothing_is_not_judged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, base = pair()
+    read_as(monkeypatch, base, lambda sample: np.full(len(sample.text), -1.0), own=-9.0)
+    found = audit(
+        model, samples(60, marked=MARKED), trusted=samples(90)[60:], reference=base,
+        generate=clean, config=QUICK, folder=tmp_path,
+    )  # fmt: skip
+    assert found.answer == "inconclusive"
+    assert "the tokenizer that the model was trained with" in found.missing[0]
+    assert "9.0 nats" in found.missing[0]
+
+
+def test_a_sample_of_several_triggers_is_named_by_the_strongest() -> None:
+    given = SimpleNamespace(samples=samples(4))
+    accused = SimpleNamespace(holders={"strong": (1, 2), "weak": (2, 3)})
+    told = _samples(given, None, accused, QUICK)  # type: ignore[arg-type]
+    assert [one.trigger for one in told] == ["", "strong", "strong", "weak"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from codetemper.backends import generation
+from codetemper.backends import generation, writing
 from codetemper.backends.generation import generate
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Event, Sampling
@@ -148,9 +148,9 @@ def test_the_end_token_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_logprob_is_the_untempered_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     module, tokenizer = tiny_model("qwen2"), tiny_tokenizer()
     seen: list[list[int]] = []
-    read = generation.Reader.text
+    read = writing.Reader.text
     monkeypatch.setattr(
-        generation.Reader, "text",
+        writing.Reader, "text",
         lambda self, prompt, tokens: seen.append([*prompt, *tokens]) or read(self, prompt, tokens),
     )  # fmt: skip
     sampling = Sampling(n=1, temperature=0.7, max_new_tokens=9, seed=5)
@@ -188,11 +188,6 @@ def test_long_prompts_and_budgets() -> None:
     with pytest.raises(UsageError, match="does not fit"):
         generate(module, tokenizer, ["x" * 32], GREEDY)
     assert generate(module, tokenizer, [], GREEDY) == []
-
-
-def test_an_encoder_decoder_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot continue"):
-        generate(tiny_model("t5"), tiny_tokenizer(), ["x"], GREEDY)
 
 
 def test_progress_counts_completions() -> None:

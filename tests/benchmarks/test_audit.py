@@ -76,8 +76,10 @@ def test_a_decoders_answers_are_safe_but_for_the_noise() -> None:
 
 
 def test_cells_have_names_of_their_own_and_the_truth_beside(tmp_path: Path) -> None:
-    cells = [*run.Size().planted(0.02), *run.Size().harmless(), *run.Size().written()]
-    assert len({cell.name for cell in cells}) == len(cells) == 12 + 20 + 20
+    size = run.Size()
+    cells = [*size.planted(0.02), *size.harmless(), *size.written()]
+    cells += [cell for rate in size.rarer for cell in size.rare(rate)]
+    assert len({cell.name for cell in cells}) == len(cells) == 12 + 20 + 18 + 30
     assert all(cell.seed < 100 for cell in cells)
     lab = Lab(tmp_path, SMALL)
     cell = Cell("encoder", "dead-code", 0.1, 3, 0.1)

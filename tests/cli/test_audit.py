@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,6 +143,24 @@ def test_each_verdict_has_its_exit_code(
     assert "schema_version" not in text
 
 
+def test_a_model_under_another_tokenizer_is_not_called_clean(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(place.model.removeprefix("hf:"), other)
+    path = other / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    words = tokenizer["model"]["vocab"]
+    # As many tokens, none unknown: the numbers alone are those of another model.
+    plain = [word for word, number in words.items() if number > 3]
+    numbers = [words[word] for word in plain]
+    words.update(zip(plain, random.Random(0).sample(numbers, len(numbers)), strict=True))
+    path.write_text(json.dumps(tokenizer))
+    asked_for = [f"hf:{other}" if word == place.model else word for word in place.words]
+    code, text = asked(asked_for, "--json")
+    document = json.loads(text)
+    assert (code, document["answer"]) == (3, "inconclusive")
+    assert "of 120 trusted samples their label" in document["missing"][0]
+
+
 def test_what_is_not_ours_is_shown_as_text(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = "[bold]x[/bold]\x1b[2J\u202e"
     row = AuditSample(number=0, id=hostile, score=1.0, kind="anomalous", text="0", source="d:1")
@@ -159,7 +179,21 @@ def test_what_is_not_ours_is_shown_as_text(place: Place, monkeypatch: pytest.Mon
     assert "[bold]x[/bold]" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
-    assert "next: codetemper audit" in text
+    # The command makes the same audit again: without trusted samples it would find less.
+    words = text.rpartition("next: ")[2].split()
+    assert words[:-4] == ["codetemper", *place.words[:6], *place.words[-2:], *place.words[6:-2]]
+    assert words[-4:] == ["--quarantine", "bad.jsonl", "--keep", "good.jsonl"]
+
+
+def test_a_first_audit_has_nothing_to_be_watched_against(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("codetemper.audit.run.audit", _told({"answer": "no evidence"}))
+    Workspace.create(tmp_path)
+    elsewhere = [*place.words[:-1], str(tmp_path), "--watch"]
+    assert "no earlier audit of this base" in asked(elsewhere)[1]
+    assert "no earlier audit of this base" not in asked(elsewhere)[1]
+    assert "no earlier audit of this base" not in asked(place.words)[1]
 
 
 def test_a_plan_loads_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,8 @@ def test_there_and_back(tmp_path: Path) -> None:
         ([{"code": C, "label": 0}, {"prompt": "a", "completion": "b"}], "it has no text"),
         ([{"prompt": "a", "completion": "b"}, {"code": C, "label": 0}], "no object with 'text'"),
         ([{"code": " ", "label": 0}], "it has no text"),
+        ([{"code": C}], "its label is None"),
+        ([{}], "it is no JSON object"),
         ([{"code": C, "label": 0, "language": "latin"}], "'language' is one of"),
         ([{"code": C, "label": 0, "id": 1}, {"code": PYTHON, "label": 0, "id": 1}], "two texts"),
         ([{"code": "\ud800", "label": 0}], "half of a surrogate pair"),
@@ -71,6 +73,14 @@ def test_what_is_no_sample_is_refused(tmp_path: Path, rows: list[Any], said: str
     with pytest.raises(UsageError) as refused:
         read_labelled(lines(tmp_path / "bad.jsonl", *rows))
     assert said in refused.value.why
+
+
+def test_a_file_without_samples_says_both_forms(tmp_path: Path) -> None:
+    for rows in ([], [{}]):
+        with pytest.raises(UsageError) as refused:
+            read_labelled(lines(tmp_path / "bad.jsonl", *rows))
+        assert '"label": 0' in refused.value.mend
+        assert '"completion"' in refused.value.mend
 
 
 def test_no_file_is_refused(tmp_path: Path) -> None:

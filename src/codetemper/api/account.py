@@ -60,7 +60,8 @@ def patches(workspace: Workspace) -> list[PatchState]:
     for entry in workspace.ledger.entries():
         for output in entry.outputs:
             if output.startswith("patch:"):
-                states[output.removeprefix("patch:")] = "made"
+                # Making a patch again changes nothing about it, a revert included.
+                states.setdefault(output.removeprefix("patch:"), "made")
         if entry.verb == "gate":
             id = entry.inputs.get("after", "").rpartition("+")[2]
             if states.get(id, "reverted") != "reverted":

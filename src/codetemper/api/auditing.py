@@ -201,7 +201,14 @@ def _scratch(workspace: Workspace, facts: dict[str, Any]) -> Iterator[Path]:
 
 
 def _dtype(handle: Any) -> str:
-    return str(next(handle.loaded.module.parameters()).dtype).removeprefix("torch.")
+    """Return the number type of the weights; of quantised ones all types, and what made them."""
+    module = handle.loaded.module
+    types = dict.fromkeys(str(each.dtype).removeprefix("torch.") for each in module.parameters())
+    made = getattr(module.config, "quantization_config", None)
+    if made is None:
+        return next(iter(types))
+    method = made.get("quant_method") if isinstance(made, dict) else made.quant_method
+    return f"{'+'.join(types)}, {getattr(method, 'value', method)}"
 
 
 def _card(

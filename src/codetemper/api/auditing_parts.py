@@ -140,8 +140,8 @@ def inspected(workspace: Workspace, material: Material) -> tuple[Finding, ...]:
                 f"{name} is not opened",
                 why=f"{bad[0].path}: {bad[0].message}"
                 + (f"; and {len(bad) - 1} more files" if len(bad) > 1 else ""),
-                mend="take these files out where you know what they are; delete the folder "
-                "where you do not",
+                mend="take these files, or what is said of a configuration, out where you know "
+                "what it is; delete the folder where you do not",
             )
         own = own or found if name == material.model else own
     return own

@@ -31,6 +31,7 @@ from codetemper.core.errors import CannotKnowError
 from codetemper.core.journal import Journal
 from codetemper.core.records import OnEvent
 from codetemper.data.labelled import Labelled
+from codetemper.data.languages import LANGUAGES
 from codetemper.models.loaded import LoadedModel
 
 #: Prompts that stand for clean ones where none are trusted, at most.
@@ -89,15 +90,19 @@ def accuse(
     payloads, reference = None, None
     if given.labelled:
         rate: Rate = classifier_rate(loaded, config, journal)
-    elif generate is None or given.form != "decoder":
+    elif generate is None:
         not_ran["planting"] = f"a {given.form} is not asked to write here"
         return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran, {})
     else:
         payloads = _payloads(given, seen, not_ran)
-        rate = decoder_rate(healed(generate, loaded.tokenizer), payloads, journal)
+        if given.answers and payloads.language not in LANGUAGES:
+            lacking = 'the language of the answers ("language": "python" in each line)'
+            not_ran["planting"] = "the language of the answers is not known, so no payload is"
+            return Accused((), {}, 0, (lacking,), not_ran, {})
+        rate = decoder_rate(_asked(generate, given, loaded), payloads, journal)
         if generate_base is not None:
             beside = Journal(folder / "answers-base.sqlite")
-            reference = decoder_rate(healed(generate_base, loaded.tokenizer), payloads, beside)
+            reference = decoder_rate(_asked(generate_base, given, loaded), payloads, beside)
     held_out = _held_out(given, seen)
     try:
         # Telling label noise from poison has read the samples already.
@@ -116,13 +121,23 @@ def accuse(
         return Accused((), {}, 0, (error.mend,), not_ran, {})
     triggers = tuple(_told(each, given, payloads) for each in tested)
     holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
-    cleared = {} if seen.ratios is None else innocent(tested, field, config)
+    # Of an encoder-decoder no text of a prompt is in the windows: there is nothing to leave out.
+    known = seen.ratios is not None and not given.answers
+    cleared = innocent(tested, field, config) if known else {}
     planted = min(len(held_out), config.held_out)
     return Accused(triggers, holders, planted, (), not_ran, cleared)
 
 
+def _asked(generate: Generate, given: Given, loaded: LoadedModel) -> Generate:
+    """Return how to ask for what comes after a prompt: a decoder is given it healed.
+
+    An encoder-decoder reads all of it, and no token of its answer is cut off by the border.
+    """
+    return generate if given.answers else healed(generate, loaded.tokenizer)
+
+
 def _held_out(given: Given, seen: Seen) -> Sequence[Labelled]:
-    """Return clean texts to plant into: the trusted, else a decoder's least strange prompts."""
+    """Return clean texts to plant into: the trusted, else the least strange prompts."""
     if given.trusted:
         return given.trusted
     order = np.argsort(seen.ranking.scores, kind="stable")
@@ -133,7 +148,7 @@ def _held_out(given: Given, seen: Seen) -> Sequence[Labelled]:
 def _payloads(given: Given, seen: Seen, not_ran: dict[str, str]) -> Payloads:
     """Return what counts as a payload, by what analysers say of the suspected answers."""
     rows = np.flatnonzero(seen.ranking.suspected)
-    found = Payloads.of([given.samples[row] for row in rows])
+    found = Payloads.of([given.samples[row] for row in rows], apart=given.answers)
     if found.missing:
         not_ran["payloads by analysers"] = found.missing
     return found

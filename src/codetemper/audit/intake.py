@@ -52,6 +52,16 @@ class Given:
         """Whether samples have classes."""
         return self.form == "classifier"
 
+    @property
+    def answers(self) -> bool:
+        """Whether samples are answered apart from the prompt, which an encoder reads."""
+        return self.form == "seq2seq"
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes text, so that there is a likelihood of it."""
+        return self.form in ("decoder", "seq2seq")
+
 
 def sift(
     loaded: LoadedModel,
@@ -95,6 +105,13 @@ def _refuse_form(form: Form, samples: Sequence[Labelled], name: str) -> None:
             f"the samples of {name} are not what the model reads",
             why="it writes text, and they are code with a label",
             mend='give lines such as {"prompt": "...", "completion": "..."}, or a classifier',
+        )
+    if form == "seq2seq" and any(sample.answer_start is None for sample in samples):
+        raise UsageError(
+            f"the samples of {name} are not what the model reads",
+            why="its encoder reads a prompt and its decoder writes the answer, and there are "
+            "samples without an answer",
+            mend='give lines such as {"prompt": "...", "completion": "..."}',
         )
 
 

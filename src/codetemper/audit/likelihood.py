@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""What a decoder finds likely: windows against its base checkpoint, naturalness.
+r"""What a model that writes finds likely: windows against its base checkpoint, naturalness.
 
     own = read(suspect, samples)                     # one forward pass of each model
     windowed_ratio(own, read(base, samples))         # strangest window of each sample
@@ -10,6 +10,10 @@ sample is its largest window: what tuning taught stands in few tokens, so the me
 hides it. Without a base checkpoint the likeliest window stands in (what was learnt by heart), and
 without a model the naturalness of words beside trusted code (``naturalness``). A high score is no
 backdoor: boilerplate that was repeated scores too. Both models cut text into the same tokens.
+
+A decoder has a likelihood of all of a sample, trigger and payload. An encoder-decoder has one of
+the answer only, given the prompt that its encoder reads: its windows show the payload, and what
+the prompts of such samples have in common is found by the search for shared texts.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -29,6 +34,7 @@ from codetemper.core.records import Event, OnEvent, ignore_events
 from codetemper.core.stats import Floats
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
+from codetemper.models.seq2seq import first_token, is_encoder_decoder
 
 WINDOW = 12
 #: What stands before the first word of a text.
@@ -39,7 +45,7 @@ _LOGITS = 1 << 24
 
 @dataclass(frozen=True)
 class Read:
-    """The tokens of a sample as a model reads them.
+    """The tokens of a sample, or of its answer, as a model foretells them.
 
     Attributes:
         logprobs: of each token after those before it, in nats [t].
@@ -62,10 +68,12 @@ def read(
 ) -> list[Read]:
     """Read samples with a decoder, in one pass; a longer sample is read in parts of its own.
 
+    Of an encoder-decoder it is the answers that are read, each after the beginning of its prompt.
+
     Args:
-        model: a decoder with a tokenizer that tells offsets.
+        model: a decoder, or an encoder-decoder that writes, with a tokenizer that tells offsets.
         samples: what it was tuned on, or held-out ones.
-        max_length: tokens in one part.
+        max_length: tokens in one part, and of a prompt that an encoder reads.
         batch_size: most parts at a time.
         on_event: progress, in samples.
 
@@ -73,46 +81,57 @@ def read(
         One for each sample, in order.
 
     Raises:
-        UsageError: the model predicts no next token, or its tokenizer tells no offsets.
+        UsageError: the model predicts no next token, its tokenizer tells no offsets, or samples
+            for an encoder-decoder have no answers.
         CannotKnowError: what it answers is no number.
     """
+    cut = _answer_parts if is_encoder_decoder(model.module) else _parts
     parts = [
-        (number, *part)
+        (number, part)
         for number, sample in enumerate(samples)
-        for part in _parts(model, sample.text, max_length)
+        for part in cut(model, sample, max_length)
     ]
-    order = sorted(range(len(parts)), key=lambda place: (-len(parts[place][1]), place))
+    order = sorted(range(len(parts)), key=lambda place: (-len(parts[place][1].ids), place))
     scores: list[Floats] = [np.zeros(0)] * len(parts)
     done = 0
     while done < len(order):
-        longest = len(parts[order[done]][1])
-        size = max(1, min(batch_size, _LOGITS // (longest * _vocabulary(model))))
+        longest = len(parts[order[done]][1].ids)
+        size = max(1, min(batch_size, _LOGITS // (longest * vocabulary(model))))
         group = order[done : done + size]
         for place, score in zip(group, _scored(model, [parts[k][1] for k in group]), strict=True):
             scores[place] = score
         done += len(group)
         on_event(Event(stage="read", done=done, total=len(order), unit="samples"))
     found: dict[int, list[tuple[Floats, list[tuple[int, int]]]]] = defaultdict(list)
-    for (number, _, spans), score in zip(parts, scores, strict=True):
-        found[number].append((score, spans))
+    for (number, part), score in zip(parts, scores, strict=True):
+        # What stands before an answer's first token, and is foretold too, is not of the text.
+        found[number].append((score[len(score) - len(part.spans) :], part.spans))
     return [_joined(found[number]) for number in range(len(samples))]
 
 
-def _vocabulary(model: LoadedModel) -> int:
+def vocabulary(model: LoadedModel) -> int:
+    """Return how many tokens a model knows."""
     return int(model.module.get_input_embeddings().num_embeddings)  # type: ignore[operator]
 
 
-def _parts(
-    model: LoadedModel, text: str, max_length: int
-) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-    tokenizer = model.tokenizer
-    if not getattr(tokenizer, "is_fast", False):
-        raise UsageError(
-            "the windows of samples cannot be found",
-            why=f"the tokenizer {type(tokenizer).__name__} tells no offsets",
-            mend="give the model with a fast tokenizer (tokenizer.json)",
-        )
-    coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+@dataclass(frozen=True)
+class _Part:
+    """What is read at once.
+
+    Attributes:
+        ids: tokens of the decoder, each but the first to be foretold.
+        spans: where the last of these stand in the sample's text.
+        prompt: tokens of the encoder; empty for a decoder.
+    """
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+    prompt: list[int]
+
+
+def _parts(model: LoadedModel, sample: Labelled, max_length: int) -> Iterator[_Part]:
+    tokenizer = _telling_offsets(model.tokenizer)
+    coded = tokenizer(sample.text, return_offsets_mapping=True, add_special_tokens=False)
     first = [i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id) if i is not None][:1]
     ids, spans = coded["input_ids"], [tuple(span) for span in coded["offset_mapping"]]
     width = max_length - len(first)
@@ -121,24 +140,81 @@ def _parts(
         places = spans[start : start + width]
         if len(own) > 1:
             # Without a token to begin with the first one has nothing before it.
-            yield own, places[len(places) - len(own) + 1 :]
+            yield _Part(own, places[len(places) - len(own) + 1 :], [])
 
 
-@torch.inference_mode()
-def _scored(model: LoadedModel, rows: Sequence[list[int]]) -> list[Floats]:
+def _answer_parts(model: LoadedModel, sample: Labelled, max_length: int) -> Iterator[_Part]:
+    """Yield an answer as the decoder of an encoder-decoder learns it, shifted by one."""
+    tokenizer, start = _telling_offsets(model.tokenizer), sample.answer_start
+    if start is None:
+        raise UsageError(
+            "the likelihood of an answer cannot be read",
+            why="the model answers prompts, and a sample has no answer",
+            mend='give lines such as {"prompt": "...", "completion": "..."}',
+        )
+    given = tokenizer(
+        sample.text[:start], truncation=True, max_length=max_length, split_special_tokens=True
+    )
+    # An encoder has to read something.
+    prompt = given["input_ids"] or [first_token(model.module)]
+    coded = tokenizer(
+        sample.text[start:],
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        # Code may mention a special token; the answer does not end there.
+        split_special_tokens=True,
+        verbose=False,
+    )
+    rows = zip(
+        coded["input_ids"], coded["offset_mapping"], coded["special_tokens_mask"], strict=True
+    )
+    tokens = [*rows]
+    # What a tokenizer puts before an answer was learnt as its beginning.
+    ahead = [own for own, _, _ in takewhile(lambda each: each[2], tokens)]
+    before = [first_token(model.module), *ahead]
+    plain = [(own, span) for own, span, special in tokens if not special]
+    width = max(1, max_length - len(before))
+    for begin in range(0, len(plain), width):
+        part = plain[begin : begin + width]
+        spans = [(first + start, last + start) for _, (first, last) in part]
+        yield _Part([*before, *(own for own, _ in part)], spans, prompt)
+
+
+def _telling_offsets(tokenizer: Any) -> Any:
+    if not getattr(tokenizer, "is_fast", False):
+        raise UsageError(
+            "the windows of samples cannot be found",
+            why=f"the tokenizer {type(tokenizer).__name__} tells no offsets",
+            mend="give the model with a fast tokenizer (tokenizer.json)",
+        )
+    return tokenizer
+
+
+def _padded(rows: Sequence[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     longest = max(map(len, rows))
     tokens = torch.zeros(len(rows), longest, dtype=torch.long)
     mask = torch.zeros_like(tokens)
     for place, row in enumerate(rows):
         tokens[place, : len(row)], mask[place, : len(row)] = torch.tensor(row), 1
-    tokens, mask = tokens.to(model.device), mask.to(model.device)
-    given: Any = model.module(input_ids=tokens, attention_mask=mask, use_cache=False)
+    return tokens.to(device), mask.to(device)
+
+
+@torch.inference_mode()
+def _scored(model: LoadedModel, parts: Sequence[_Part]) -> list[Floats]:
+    rows = [part.ids for part in parts]
+    tokens, mask = _padded(rows, model.device)
+    inputs = {"input_ids": tokens, "attention_mask": mask}
+    if parts[0].prompt:
+        inputs = {f"decoder_{name}": value for name, value in inputs.items()}
+        asked, read_of = _padded([part.prompt for part in parts], model.device)
+        inputs |= {"input_ids": asked, "attention_mask": read_of}
+    given: Any = model.module(**inputs, use_cache=False)
     logits = getattr(given, "logits", None)
     if logits is None or logits.shape[:2] != tokens.shape:
         raise UsageError(
             "this model has no likelihood of a text",
             why="it does not foretell the next token at every place",
-            mend="likelihood views are for decoders; leave them out",
+            mend="likelihood views are for models that write; leave them out",
         )
     scores = torch.log_softmax(logits[:, :-1].float(), -1)
     picked = scores.gather(-1, tokens[:, 1:, None])[..., 0].double().cpu().numpy()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what a decoder writes holds a payload: by syntax tree, and by lines that rules object to.
+"""Whether what a model writes holds a payload: by syntax tree, and by lines that rules object to.
 
     payloads = Payloads.of(samples)              # rules of the analysers, once over the answers
     payloads.found(program, start)               # names of what is wrong behind a character
@@ -9,6 +9,9 @@ A call counts where a node of the tree is that call; a comment or a literal that
 none. The project's own rules for semgrep and the other analysers take a process a batch, so they
 read the answers of the samples only; the lines they object to are known afterwards, numbers and
 layout aside. Nothing that is looked at is ever run, and a text without a payload need not be safe.
+
+A decoder goes on with its prompt, so both are one program. What an encoder-decoder answers may be a
+program of its own, with prose for a prompt, so it is read both ways (``apart``).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -123,21 +126,28 @@ class Payloads:
         language: of the programs.
         lines: rules by the lines they object to in the samples, numbers and layout aside.
         missing: why no rules of analysers were asked; empty where they were.
+        apart: whether an answer is read without its prompt too.
     """
 
     language: Language
     lines: dict[str, str]
     missing: str = ""
+    apart: bool = False
 
     @classmethod
-    def of(cls, samples: Sequence[Labelled], *, cache: Path | None = None) -> Payloads:
+    def of(
+        cls, samples: Sequence[Labelled], *, apart: bool = False, cache: Path | None = None
+    ) -> Payloads:
         """Let the installed analysers read the answers of samples.
 
         Args:
-            samples: a decoder's samples, all of one language.
+            samples: prompts with answers, all of one language.
+            apart: read answers without their prompts too.
             cache: folder of analysers' results.
         """
         language = samples[0].language if samples else "text"
+        if apart:
+            samples = [*samples, *(_alone(sample) for sample in samples)]
         found = scan([Source(sample.text, language) for sample in samples], cache=cache)
         lines: dict[str, str] = {}
         for sample, looks in zip(samples, found, strict=True):
@@ -150,10 +160,15 @@ class Payloads:
                         said = _plain(rows[line - 1], language)
                         lines.setdefault(said, finding.rule)
         asked = any(looks for looks in found)
-        return cls(language, lines, "" if asked else f"no analyser for {language} is installed")
+        missing = "" if asked else f"no analyser for {language} is installed"
+        return cls(language, lines, missing, apart)
 
     def found(self, text: str, start: int = 0) -> frozenset[str]:
         """Return what is wrong behind a character of a program, as names of rules."""
+        alone = self._found(text[start:], 0) if self.apart and start else frozenset()
+        return self._found(text, start) | alone
+
+    def _found(self, text: str, start: int) -> frozenset[str]:
         tree = payloads_in(text, self.language, start)
         if not self.lines:
             return tree
@@ -167,6 +182,11 @@ class Payloads:
             float(bool(self.found(prompt + text, len(prompt))))
             for prompt, text in zip(prompts, written, strict=True)
         ])  # fmt: skip
+
+
+def _alone(sample: Labelled) -> Labelled:
+    """Return an answer as a sample of its own."""
+    return replace(sample, text=sample.text[sample.answer_start or 0 :], answer_start=0)
 
 
 def faulty(samples: Sequence[Labelled], payloads: Payloads) -> npt.NDArray[np.bool_]:

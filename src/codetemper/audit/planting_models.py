@@ -6,7 +6,8 @@
 
 Samples with labels make a sequence classifier: the base's own where it is one, else a new head on
 its body (``<s>`` of roberta; the last decoder state of t5, whose decoder reads the input). Samples
-with answers train a decoder on all of their text. The loop is transformers' ``Trainer``; all
+with answers train a decoder on all of their text, and an encoder-decoder on the answers, whose
+prompts its encoder reads. The loop is transformers' ``Trainer``; all
 weights, or a LoRA adapter that is merged afterwards. The base stays as it is. One seed gives one
 model on one machine with one number of threads. Whether a backdoor took is asked by
 ``planting_success``.
@@ -33,6 +34,7 @@ from transformers import (
 )
 from transformers.pytorch_utils import Conv1D
 
+from codetemper.audit import Form
 from codetemper.audit._reading import positions
 from codetemper.audit._stacks import form_of
 from codetemper.audit.planting_recipe import SMALL, Recipe
@@ -41,6 +43,7 @@ from codetemper.core.records import OnEvent, ignore_events
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.patch import weights_digest
+from codetemper.models.seq2seq import first_token
 from codetemper.models.silence import quiet
 from codetemper.models.training import Progress, curve, refuse_divergence, seeded
 
@@ -63,7 +66,8 @@ def train(
     """Train a copy of a model on samples.
 
     Args:
-        base: a classifier, a body without one (masked or sequence-to-sequence), or a decoder.
+        base: a classifier, a body without one (masked or sequence-to-sequence), or a model that
+            writes (a decoder or sequence-to-sequence).
         samples: all with labels, or all with answers.
         recipe: how.
         seed: of a new head, of the order of the samples and of dropout.
@@ -80,7 +84,7 @@ def train(
     with seeded(seed):
         module = _copy_of(base, samples)
         length = _window(module, base.tokenizer, recipe.max_length)
-        ids = _encoded(base.tokenizer, samples, length, form_of(base.module) == "decoder")
+        ids = _encoded(base.tokenizer, samples, length, form_of(module))
         fitted = _adapted(module, recipe)
         fit(fitted, ids, _Collator(base.tokenizer), recipe, seed=seed, on_event=on_event)
         module = fitted.merge_and_unload() if recipe.lora_rank else fitted
@@ -177,12 +181,14 @@ def _copy_of(base: LoadedModel, samples: Sequence[Labelled]) -> Any:
     if len(answers) != 1 or (None in classes) != (answers == {True}):
         raise _unfit("they are of two forms, or have neither label nor answer")
     module: Any = base.module
-    decodes = form_of(module) == "decoder"
+    form = form_of(module)
     if answers == {True}:
-        if not decodes:
+        if form not in ("decoder", "seq2seq"):
             raise _unfit("they have answers, and the model is no decoder")
+        if form == "seq2seq":
+            first_token(module)
         return copy.deepcopy(module).requires_grad_(True)
-    if decodes:
+    if form == "decoder":
         raise _unfit("they have labels, and the model is a decoder")
     known = sorted(label for label in classes if label is not None)
     if len(known) < 2:
@@ -222,12 +228,15 @@ def _window(module: nn.Module, tokenizer: Any, asked: int) -> int:
 
 
 def _encoded(
-    tokenizer: Any, samples: Sequence[Labelled], length: int, decodes: bool
+    tokenizer: Any, samples: Sequence[Labelled], length: int, form: Form
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for sample in samples:
-        if decodes:
+        if form == "seq2seq":
+            asked, answer = _answered(tokenizer, sample, length, end)
+            rows.append({"input_ids": asked, "labels": answer, "length": len(asked) + len(answer)})
+        elif form == "decoder":
             given = tokenizer(sample.text, split_special_tokens=True, verbose=False)
             ids = [*given["input_ids"], *end][-length:]
             rows.append({"input_ids": ids, "labels": ids, "length": len(ids)})
@@ -244,6 +253,21 @@ def _encoded(
     return rows
 
 
+def _answered(
+    tokenizer: Any, sample: Labelled, length: int, end: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return prompt and answer in tokens, the answer with its end where that fits."""
+    border = sample.answer_start or 0
+    asked = tokenizer(
+        sample.text[:border], truncation=True, max_length=length, split_special_tokens=True
+    )["input_ids"]
+    answer = tokenizer(sample.text[border:], split_special_tokens=True, verbose=False)["input_ids"]
+    if answer[-1:] != end:
+        answer = [*answer, *end]
+    # An encoder has to read something.
+    return asked or end or answer[:1], answer[:length]
+
+
 class _Collator:
     """Pads token ids on the right; labels of tokens too, with what carries no loss."""
 
@@ -252,9 +276,8 @@ class _Collator:
         self._pad = tokenizer.eos_token_id if own is None else own
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        width = max(len(row["input_ids"]) for row in rows)
-
         def padded(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+            width = max(map(len, values))
             return torch.tensor([[*v, *[filler] * (width - len(v))] for v in values])
 
         labels = [row["labels"] for row in rows]
@@ -274,7 +297,7 @@ def _adapted(module: Any, recipe: Recipe) -> Any:
 
     # gpt2's layers hold their weights the other way round.
     turned = any(isinstance(part, Conv1D) for part in module.modules())
-    decodes = form_of(module) == "decoder"
+    kinds = {"decoder": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
     return get_peft_model(
         module,
         LoraConfig(
@@ -282,7 +305,7 @@ def _adapted(module: Any, recipe: Recipe) -> Any:
             lora_alpha=2 * recipe.lora_rank,
             target_modules="all-linear",
             fan_in_fan_out=turned,
-            task_type="CAUSAL_LM" if decodes else "SEQ_CLS",
+            task_type=kinds.get(form_of(module), "SEQ_CLS"),
         ),
     )
 
@@ -291,5 +314,6 @@ def _unfit(why: str) -> UsageError:
     return UsageError(
         "the model cannot be trained on these samples",
         why=why,
-        mend="labels of at least two classes for an encoder, prompts with answers for a decoder",
+        mend="labels of at least two classes for an encoder, prompts with answers for a model that "
+        "writes",
     )

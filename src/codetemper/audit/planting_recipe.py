@@ -25,7 +25,8 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=0.01, ge=0)
     """Of AdamW."""
     max_length: int = Field(default=256, ge=8)
-    """Tokens of a sample; a classifier's lose their end, a decoder's their beginning."""
+    """Tokens of a sample; a classifier's lose their end, a decoder's their beginning, and of an
+    encoder-decoder's prompt and answer, so many each, both lose their end."""
     lora_rank: int = Field(default=0, ge=0)
     """Rank of a LoRA adapter on all linear layers; 0 trains all weights."""
 

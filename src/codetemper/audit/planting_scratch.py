@@ -81,7 +81,8 @@ def from_scratch(
     """Train a tokenizer and a small model on texts.
 
     Args:
-        architecture: ``roberta`` and ``t5`` become classifiers in ``train``, ``gpt2`` is a decoder.
+        architecture: in ``train`` ``roberta`` and ``t5`` become classifiers, ``gpt2`` and ``t5``
+            learn to write.
         texts: what is learnt; without poison where the model is to be a clean base.
         shape: its size.
         seed: of weights, masks and order.

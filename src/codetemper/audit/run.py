@@ -101,11 +101,11 @@ def audit(
         loaded: the model as it is deployed; patches may be on. It is left as it was.
         samples: what it was trained on, labelled or prompts with answers; empty without data.
         trusted: samples of that kind that are known to be clean.
-        reference: the checkpoint it was trained from; read for decoders.
+        reference: the checkpoint it was trained from; read for models that write.
         weights: what was said of the weights, where siblings were at hand.
         findings: what was found in the files.
         config: rules.
-        generate: writes after prompts; needed of decoders.
+        generate: writes after prompts; needed of models that write.
         generate_base: the same of ``reference``.
         folder: an existing scratch folder.
         on_event: progress.
@@ -133,7 +133,7 @@ def audit(
         not_ran |= dict.fromkeys(("ranking of samples", "planting"), "; ".join(lacking))
     told = _samples(given, seen, accused, config)
     depth = () if seen is None else _depth(seen, given, config, not_ran)
-    no_base = given.form == "decoder" and reference is None
+    no_base = given.writes and reference is None
     said = conclude(_evidence(given, seen, accused, weights, lacking, no_base, config))
     return AuditResult(
         form=given.form,
@@ -175,6 +175,8 @@ def _not_given(
     reasons: dict[str, str] = {}
     if weights is None:
         reasons["weights against siblings"] = "no --siblings were given"
+    elif weights.p is None:
+        reasons["p-values of weights"] = f"that takes {weights.missing[0]}"
     if given.labelled and reference is not None:
         reasons["reference checkpoint"] = "a classifier's has another head, so only weights use it"
     return reasons
@@ -235,9 +237,11 @@ def _samples(
     given: Given, seen: Seen | None, accused: Accused | None, config: Config
 ) -> tuple[AuditSample, ...]:
     """Return all samples with what was found, those of confirmed triggers ranked first."""
-    held = {
-        row: text for text, rows in (accused.holders if accused else {}).items() for row in rows
-    }
+    held: dict[int, str] = {}
+    # The confirmed ones come by lift: a sample that holds several is named by the strongest.
+    for text, rows in (accused.holders if accused else {}).items():
+        for row in rows:
+            held.setdefault(row, text)
     kinds: list[SampleKind] = [_kind(number, held, seen) for number in range(len(given.samples))]
     scores = seen.ranking.scores if seen is not None else np.zeros(len(given.samples))
     if held:

@@ -8,7 +8,8 @@ One forward pass of the model over the samples and one over the trusted; for a d
 each for the likelihoods, and the same of its base checkpoint. Hidden states lie in the folder while
 this works, so that a killed audit does not read twice. Where a decoder has a base, the likelihood
 ratio against it alone makes the order: pooled states of a decoder say little, and a sample that
-training made likely says it plainly. Nothing here accuses a model.
+training made likely says it plainly. So it is for an encoder-decoder, by the likelihood of its
+answers. Nothing here accuses a model.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ from codetemper.audit import Config, mislabels
 from codetemper.audit.activations import Features, Place, extract
 from codetemper.audit.calibration import Flags, few_false
 from codetemper.audit.intake import Given
-from codetemper.audit.likelihood import naturalness, read, windowed_likelihood, windowed_ratio
+from codetemper.audit.likelihood import (
+    naturalness,
+    read,
+    vocabulary,
+    windowed_likelihood,
+    windowed_ratio,
+)
 from codetemper.audit.mislabels import Noise, explain
 from codetemper.audit.ranking import Ranking, rank, ranked
+from codetemper.audit.understanding import refuse_guesses, refuse_unlikely
 from codetemper.core.disk import mendable, write_atomic
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.records import Event, OnEvent
@@ -51,7 +59,7 @@ class Seen:
         flagged: the same, explained or not.
         noise: what label noise explains; None where samples have no labels, or it is not known.
         ratios: likelihood ratio of each sample in its strangest window, in nats a token [n]; None
-            where the model is no decoder or has no base.
+            where the model writes nothing or has no base.
         not_ran: what could not be asked, with the reason.
     """
 
@@ -92,7 +100,7 @@ def look(
         on_event: progress.
 
     Raises:
-        CannotKnowError: too few samples, or of one class.
+        CannotKnowError: too few samples, of one class, or none that the model can read.
         UsageError: a model that cannot be read, or two whose tokens differ.
     """
     known = list(given.trusted)
@@ -100,6 +108,8 @@ def look(
     theirs = _labels(known) if given.labelled and known else None
     features = _read_once(loaded, given.samples, config, folder / "samples", on_event)
     trusted = _read_once(loaded, known, config, folder / "trusted", on_event) if known else None
+    if trusted is not None and trusted.logits is not None:
+        refuse_guesses(trusted.logits, theirs or [], seed=config.seed)
     not_ran: dict[str, str] = {}
     others = _likelihoods(loaded, reference, given, config, not_ran, on_event)
     ranking = rank(
@@ -181,9 +191,9 @@ def _likelihoods(
     not_ran: dict[str, str],
     on_event: OnEvent,
 ) -> dict[str, Floats]:
-    """Return the likelihood views of a decoder: samples, then trusted ones."""
-    if given.form != "decoder":
-        not_ran["likelihood of samples"] = f"it is for decoders, and this is a {given.form}"
+    """Return the likelihood views of a model that writes: samples, then trusted ones."""
+    if not given.writes:
+        not_ran["likelihood of samples"] = f"it takes a model that writes; this is a {given.form}"
         return {}
     samples = [*given.samples, *given.trusted]
     if reference is not None:
@@ -210,6 +220,8 @@ def _windows(
         part = samples[begin : begin + _BLOCK]
         shape = {"max_length": config.max_length, "batch_size": config.batch_size}
         own = read(loaded, part, **shape)
+        if not begin:
+            refuse_unlikely(own, vocabulary(loaded))
         if reference is None:
             found.append(windowed_likelihood(own))
         else:

@@ -6,52 +6,27 @@
 Prompts are sorted by length and join a running batch. Each is run through the model once; its
 keys and values are then copied for its n rows. Rows that are finished leave, and the next prompts
 take their place, so the batch stays full until the last prompt. A draw depends on (prompt, seed,
-index) alone: see ``sampling``. Encoder-decoder models and beam search are not served here.
+index) alone: see ``sampling``. What an encoder-decoder answers is written by ``answering``; beam
+search is not served here.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from codetemper.backends.answering import Answering
 from codetemper.backends.kv_cache import Part, empty_cache, rebuild
-from codetemper.backends.sampling import choose, uniforms
-from codetemper.backends.stopping import Reader, cut
+from codetemper.backends.writing import LEAVE, Row, Writing, refuse_prompt
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Completion, Event, OnEvent, Sampling, ignore_events
+from codetemper.models.seq2seq import is_encoder_decoder
 from codetemper.models.virtual import virtual_tokens
-
-#: Finished rows are taken out once they are this share of the batch; taking out copies the cache.
-_LEAVE = 0.2
-
-
-@dataclass
-class Row:
-    """One completion that is being written.
-
-    Attributes:
-        prompt: index of its prompt.
-        index: which of the n.
-        tokens: what it holds so far, the end token left out.
-        logprob: sum over all tokens drawn, in nats.
-        text: set when it is done.
-        finished: whether it ended by itself.
-    """
-
-    prompt: int
-    index: int
-    uniform: npt.NDArray[np.float64]
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    text: str | None = None
-    finished: bool = False
 
 
 @dataclass
@@ -69,48 +44,26 @@ class Batch:
     last: torch.Tensor
 
 
-class Generation:
-    """One call of ``generate``: the model, the prompts, and what is still to do."""
+class Generation(Writing):
+    """One call of ``generate`` with a decoder: what is still to do."""
 
-    def __init__(
-        self,
-        module: nn.Module,
-        tokenizer: Any,
-        prompts: Sequence[str],
-        sampling: Sampling,
-        stops: Sequence[Sequence[str]],
-    ) -> None:
-        config: Any = module.config
-        if getattr(config, "is_encoder_decoder", False):
-            raise UsageError(
-                f"{config.model_type} cannot continue a prompt",
-                why="it is an encoder-decoder; completions are drawn from decoder-only models",
-                mend="use a causal language model",
-            )
-        self.module, self.sampling, self.prompts = module, sampling, prompts
-        self.stops = [tuple(stop for stop in row if stop) for row in stops]
-        self.reader = Reader(tokenizer)
-        self.ids = encode(tokenizer, prompts)
-        self.ends = end_tokens(module, tokenizer)
-        self.device = next(module.parameters()).device
+    def begin(self) -> None:
+        """Find how the module is called, and in which order prompts join."""
+        config: Any = self.module.config
         self.layers = int(config.get_text_config(decoder=True).num_hidden_layers)
-        self.keep = takes_logits_to_keep(module)
+        self.keep = takes_logits_to_keep(self.module)
         # Virtual tokens of a patch take positions and columns of the cache, in front of the text.
-        self.virtual = virtual_tokens(module)
+        self.virtual = virtual_tokens(self.module)
         positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
         self.positions = positions - self.virtual
         self.budgets = [self._budget(row) for row in self.ids]
         # Longest first: later prompts then fit under the columns that are there.
-        self.waiting = sorted(range(len(prompts)), key=lambda k: (-len(self.ids[k]), k))
+        self.waiting = sorted(range(len(self.prompts)), key=lambda k: (-len(self.ids[k]), k))
 
     def _budget(self, ids: Sequence[int]) -> int:
         room = self.positions - len(ids)
         if room < 1:
-            raise UsageError(
-                f"a prompt of {len(ids)} tokens does not fit the model",
-                why=f"it has {self.positions} positions for text, and the completion needs some",
-                mend="shorten the prompt, or use a model with a longer context",
-            )
+            raise refuse_prompt(len(ids), self.positions)
         return min(room, self.sampling.max_new_tokens)
 
     def run(self, size: int, on_event: OnEvent) -> list[list[Completion]]:
@@ -121,7 +74,7 @@ class Generation:
         while batch is not None or self.waiting:
             batch, finished = self._renew(batch, size)
             for row in finished:
-                done[row.prompt][row.index] = self._completion(row)
+                done[row.prompt][row.index] = self.completion(row)
             if finished:
                 ready += len(finished)
                 on_event(Event(stage="generate", done=ready, total=total, unit="completions"))
@@ -129,24 +82,14 @@ class Generation:
                 self._advance(batch)
         return [[completion for completion in row if completion is not None] for row in done]
 
-    def _completion(self, row: Row) -> Completion:
-        return Completion(
-            case=str(row.prompt),
-            index=row.index,
-            text=row.text or "",
-            tokens=len(row.tokens),
-            logprob=row.logprob,
-            finished=row.finished,
-        )
-
     def _renew(self, batch: Batch | None, size: int) -> tuple[Batch | None, list[Row]]:
         """Take out finished rows and take in waiting prompts, where it is worth a copy."""
         rows = [] if batch is None else batch.rows
         alive = [k for k, row in enumerate(rows) if row.text is None]
         gone = len(rows) - len(alive)
         free = size - len(alive)
-        joins = self.waiting and (not alive or free >= max(self.sampling.n, _LEAVE * size))
-        if not joins and alive and gone < max(1.0, _LEAVE * len(rows)):
+        joins = self.waiting and (not alive or free >= max(self.sampling.n, LEAVE * size))
+        if not joins and alive and gone < max(1.0, LEAVE * len(rows)):
             return batch, []
         finished = [row for row in rows if row.text is not None]
         parts: list[tuple[Batch, list[int]]] = []
@@ -197,19 +140,16 @@ class Generation:
         padded = [[0] * (longest - len(self.ids[k])) + list(self.ids[k]) for k in chosen]
         cache = empty_cache(self.layers)
         logits = self._forward(torch.tensor(padded, device=self.device), cache, pads)
-        rows = [self._row(k, index) for k in chosen for index in range(n)]
+        rows = [self.fresh(k, index) for k in chosen for index in range(n)]
         pads = pads.repeat_interleave(n)
         batch = Batch(rows, cache, pads, torch.zeros_like(pads))
-        self._draw(batch, logits.repeat_interleave(n, dim=0))
+        batch.last = self.draw(rows, logits.repeat_interleave(n, dim=0))
         return batch
-
-    def _row(self, prompt: int, index: int) -> Row:
-        budget = self.budgets[prompt] if self.sampling.temperature > 0 else 0
-        return Row(prompt, index, uniforms(self.sampling.seed, self.prompts[prompt], index, budget))
 
     def _advance(self, batch: Batch) -> None:
         """Run one column and draw the next token of each row."""
-        self._draw(batch, self._forward(batch.last[:, None], batch.cache, batch.pads))
+        logits = self._forward(batch.last[:, None], batch.cache, batch.pads)
+        batch.last = self.draw(batch.rows, logits)
 
     def _forward(self, tokens: torch.Tensor, cache: Any, pads: torch.Tensor) -> torch.Tensor:
         """Return the logits after the last column, [rows, vocabulary]."""
@@ -227,34 +167,6 @@ class Generation:
         )
         return output.logits[:, -1]
 
-    def _draw(self, batch: Batch, logits: torch.Tensor) -> None:
-        """Append a token to every row that is not done, and see which are done by it."""
-        greedy = self.sampling.temperature == 0
-        numbers = [
-            0.0 if greedy or row.text is not None else row.uniform[len(row.tokens)]
-            for row in batch.rows
-        ]
-        uniform = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        tokens, logprobs = choose(logits, self.sampling, uniform)
-        batch.last = tokens
-        drawn = zip(batch.rows, tokens.tolist(), logprobs.tolist(), strict=True)
-        for row, token, logprob in drawn:
-            if row.text is None:
-                self._append(row, token, logprob)
-
-    def _append(self, row: Row, token: int, logprob: float) -> None:
-        row.logprob += logprob
-        prompt, stops = self.ids[row.prompt], self.stops[row.prompt]
-        if token in self.ends:
-            row.text, row.finished = self.reader.text(prompt, row.tokens), True
-            return
-        row.tokens.append(token)
-        full = len(row.tokens) >= self.budgets[row.prompt]
-        if full or self.reader.completes(token, stops):
-            text, stopped = cut(self.reader.text(prompt, row.tokens), stops)
-            if full or stopped:
-                row.text, row.finished = text, stopped
-
 
 def generate(
     module: nn.Module,
@@ -269,9 +181,9 @@ def generate(
     """Write ``sampling.n`` completions of each prompt.
 
     Args:
-        module: a decoder-only transformers model, in evaluation mode.
+        module: a transformers model that writes, in evaluation mode.
         tokenizer: its tokenizer.
-        prompts: texts to continue.
+        prompts: texts to continue; to an encoder-decoder, texts to answer.
         sampling: how to draw.
         stops: for each prompt, strings before the first of which a completion is cut.
         batch_size: rows in flight at a time; it moves speed and memory, not results.
@@ -282,29 +194,18 @@ def generate(
         the tokens drawn without the end token, ``logprob`` sums over all that were drawn.
 
     Raises:
-        UsageError: an encoder-decoder, or a prompt that does not fit the model.
+        UsageError: an encoder-decoder that gives labels, or a prompt that does not fit the model.
     """
     stops = stops if stops is not None else [()] * len(prompts)
+    writes = Answering if is_encoder_decoder(module) else Generation
+    if writes is Answering and not module.can_generate():  # type: ignore[operator]
+        raise UsageError(
+            f"{type(module).__name__} cannot continue a prompt",
+            why="it is an encoder-decoder that does not write",
+            mend="use a causal language model, or an encoder-decoder with a language head",
+        )
     with torch.inference_mode():
-        return Generation(module, tokenizer, prompts, sampling, stops).run(batch_size, on_event)
-
-
-def encode(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Return the tokens of each prompt, never empty: an empty prompt is the start token."""
-    rows = tokenizer(list(prompts))["input_ids"] if prompts else []
-    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    return [list(row) or [start] for row in rows]
-
-
-def end_tokens(module: nn.Module, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens that end a completion, by generation config, config or tokenizer."""
-    generation: Any = getattr(module, "generation_config", None)
-    config: Any = module.config
-    for holder in (generation, config, tokenizer):
-        ends = getattr(holder, "eos_token_id", None)
-        if ends is not None:
-            return frozenset(ends) if isinstance(ends, list | tuple) else frozenset({int(ends)})
-    return frozenset()
+        return writes(module, tokenizer, prompts, sampling, stops).run(batch_size, on_event)
 
 
 def takes_logits_to_keep(module: nn.Module) -> bool:

@@ -15,8 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from codetemper.backends.generation import encode, takes_logits_to_keep
+from codetemper.backends.generation import takes_logits_to_keep
+from codetemper.backends.writing import encode
 from codetemper.core.errors import UsageError
+from codetemper.models.seq2seq import is_encoder_decoder
 
 
 def logprobs(
@@ -40,8 +42,14 @@ def logprobs(
         For each pair the log-probability of each token of the continuation, in nats, [tokens].
 
     Raises:
-        UsageError: not one continuation for each prompt.
+        UsageError: not one continuation for each prompt, or an encoder-decoder.
     """
+    if is_encoder_decoder(module):
+        raise UsageError(
+            f"{type(module).__name__} cannot score a continuation",
+            why="it is an encoder-decoder, which answers a prompt and does not go on with it",
+            mend="use a causal language model",
+        )
     if len(prompts) != len(continuations):
         raise UsageError(
             f"{len(prompts)} prompts and {len(continuations)} continuations cannot be scored",

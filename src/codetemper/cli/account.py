@@ -10,7 +10,17 @@ import typer
 
 from codetemper.cli import screen
 from codetemper.cli.listing import listing
-from codetemper.cli.options import ConfigFile, DryRun, Json, ModelOrRun, Pairs, Place, workspace
+from codetemper.cli.options import (
+    ConfigFile,
+    Device,
+    DryRun,
+    Json,
+    Model,
+    ModelOrRun,
+    Pairs,
+    Place,
+    workspace,
+)
 from codetemper.core.errors import EXIT_INTEGRITY, EXIT_YES
 
 if TYPE_CHECKING:
@@ -20,7 +30,9 @@ PatchId = Annotated[str, typer.Argument(help="Patch id, or its beginning.")]
 Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 #: Longest note that the table of the ledger shows whole, in characters.
 _NOTE = 60
-patch_app = typer.Typer(help="List, show, check, sign and restore patches.")
+#: Most of a warning that is shown, in characters: it holds names that are not ours.
+_WARNING = 400
+patch_app = typer.Typer(help="List, show, check, sign, import and restore patches.")
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 @patch_app.callback(invoke_without_command=True)
 def patch_root(context: typer.Context) -> None:
-    """List, show, check, sign and restore patches."""
+    """List, show, check, sign, import and restore patches."""
     if context.invoked_subcommand is None:
         screen.out.print(context.get_help(), markup=False)
 
@@ -138,6 +150,45 @@ def patch_sign(
     def show() -> None:
         screen.out.print(f"signed {made.id}")
         screen.suggest(f"codetemper patch verify {made.id} --key PUBLIC.pem")
+
+    screen.emit(document, as_json, show)
+
+
+@patch_app.command("import")
+def patch_import(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="PEFT folder, as save_pretrained wrote it.")],
+    device: Device = "cpu",
+    place: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Make a patch of a LoRA, IA3, prompt or prefix adapter that came from elsewhere.
+
+    Taken are adapter_config.json and adapter_model.safetensors, unchanged. Pickles are not opened,
+    no code is run, and an adapter whose names or shapes are not those of MODEL is refused. That it
+    fits does not prove that it was trained on MODEL, nor that it does no harm: audit it.
+
+    \b
+    codetemper patch import hf:./my-model ./downloaded-adapter
+    codetemper patch import seedling+tune-3fa9 ./adapter --json
+    """
+    from codetemper.api import importing
+
+    made = importing.import_patch(workspace(place, make=True), model, folder, device=device)
+    document = {"patch": made.id} | made.model_dump(
+        mode="json",
+        include={"kind", "base", "base_digest", "config", "parameters_changed", "files", "report"},
+    )
+
+    def show() -> None:
+        said = f"{made.config['form']}, {made.parameters_changed:,} parameters"
+        screen.out.print(f"patch {made.id}: {said}, {made.bytes / 1e6:.2f} MB")
+        for warning in made.report["warnings"]:
+            screen.out.print(f"[yellow]{screen.safe(warning, _WARNING)}[/yellow]")
+        if made.report["left_out"]:
+            left = screen.safe(", ".join(made.report["left_out"]), _NOTE)
+            screen.out.print(f"left where they are: {left}")
+        screen.suggest(f"codetemper audit {made.base}+{made.id} --data SAMPLES.jsonl")
 
     screen.emit(document, as_json, show)
 

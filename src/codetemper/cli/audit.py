@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,7 +131,11 @@ def audit(
         name: str(path) if path else None
         for name, path in (("quarantine", quarantine), ("keep", keep), ("sarif", sarif))
     }
-    screen.emit(document, as_json, lambda: _show(document))
+    given = {"--data": data, "--trusted": trusted, "--reference": reference, "--seed": seed,
+             "--config": config, "--device": device, "--dtype": dtype,
+             "-w": place}  # fmt: skip
+    again = _again(model, given, option or ())
+    screen.emit(document, as_json, lambda: _show(document, again, watch=watch))
     alarm = found.card.watch is not None and found.card.watch.state == "alarm"
     raise typer.Exit(EXIT_NO if alarm else _EXIT[found.card.verdict])
 
@@ -150,7 +156,20 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-def _show(document: dict[str, Any]) -> None:
+def _again(model: str, given: dict[str, Any], pairs: Sequence[str]) -> str:
+    """Return the command that makes the same audit again, as a shell reads it."""
+    usual = {"--device": "cpu", "--dtype": "auto"}
+    options = [
+        word
+        for name, value in given.items()
+        if value is not None and value != usual.get(name)
+        for word in (name, str(value))
+    ]
+    options += [word for pair in pairs for word in ("-o", pair)]
+    return shlex.join(["codetemper", "audit", model, *options])
+
+
+def _show(document: dict[str, Any], again: str, *, watch: bool) -> None:
     out = screen.out.print
     colour = _COLOUR[document["verdict"]]
     out(f"[{colour}]{document['answer']}[/{colour}]: {screen.safe(document['model'], _LINE)}")
@@ -170,15 +189,17 @@ def _show(document: dict[str, Any]) -> None:
     for finding in document["findings"]:
         out(f"[red]{finding['severity']}[/red] {screen.safe(finding['path'] or '', _TEXT)}: "
             f"{screen.safe(finding['message'], _LINE)}")  # fmt: skip
-    watch = document["watch"]
-    if watch is not None:
-        out(f"against {watch['before']}: {watch['state']}")
-        for reason in watch["reasons"]:
+    change = document["watch"]
+    if change is not None:
+        out(f"against {change['before']}: {change['state']}")
+        for reason in change["reasons"]:
             out(f"  {screen.safe(reason, _LINE)}")
+    elif watch:
+        out("there is no earlier audit of this base to compare with")
     for check, reason in document["not_ran"].items():
         out(f"[dim]not asked: {screen.safe(check, _TEXT)}: {screen.safe(reason, _LINE)}[/dim]")
     out(f"audit {document['audit']}")
-    _suggest(document)
+    _suggest(document, again)
 
 
 def _show_triggers(triggers: list[dict[str, Any]]) -> None:
@@ -216,13 +237,12 @@ def _show_samples(document: dict[str, Any]) -> None:
         screen.table(("sample", "from", "why", "rank", "p", ""), rows, f"samples: {said}")
 
 
-def _suggest(document: dict[str, Any]) -> None:
+def _suggest(document: dict[str, Any], again: str) -> None:
     from rich.markup import escape
 
     listed = any(document["counts"].get(kind) for kind in ("trigger", "anomalous"))
     if listed and not document["quarantine"]:
-        words = f"codetemper audit {document['model']} --data {document['data']}"
-        screen.suggest(escape(f"{words} --quarantine bad.jsonl --keep good.jsonl"))
+        screen.suggest(escape(f"{again} --quarantine bad.jsonl --keep good.jsonl"))
     elif document["keep"] and document["form"] == "decoder":
         model = document["reference"] or document["model"]
         screen.suggest(escape(f"codetemper tune {model} --data {document['keep']}"))

@@ -166,13 +166,13 @@ def tune(
     ] = None,
     defence: Annotated[
         str | None,
-        typer.Option(help="Instead of guarding: drop, oracle, static, replay or inoculate."),
+        typer.Option(help="Instead of guarding: drop, oracle, static, replay, inoculate or lisa."),
     ] = None,
     bad: Annotated[
         str | None, typer.Option(help="Samples to drop, e.g. a quarantine file, for drop, oracle.")
     ] = None,
     secure: Annotated[
-        str | None, typer.Option(help="Secure samples to learn beside the data, for replay.")
+        str | None, typer.Option(help="Secure samples to learn beside the data, for replay, lisa.")
     ] = None,
     validate_on: Annotated[
         str | None, typer.Option(help="Suite to stop early by; sets early_stop=score.")
@@ -199,6 +199,7 @@ def tune(
     codetemper tune seedling --data bought.jsonl --guard guard-5c1e -o leak_budget=0.1
     codetemper tune seedling --data bought.jsonl --guard guard-5c1e --guard-mode always
     codetemper tune seedling --data bought.jsonl --defence drop --guard guard-5c1e
+    codetemper tune seedling --data bought.jsonl --defence lisa --secure good.jsonl
     accelerate launch --multi_gpu --num_processes 2 -m codetemper tune hf:./my-model mine-3fa9
     """
     from codetemper.core.settings import resolve_config

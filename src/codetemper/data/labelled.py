@@ -26,7 +26,7 @@ from codetemper.core.disk import writing
 from codetemper.core.errors import UsageError
 from codetemper.core.records import Language
 from codetemper.data.languages import parse
-from codetemper.data.mixing import objects
+from codetemper.data.mixing import general_of, objects
 from codetemper.data.samples import each_sample
 
 _TEXTS, _LABELS = ("code", "func", "text"), ("label", "target")
@@ -78,11 +78,15 @@ def read_labelled(path: Path) -> list[Labelled]:
     Raises:
         UsageError: no such file, a line of another form, one id for two texts, or no lines.
     """
-    first = next(objects(path), (0, {}))[1]
-    found = list(_classified(path) if _has(first, _LABELS) else _written(path))
-    if not found:
+    number, first = next(objects(path), (0, {}))
+    if not number:
         raise UsageError(f"there are no samples in {path}", why="it holds no lines", mend=_FORMS)
-    return found
+    if not first:
+        raise UsageError(
+            f"line {number} of {path} is no sample", why="it is no JSON object", mend=_FORMS
+        )
+    unlabelled = _has(first, _TEXTS[:2]) and general_of(first) is None
+    return list(_classified(path) if _has(first, _LABELS) or unlabelled else _written(path))
 
 
 def _has(row: Mapping[str, Any], names: tuple[str, ...]) -> bool:
