@@ -6,8 +6,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from codetemper.harden.repair import solve as solver
+from codetemper.harden.repair import system
 from codetemper.harden.repair.metrics import Diagonal, Full, Identity, LowRank, NullSpace
-from codetemper.harden.repair.solve import solve, solve_nonnegative
+from codetemper.harden.repair.solve import NEAR, solve, solve_nonnegative
+from codetemper.harden.repair.system import Product, System
+from tests.harden.repairing import planted, task_of, tiny_engine
 
 F, D, N = 24, 7, 5
 
@@ -112,3 +116,50 @@ def test_multipliers_are_the_cheapest_that_do_enough(seed: int) -> None:
     assert float(slack.min()) > -1e-8
     assert float((slack * found).abs().max()) < 1e-8
     assert 0 < int((found > 0).sum()) < 12
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_gradients_find_what_elimination_does(
+    seed: int, warm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factor, wanted = draw(60, 30, seed=seed), 3 * draw(60, seed=seed + 50)
+    gram, ridge = factor @ factor.T, torch.tensor(0.3)
+    before = draw(60, seed=seed + 90).clamp_min(0) if warm else torch.zeros(60).double()
+    exact = solve_nonnegative(gram.clone(), wanted, ridge, before)
+    monkeypatch.setattr(solver, "DIRECT", 0)
+    found = solve_nonnegative(gram, wanted, ridge, before)
+    slack = gram @ found + ridge * found - wanted - ridge * before
+    assert float(found.min()) >= 0
+    assert float(slack.min()) >= -2 * NEAR - 1e-9
+    assert float(slack[found > 0].max()) <= NEAR + 1e-9
+    assert 0 < int((exact > 0).sum()) < 60
+    assert not torch.equal(found, exact)
+    # The ridge bounds how far multipliers can be off for what gaps are.
+    assert float((found - exact).norm()) <= 2 * NEAR * 60**0.5 / float(ridge)
+
+
+def test_a_system_acts_the_same_whether_it_is_made_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine()
+    passages = planted(engine, 3, rank=40)
+    task = task_of(engine, passages)
+    seen = engine.observe(passages, layers=task.layers)
+    owner = torch.arange(len(seen)).repeat_interleave(2)
+    rival = torch.randint(3, 60, (len(owner),), generator=torch.Generator().manual_seed(1))
+    made = System(engine, task, seen, owner, rival)
+    rows = torch.arange(len(owner)) % 3 > 0
+    matrix, whole = made.gram(rows), made.gram(rows | True)
+    monkeypatch.setattr(system, "DIRECT", 0)
+    monkeypatch.setattr(system, "_READ", 0.0)
+    free = System(engine, task, seen, owner, rival).gram(rows)
+    assert isinstance(matrix, torch.Tensor)
+    assert isinstance(whole, torch.Tensor)
+    assert isinstance(free, Product)
+    assert len(matrix) == len(free) == int(rows.sum())
+    vector = draw(len(free)).to(free.contrasts)
+    assert torch.allclose(free.diagonal(), matrix.diagonal().float(), rtol=1e-4)
+    told = matrix.float() @ vector
+    assert torch.allclose(free @ vector, told, rtol=1e-4, atol=1e-4 * float(told.abs().max()))
+    # And as the change that multipliers stand for.
+    effect = made.effect(made.deltas(torch.ones(len(owner)).double()))
+    assert torch.allclose(effect, whole.sum(1), rtol=1e-2)

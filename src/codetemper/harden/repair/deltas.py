@@ -35,6 +35,12 @@ class Delta:
         """Return the change of the columns, [d, n]."""
         return self.left if self.right is None else self.left @ self.right
 
+    def of(self, keys: torch.Tensor) -> torch.Tensor:
+        """Return what it writes for keys [N, n], as [N, d] of their type."""
+        if self.right is None or self.right.shape[0] > self.left.shape[0]:
+            return keys @ self.dense().T.to(keys)
+        return (keys @ self.right.T.to(keys)) @ self.left.T.to(keys)
+
     @property
     def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Left and right factor; of a change without factors the right one is the identity."""

@@ -40,7 +40,7 @@ Rule = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def descend(engine: Engine, task: Task, rule_for: Callable[[Observation], Rule]) -> Edit:
-    """Take ``task.config.rounds`` steps, for all failing tokens together or for each.
+    """Take ``task.config.most_rounds`` steps, for all failing tokens together or for each.
 
     Args:
         engine: the model; as before afterwards, bit for bit.
@@ -133,7 +133,7 @@ class _Walk:
     def together(self, before: Observation, rule_for: Callable[[Observation], Rule]) -> None:
         """Take all steps on the loss of all passages."""
         rule = rule_for(before)
-        steps = self._task.config.rounds
+        steps = self._task.config.most_rounds
         gaps: list[torch.Tensor] = []
         for step in range(steps):
             gaps.append(self._step(self._task.passages, rule))
@@ -152,7 +152,7 @@ class _Walk:
                 alone = token_of(passage, place)
                 seen = self._engine.observe([alone])
                 rule = rule_for(seen)
-                for _ in range(self._task.config.rounds):
+                for _ in range(self._task.config.most_rounds):
                     self._step([alone], rule)
                 self.rounds.append(_round(seen.gap, self._engine.observe([alone]).gap))
             self._task.on_event(

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -96,7 +97,7 @@ class Observation:
         columns = (self.passage, self.position, self.wanted, self.predicted, self.rival, self.gap)
         return [Point(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
 
-    @property
+    @cached_property
     def places(self) -> list[tuple[int, int]]:
         """Passage and position of each point."""
         return list(zip(self.passage.tolist(), self.position.tolist(), strict=True))

@@ -42,6 +42,7 @@ from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.settings import MANY
 from codetemper.harden.repair.solve import solve_nonnegative
+from codetemper.harden.repair.system import System
 from codetemper.harden.repair.task import Task, gaps_by_failure
 
 #: Passage and position of a point.
@@ -52,6 +53,8 @@ _GUARD_LEAD = 0.05
 _ENOUGH = 0.5
 #: Rivals of a token that are added in a round, at most.
 _RIVALS = 2
+#: Rounds that may bring nothing, one after the other.
+_PATIENCE = 10
 #: How a round that made it worse changes the length of the next, and one that did not.
 _SHORTER, _LONGER = 0.5, 2.0
 
@@ -63,18 +66,18 @@ def solve(engine: Engine, task: Task) -> Edit:
         engine: the model; as before afterwards.
         task: what is to be put right.
     """
-    begun = time.monotonic()
+    begun, most = time.monotonic(), task.config.most_rounds
     state = _State(engine, task)
     with engine.drafting() as draft:
-        for number in range(task.config.rounds + 1):
+        for number in range(most + 1):
             seen = state.look()
             task.on_event(
                 Event(
-                    stage="repair", done=number, total=task.config.rounds, unit="rounds",
+                    stage="repair", done=number, total=most, unit="rounds",
                     note=f"{state.short(seen)} tokens to put right",
                 )
             )  # fmt: skip
-            if state.done(seen) or number == task.config.rounds:
+            if state.done(seen) or number == most or state.idle == _PATIENCE:
                 break
             state.step(seen, draft)
     return Edit(
@@ -106,6 +109,7 @@ class _State:
         before: gaps of their tokens before anything changed, by passage.
         after: the same under the best change.
         rounds: what each round did.
+        idle: rounds since the best one.
     """
 
     def __init__(self, engine: Engine, task: Task) -> None:
@@ -125,6 +129,7 @@ class _State:
         self.before: tuple[tuple[float, ...], ...] = ()
         self.after: tuple[tuple[float, ...], ...] = ()
         self.rounds: list[RepairRound] = []
+        self.idle = 0
 
     @property
     def constraints(self) -> int:
@@ -166,10 +171,10 @@ class _State:
             for rival, before in self._rivals[place].items()
         ]
         owner, rival = torch.tensor([row[:2] for row in rows], device=seen.gap.device).unbind(1)
-        system = _System.of(self._engine, self._task, seen, owner, rival)
-        gaps = self._engine.gaps(seen, owner, rival)
+        system = System(self._engine, self._task, seen, owner, rival)
+        gaps = self._engine.gaps(seen, owner, rival).to(system.contrasts)
         now = system.effect(self._deltas)
-        wanted = gaps + self._leads(seen).double()[owner] + now
+        wanted = gaps + self._leads(seen)[owner] + now
         before = torch.tensor([row[2] for row in rows]).to(wanted)
         # A constraint that costs nothing and is far from being missed has no say in this round; if
         # the round makes it short, it is among those of the next.
@@ -177,11 +182,11 @@ class _State:
         gram = system.gram(tight)
         ridge = self._task.config.ridge * gram.diagonal().mean()
         solved = torch.zeros_like(wanted)
-        solved[tight] = solve_nonnegative(gram, wanted[tight], ridge, before[tight])
+        solved[tight] = solve_nonnegative(gram, wanted[tight], ridge, before[tight]).to(wanted)
         found = before + self._length * (solved - before)
         for (point, token, _), multiplier in zip(rows, found.tolist(), strict=True):
             self._rivals[seen.places[point]][token] = multiplier
-        foretold = torch.full_like(seen.gap, float("-inf")).double()
+        foretold = torch.full_like(seen.gap, float("-inf")).to(gaps)
         self._put(draft, _blend(self._deltas, system.deltas(solved), self._length))
         left = gaps + now - system.effect(self._deltas)
         foretold.scatter_reduce_(0, owner, left, "amax")
@@ -223,7 +228,9 @@ class _State:
         own = seen.passage < self._own
         flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
         score = (float(self.short(seen)), flips, self._violated(seen))
+        self.idle += 1
         if not self._best_score or score < self._best_score:
+            self.idle = 0
             self._best_score, self.best = score, self._deltas
             self.solved, self.after = all(seen.right[: self._own]), seen.gaps[: self._own]
 
@@ -268,83 +275,6 @@ class _State:
         return torch.tensor([self._lead(*place) for place in seen.places]).to(seen.gap)
 
 
-@dataclass(frozen=True)
-class _System:
-    """The linear model of T gaps at P points.
-
-    Attributes:
-        owner: the point of each gap, [T].
-        contrasts: c_t, [T, d].
-        steers: G^-1 c_t, [T, d].
-        keys: by layer, keys over divisors, [P, n].
-        solved: by layer, Q of them, [P, n].
-        gains: by layer, gain of the norm after the FFN, [d].
-        columns: by layer, neurons that may change.
-        inner: sum over layers of keys times Q times keys, [P, P] in float64.
-    """
-
-    owner: torch.Tensor
-    contrasts: torch.Tensor
-    steers: torch.Tensor
-    keys: dict[int, torch.Tensor]
-    solved: dict[int, torch.Tensor]
-    gains: dict[int, torch.Tensor]
-    columns: dict[int, torch.Tensor | None]
-    inner: torch.Tensor
-
-    @classmethod
-    def of(
-        cls,
-        engine: Engine,
-        task: Task,
-        seen: Observation,
-        owner: torch.Tensor,
-        rival: torch.Tensor,
-    ) -> _System:
-        """Set it up from what was seen, for gaps to rivals [T] of points [T]."""
-        contrasts = engine.contrast(seen.wanted[owner], rival)
-        contrasts = task.semantic.contrast(contrasts).double()
-        steers = task.semantic.steer(contrasts)
-        keys, solved = {}, {}
-        inner = torch.zeros(len(seen), len(seen), dtype=torch.float64, device=engine.device)
-        for layer in task.layers:
-            columns = task.columns[layer]
-            some = seen.keys[layer] / seen.divisors[layer][:, None]
-            keys[layer] = some if columns is None else some[:, columns]
-            solved[layer] = task.statistics.metric(layer, columns).apply(keys[layer])
-            inner += keys[layer].double() @ solved[layer].double().T
-        return cls(owner, contrasts, steers, keys, solved, engine.gains, task.columns, inner)
-
-    def gram(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return A of some of the gaps, a boolean for each: [t, t] in float64."""
-        owner = self.owner[rows]
-        return (self.contrasts[rows] @ self.steers[rows].T) * self.inner[owner][:, owner]
-
-    def effect(self, deltas: dict[int, Delta]) -> torch.Tensor:
-        """Return how far a change closes each gap, [T] in float64."""
-        total = torch.zeros(len(self.owner), dtype=torch.float64).to(self.contrasts)
-        for layer, delta in deltas.items():
-            left, right = delta.factors
-            write = (self.contrasts * self.gains[layer]) @ left.double()
-            total += (write * (self.keys[layer].double() @ right.double().T)[self.owner]).sum(-1)
-        return total
-
-    def deltas(self, multipliers: torch.Tensor) -> dict[int, Delta]:
-        """Return the change that multipliers [T] stand for: of one direction for each point."""
-        count = len(next(iter(self.keys.values())))
-        weighted = torch.zeros(count, self.steers.shape[1]).to(self.steers)
-        weighted.index_add_(0, self.owner, self.steers * multipliers[:, None])
-        used = torch.zeros(count).to(multipliers).index_add_(0, self.owner, multipliers) > 0
-        return {
-            layer: Delta(
-                left=_over(weighted[used], self.gains[layer]).T.float().contiguous(),
-                right=right[used].float().contiguous(),
-                columns=self.columns[layer],
-            )
-            for layer, right in self.solved.items()
-        }
-
-
 def _blend(first: dict[int, Delta], second: dict[int, Delta], share: float) -> dict[int, Delta]:
     """Return a change that is ``share`` of the second and the rest of the first."""
     if share == 1.0 or not first:
@@ -359,9 +289,3 @@ def _blend(first: dict[int, Delta], second: dict[int, Delta], share: float) -> d
             columns=delta.columns,
         )
     return made
-
-
-def _over(steers: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-    """Return steers [T, d] divided by a gain [d]; where that is nearly none, they are left out."""
-    square = gain * gain
-    return steers * gain / (square + 1e-4 * square.mean())

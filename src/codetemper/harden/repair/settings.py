@@ -16,6 +16,9 @@ Scores = Literal["contrast", "gradient", "random"]
 
 #: Answers from which a repair is one of many.
 MANY: Final = 8
+#: Most rounds of joint, and steps of the others, where nothing is said.
+_ROUNDS: Final = 40
+_STEPS: Final = 10
 #: Leads of few answers and of many.
 _LEADS: Final = (1.0, 0.2)
 
@@ -27,8 +30,9 @@ class Config(Record):
     """``joint``: closed form over all failing tokens at once. ``star``, ``mint``, ``sgd``: steps
     per failure. ``memit``, ``pmet``, ``alphaedit``, ``rome``: locate-then-edit with code's keys."""
 
-    rounds: int = Field(default=10, ge=1)
-    """Most rounds of solving and looking again (joint), or of optimiser steps (star, sgd)."""
+    rounds: int | None = Field(default=None, ge=1)
+    """Most rounds of solving and looking again (joint), or of optimiser steps (star, sgd). None: 40
+    of joint, which also ends after ten that brought nothing, and 10 of the others."""
     margin: float | None = Field(default=None, ge=0)
     """joint: lead in logits that the wanted token is to have over the best other one. None: 1 of
     few answers, so that other wordings follow; 0.2 of many, which cost the rest as little as can
@@ -89,6 +93,11 @@ class Config(Record):
     """Texts computed together."""
     seed: int = 0
     """Seed of whatever is drawn."""
+
+    @property
+    def most_rounds(self) -> int:
+        """Rounds after which the method ends."""
+        return self.rounds or (_ROUNDS if self.method == "joint" else _STEPS)
 
     def lead(self, answers: int) -> float:
         """Return the lead in logits that is asked for where so many answers are repaired."""

@@ -13,14 +13,34 @@ projector, and earlier keys stacked under zero rows of R, AlphaEdit's (repair.md
 
 from __future__ import annotations
 
+from typing import Final, Protocol
+
 import torch
 
 from codetemper.harden.repair.metrics import Metric
 
+#: Rows up to which a system is solved by elimination; of more by conjugate gradients.
+DIRECT: Final = 1024
+#: How far the latter may be off, in what is wanted: logits, where gaps are.
+NEAR: Final = 0.01
 #: Exchanges of a whole block without progress before rows are exchanged one by one.
-_PATIENCE = 10
+_PATIENCE: Final = 10
 #: Most exchanges, in rows of the system.
-_EXCHANGES = 3
+_EXCHANGES: Final = 3
+
+
+class Gram(Protocol):
+    """A positive semi-definite matrix [N, N], or what acts like one."""
+
+    def __len__(self) -> int: ...
+
+    def __matmul__(self, vector: torch.Tensor, /) -> torch.Tensor:
+        """Return its product with a vector [N]."""
+        ...
+
+    def diagonal(self) -> torch.Tensor:
+        """Return its diagonal, [N]."""
+        ...
 
 
 def solve(
@@ -63,35 +83,38 @@ def solve_gram(gram: torch.Tensor, wanted: torch.Tensor, ridge: float) -> torch.
 
 
 def solve_nonnegative(
-    gram: torch.Tensor, wanted: torch.Tensor, ridge: torch.Tensor, before: torch.Tensor
+    gram: Gram, wanted: torch.Tensor, ridge: torch.Tensor, before: torch.Tensor
 ) -> torch.Tensor:
     r"""Return multipliers of the cheapest change that does at least what is wanted.
 
     :math:`\lambda \ge 0`, :math:`(G + \rho I)\lambda \ge r + \rho\lambda_0`, and equal wherever
     :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
     side together, and after ten exchanges without progress one by one (the last), so that it ends.
+    A tensor of up to ``DIRECT`` rows is solved exactly, anything else to within ``NEAR``.
 
     Args:
-        gram: G [N, N], positive semi-definite, in float64.
-        wanted: r, [N].
+        gram: G [N, N]. What is not a tensor is only multiplied by.
+        wanted: r, [N], of its type.
         ridge: rho > 0.
         before: multipliers that the ridge ties to, [N].
     """
     size = len(gram)
-    system = (gram + gram.T) / 2 + ridge * torch.eye(size, dtype=gram.dtype, device=gram.device)
-    right = wanted + ridge * before
-    tight = right > 0
-    tolerance = 1e-10 * right.abs().max().clamp_min(1e-30)
+    if isinstance(gram, torch.Tensor) and size <= DIRECT:
+        whole = gram.double() + ridge * torch.eye(size, dtype=torch.float64, device=gram.device)
+        wanted, before = wanted.double(), before.double()
+        right, tight = wanted + ridge * before, wanted + ridge * before > 0
+        solved: _Solver = _Elimination(whole)
+        tolerance = 1e-10 * float(right.abs().max().clamp_min(1e-30))
+    else:
+        right, tolerance = wanted + ridge * before, 2 * NEAR
+        # Of many rows next to all of those that were needed before are needed again.
+        tight = before > 0 if bool((before > 0).any()) else right > 0
+        solved = _Gradients(gram, ridge)
     fewest, patience = size + 1, _PATIENCE
-    found = torch.zeros_like(right)
+    found = torch.where(tight, before, 0)
     for _ in range(_EXCHANGES * size + _PATIENCE):
-        found = torch.zeros_like(right)
-        if bool(tight.any()):
-            part = system[tight][:, tight]
-            found[tight] = torch.cholesky_solve(right[tight][:, None], torch.linalg.cholesky(part))[
-                :, 0
-            ]
-        missing = system @ found - right
+        found = solved.of(right, tight, found)
+        missing = solved.times(found) - right
         wrong = (tight & (found < 0)) | (~tight & (missing < -tolerance))
         count = int(wrong.sum())
         if not count:
@@ -106,3 +129,60 @@ def solve_nonnegative(
             wrong[last] = True
         tight = tight ^ wrong
     return found.clamp_min(0)
+
+
+class _Solver(Protocol):
+    """Solves a system for the multipliers of the rows that are tight; the others are 0."""
+
+    def times(self, found: torch.Tensor) -> torch.Tensor:
+        """Return the system times multipliers."""
+        ...
+
+    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        """Return the multipliers; ``near`` them is where to begin."""
+        ...
+
+
+class _Elimination:
+    """By Cholesky's factor of the rows that are tight."""
+
+    def __init__(self, system: torch.Tensor) -> None:
+        self._system = system
+
+    def times(self, found: torch.Tensor) -> torch.Tensor:
+        return self._system @ found
+
+    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        found = torch.zeros_like(right)
+        if bool(tight.any()):
+            factor = torch.linalg.cholesky(self._system[tight][:, tight])
+            found[tight] = torch.cholesky_solve(right[tight][:, None], factor)[:, 0]
+        return found
+
+
+class _Gradients:
+    """By conjugate gradients, scaled by the diagonal. The ridge keeps their number small."""
+
+    def __init__(self, gram: Gram, ridge: torch.Tensor) -> None:
+        self._gram, self._ridge = gram, ridge
+        self._scale = 1 / (gram.diagonal() + ridge)
+
+    def times(self, found: torch.Tensor) -> torch.Tensor:
+        return self._gram @ found + self._ridge * found
+
+    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        scale = torch.where(tight, self._scale, 0)
+        found = torch.where(tight, near, 0)
+        left = torch.where(tight, right - self.times(found), 0)
+        way = scale * left
+        length = left @ way
+        for _ in range(len(right)):
+            if float(left.abs().max()) <= NEAR:
+                break
+            ahead = torch.where(tight, self.times(way), 0)
+            step = length / (way @ ahead)
+            found, left = found + step * way, left - step * ahead
+            steep = scale * left
+            before, length = length, left @ steep
+            way = steep + length / before * way
+        return found
