@@ -46,7 +46,7 @@ class Size:
         guards: of these, what joint keeps.
         routed: failures of each pool of the router.
         many: failures that are repaired on one model.
-        large: as ``many``, without guards, in a section of its own.
+        large: as ``many``, in a section of its own.
         texts: held-out texts that many repairs are read on.
         timed: failures that every method repairs by turns.
         counts: failures solved together to see what joint takes.
@@ -66,7 +66,7 @@ class Size:
     large: int = 400
     texts: int = 300
     timed: int = 16
-    counts: tuple[int, ...] = (1, 10, 40)
+    counts: tuple[int, ...] = (1, 10, 100, 1000)
     widths: tuple[int, ...] = (64, 128, 256)
     recipe: material.Recipe = field(default_factory=material.Recipe)
 
@@ -173,26 +173,30 @@ class Bench:
         return facts | ({"rho": Config().rho} if method in ("joint", "memit") else {})
 
 
-def failing(subject: Subject, problems: Any, count: int) -> list[Problem]:
-    """Return the first problems whose answer has as many wrong tokens as ``WRONG`` says."""
+def failing(
+    subject: Subject, problems: Any, count: int, wrong: tuple[int, int] = WRONG
+) -> list[Problem]:
+    """Return the first problems whose answer has so many wrong tokens, at least and at most."""
     found: list[Problem] = []
     block: list[Problem] = []
     for problem in problems:
         block.append(problem)
         if len(block) == 64:
-            found += _failing(subject, block)
+            found += _failing(subject, block, wrong)
             block = []
         if len(found) >= count:
             return found[:count]
-    return (found + (_failing(subject, block) if block else []))[:count]
+    return (found + (_failing(subject, block, wrong) if block else []))[:count]
 
 
-def _failing(subject: Subject, problems: Sequence[Problem]) -> list[Problem]:
+def _failing(
+    subject: Subject, problems: Sequence[Problem], wrong: tuple[int, int]
+) -> list[Problem]:
     seen = subject.engine.observe(subject.passages(problems), margin=0.0)
-    wrong = [0] * len(problems)
+    counts = [0] * len(problems)
     for passage, is_wrong in zip(seen.passage.tolist(), seen.wrong.tolist(), strict=True):
-        wrong[passage] += is_wrong
-    return [p for p, n in zip(problems, wrong, strict=True) if WRONG[0] <= n <= WRONG[1]]
+        counts[passage] += is_wrong
+    return [p for p, n in zip(problems, counts, strict=True) if wrong[0] <= n <= wrong[1]]
 
 
 #: What a quick run does.
