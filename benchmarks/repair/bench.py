@@ -67,7 +67,7 @@ class Size:
     texts: int = 300
     timed: int = 16
     counts: tuple[int, ...] = (1, 10, 100, 1000)
-    widths: tuple[int, ...] = (64, 128, 256)
+    widths: tuple[int, ...] = (64, 128, 256, 512)
     recipe: material.Recipe = field(default_factory=material.Recipe)
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from benchmarks.repair import bench, cost, material, router
+from benchmarks.repair import bench, cost, material, plot, router
 from benchmarks.repair.cells import Cells
 from benchmarks.repair.material import Row
 from benchmarks.repair.subject import Problem, Subject, solver
@@ -126,3 +127,27 @@ def test_a_timed_repair_has_its_planted_failures() -> None:
     assert 16 <= told["tokens"] <= 32
     assert told["right"] > 0.5
     assert min(told["cpu"], told["wall"], told["setup"]) > 0
+
+
+def test_the_plot_shows_what_was_measured() -> None:
+    values = {
+        "1 failures: CPU seconds": 0.1, "100 failures: CPU seconds": 90.0,
+        "10 failures: CPU seconds": 10.0, "10 failures: wall seconds": 11.0,
+        "10 failures: memory grown, MB": 5.0, "1 failures: memory grown, MB": 0.0,
+        "growth of CPU seconds from 10 to 100 failures, power": 0.95,
+        "width 64: CPU seconds": 1.0, "width 128: CPU seconds": 2.0,
+    }  # fmt: skip
+    shown = plot.panels({name: {"value": value} for name, value in values.items()})
+    assert [(panel.title, panel.below) for panel in shown] == [
+        ("CPU seconds", "failures"), ("CPU seconds", "width of the model"),
+    ]  # fmt: skip
+    assert shown[0].points == [(1, 0.1), (10, 10.0), (100, 90.0)]
+    assert shown[0].line == 1
+    picture = ElementTree.fromstring(plot.drawn(shown))
+    circles = [one for one in picture.iter() if one.tag.endswith("circle")]
+    assert [one[0].text for one in circles][:3] == ["1: 0.1", "10: 10", "100: 90"]
+    # Ten times as many is as far on either axis of the first panel, whose ends are powers of ten.
+    across = [float(one.get("cx", "nan")) for one in circles[:3]]
+    assert across == pytest.approx([0, plot.WIDE / 2, plot.WIDE])
+    up = [float(one.get("cy", "nan")) for one in circles[:2]]
+    assert up == pytest.approx([plot.HIGH * (1 - power / 3) for power in (0, 2)], abs=0.1)
