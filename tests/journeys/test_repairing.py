@@ -164,6 +164,16 @@ def test_several_repairs_are_solved_again_as_one(bench: Bench, cli: Cli, tmp_pat
     assert report["left"] == []
     assert len(report["repaired"]) == len(bench.made.manifest.report["repaired"]) + 1
     told(cli("patch", "resolve", bench.patch, "no-such", "-w", bench.workspace.root), 2, "no-such")
+    ask = ["patch", "diff", bench.patch, found.manifest.id, "-w", bench.workspace.root]
+    document = cli(*ask, "--json").document
+    assert document["same_base"]
+    assert set(document["both"]) == set(bench.made.manifest.report["repaired"])
+    assert len(document["only_second"]) == 1
+    assert all(row["cosine"] > 0.1 for row in document["weights"])
+    shown = cli(*ask)
+    assert "repaired by both: 2" in shown.out
+    assert f"patch resolve {bench.patch}" in shown.out
+    told(cli("patch", "diff", bench.patch, "no-such", "-w", bench.workspace.root), 2, "no-such")
 
 
 def test_what_passes_its_budget_is_no_patch(bench: Bench, cli: Cli) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codetemper.cli import screen
+from codetemper.cli import patch_diff, screen
 from codetemper.cli.listing import listing
 from codetemper.cli.options import (
     ConfigFile,
@@ -32,12 +32,13 @@ Reason = Annotated[str, typer.Option("--reason", help="Goes into the ledger.")]
 _NOTE = 60
 #: Most of a warning that is shown, in characters: it holds names that are not ours.
 _WARNING = 400
-patch_app = typer.Typer(help="List, show, check, sign, import and restore patches.")
+patch_app = typer.Typer(help="List, show, compare, check, sign, import and restore patches.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the app."""
     app.command("ls")(listing)
+    patch_diff.register(patch_app)
     app.add_typer(patch_app, name="patch")
     app.command("log")(log)
     app.command("verify")(verify)
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 @patch_app.callback(invoke_without_command=True)
 def patch_root(context: typer.Context) -> None:
-    """List, show, check, sign, import and restore patches."""
+    """List, show, compare, check, sign, import and restore patches."""
     if context.invoked_subcommand is None:
         screen.out.print(context.get_help(), markup=False)
 
