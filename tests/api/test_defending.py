@@ -81,9 +81,11 @@ def test_what_cannot_be_meant_is_refused(workspace: Workspace, tmp_path: Path) -
     file = str(written(tmp_path / "other.jsonl", BAD[4:6]))
     for defence, words in (
         (Defence("dorp"), "did you mean 'drop'"),
-        (Defence("replay", bad=file), "takes no bad samples"),
+        (Defence("replay", bad=file, secure=file), "takes no bad samples"),
         (Defence("drop", secure=file), "takes no secure samples"),
-        (Defence("lisa", bad=file), "takes no bad samples"),
+        (Defence("lisa", bad=file, secure=file), "takes no bad samples"),
+        (Defence("lisa"), "needs samples known to be secure"),
+        (Defence("replay"), "needs samples known to be secure"),
     ):
         with pytest.raises(UsageError, match=words):
             defence_facts(workspace, defence)

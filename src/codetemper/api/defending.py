@@ -60,7 +60,7 @@ def defence_facts(workspace: Workspace, defence: Defence | None) -> dict[str, An
     """Return what a patch depends on through a defence, for its manifest.
 
     Raises:
-        UsageError: no such defence, or a file that it has no use for.
+        UsageError: no such defence, a file that it has no use for, or none where it needs one.
     """
     from codetemper.harden.defences import DEFENCES
 
@@ -79,6 +79,12 @@ def defence_facts(workspace: Workspace, defence: Defence | None) -> dict[str, An
         ("bad", defence.bad, ("drop", "oracle")),
         ("secure", defence.secure, ("replay", "lisa")),
     ):
+        if given is None and option == "secure" and defence.name in takers:
+            raise UsageError(
+                f"{defence.name} needs samples known to be secure",
+                why="none were given",
+                mend="give some with --secure FILE",
+            )
         if given is None:
             continue
         if defence.name not in takers:
