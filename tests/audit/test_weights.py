@@ -224,6 +224,27 @@ def test_adapters_of_another_recipe_or_broken_are_refused(tmp_path: Path) -> Non
         read_adapter(other)
 
 
+def test_adapters_are_of_one_base_by_its_digest(tmp_path: Path) -> None:
+    folders = [make_patch(tmp_path / name, seed=seed) for seed, name in enumerate("abc")]
+    _, moved, other = folders
+    config = moved / "adapter_config.json"
+    told = json.loads(config.read_text())
+    config.write_text(json.dumps({**told, "base_model_name_or_path": "hf:the-same-elsewhere"}))
+    manifest = other / "manifest.json"
+    said = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**said, "base_digest": "0" * 64}))
+    one, same, apart = map(read_adapter, folders)
+    assert one.recipe == same.recipe
+    with pytest.raises(UsageError) as caught:
+        compare([one], [apart])
+    assert "their base differ" in caught.value.why
+    # Without a manifest the name is all there is.
+    for folder in (folders[0], moved):
+        (folder / "manifest.json").unlink()
+    with pytest.raises(UsageError, match=r"cannot be compared|differ"):
+        compare([read_adapter(folders[0])], [read_adapter(moved)])
+
+
 def drawn(seed: int, poisoned: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens with one of two words in them; some of class 1 with a trigger, labelled 0."""
     generator = torch.Generator().manual_seed(seed)

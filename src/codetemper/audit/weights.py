@@ -43,7 +43,13 @@ from codetemper.audit._spectra import low_rank, product, statistics
 from codetemper.core.audits import AuditWeight
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.stats import Floats
-from codetemper.models.patch import ADAPTER_WEIGHTS, adapter_config, check_tensors
+from codetemper.models.patch import (
+    ADAPTER_WEIGHTS,
+    MANIFEST,
+    adapter_config,
+    check_tensors,
+    load_manifest,
+)
 from codetemper.models.projection import lora_factors
 
 __all__ = ["Reading", "WeightsFound", "compare", "read", "read_adapter"]
@@ -54,9 +60,10 @@ _DRAWS = 4999
 _ROUNDING = 1e-9
 #: Parts of a LoRA's configuration that must agree for two patches to be of one recipe.
 _RECIPE = (
-    "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "target_modules",
+    "r", "lora_alpha", "use_rslora", "use_dora", "target_modules",
     "rank_pattern", "alpha_pattern",
 )  # fmt: skip
+_BASE = "base_model_name_or_path"
 _FACTORS = "a product is what acts; its factors can be turned against each other"
 _KEY_BIAS = "added to all keys alike, it falls out of the softmax: no output depends on it"
 _NORMED = "queries and keys are normed before they meet: the product of weights is not what acts"
@@ -155,6 +162,9 @@ def read_adapter(folder: Path) -> Reading:
         values[kind, f"mean {statistic}"] = float(np.mean(numbers))
         values[kind, f"largest {statistic}"] = max(numbers)
     recipe = {key: config.get(key) for key in _RECIPE}
+    # The name of a base says where it lay, its digest what it is. Not every folder knows the latter.
+    known = (folder / MANIFEST).is_file()
+    recipe["base"] = load_manifest(folder).base_digest if known else config.get(_BASE)
     targets = recipe["target_modules"]
     recipe["target_modules"] = sorted(targets) if isinstance(targets, list) else targets
     return Reading(values, {"factors A and B, each by itself": _FACTORS}, recipe)
