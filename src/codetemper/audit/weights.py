@@ -162,7 +162,7 @@ def read_adapter(folder: Path) -> Reading:
         values[kind, f"mean {statistic}"] = float(np.mean(numbers))
         values[kind, f"largest {statistic}"] = max(numbers)
     recipe = {key: config.get(key) for key in _RECIPE}
-    # The name of a base says where it lay, its digest what it is. Not every folder knows the latter.
+    # The name of a base says where it lay, its digest what it is; not all folders know the latter.
     known = (folder / MANIFEST).is_file()
     recipe["base"] = load_manifest(folder).base_digest if known else config.get(_BASE)
     targets = recipe["target_modules"]
