@@ -147,6 +147,27 @@ def test_what_cannot_be_solved_ends_when_rounds_bring_nothing() -> None:
     assert len(short.rounds) == 3
 
 
+def test_guards_do_not_wait_for_what_cannot_be_solved() -> None:
+    engine = tiny_engine()
+    passages = planted(engine, MANY, rank=150)
+    other = replace(passages[0], failure="other", answer=planted(engine, 1, rank=9)[0].answer)
+    reference = reference_passages(engine, texts(24, seed=11))
+    task = task_of(engine, [*passages, other])
+    free, kept = (joint.solve(engine, one) for one in (task, replace(task, reference=reference)))
+    assert not free.solved
+    assert not kept.solved
+    assert kept.notes["guards"] > 0
+    flips = []
+    for edit in (free, kept):
+        right = [max(gaps) < 0 for gaps in edit.gaps_after.values()]
+        assert sum(right) >= MANY - 1
+        with engine.drafting() as draft:
+            for layer, delta in edit.deltas.items():
+                draft.put(layer, delta)
+            flips.append(int(engine.observe(reference).wrong.sum()))
+    assert flips[1] < flips[0]
+
+
 def test_few_answers_get_a_longer_lead_than_many() -> None:
     assert Config().lead(MANY - 1) > Config().lead(MANY) > 0
     assert Config(margin=3.0).lead(1) == Config(margin=3.0).lead(MANY) == 3.0

@@ -23,13 +23,14 @@ round before, so it steadies the rounds and leaves nothing unsolved at their end
 it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
 sum of theirs. Every token that once had less lead than it should stays a constraint, against every
 other token that was ever too close (else two rivals take turns); so do predictions in reference
-texts that a round flipped (guards; of few failures none: they move little, and most of the time
-would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was
+texts that a round flipped (guards, once all failures are right or rounds put no more of them right;
+of few failures none: they move little, and most of the time would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was
 right by what it had, at most by that.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 
@@ -55,6 +56,8 @@ _ENOUGH = 0.5
 _RIVALS = 2
 #: Rounds that may bring nothing, one after the other.
 _PATIENCE = 10
+#: Rounds that put no further token right after which the others are not waited for with guards.
+_STUCK = 3
 #: How a round that made it worse changes the length of the next, and one that did not.
 _SHORTER, _LONGER = 0.5, 2.0
 
@@ -109,7 +112,7 @@ class _State:
         before: gaps of their tokens before anything changed, by passage.
         after: the same under the best change.
         rounds: what each round did.
-        idle: rounds since the best one.
+        idle: rounds since one had fewer failing tokens, or as few and fewer flips.
     """
 
     def __init__(self, engine: Engine, task: Task) -> None:
@@ -124,6 +127,7 @@ class _State:
         self._best_score: tuple[float, ...] = ()
         self._asked: list[_Place] = []
         self._guarding = False
+        self._fewest, self._stuck = sys.maxsize, 0
         self.best: dict[int, Delta] = {}
         self.solved = False
         self.before: tuple[tuple[float, ...], ...] = ()
@@ -146,7 +150,10 @@ class _State:
         seen = self._observe()
         # Few move little, and guards are most of what a repair costs.
         wide = bool(self._task.reference) and self._own >= MANY
-        if wide and not self._guarding and not self.short(seen):
+        short = self.short(seen)
+        self._stuck = 0 if short < self._fewest else self._stuck + 1
+        self._fewest = min(short, self._fewest)
+        if wide and not self._guarding and (not short or self._stuck == _STUCK):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
             seen = self._observe()
@@ -228,9 +235,8 @@ class _State:
         own = seen.passage < self._own
         flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
         score = (float(self.short(seen)), flips, self._violated(seen))
-        self.idle += 1
+        self.idle = 0 if not self._best_score or score[:2] < self._best_score[:2] else self.idle + 1
         if not self._best_score or score < self._best_score:
-            self.idle = 0
             self._best_score, self.best = score, self._deltas
             self.solved, self.after = all(seen.right[: self._own]), seen.gaps[: self._own]
 
