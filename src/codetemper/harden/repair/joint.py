@@ -24,8 +24,8 @@ it worse is taken back, and the next goes half as far: to a blend of both change
 sum of theirs. Every token that once had less lead than it should stays a constraint, against every
 other token that was ever too close (else two rivals take turns); so do predictions in reference
 texts that a round flipped (guards, once all failures are right or rounds put no more of them right;
-of few failures none: they move little, and most of the time would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was
-right by what it had, at most by that.
+of few failures none: they move little, and most of the time would go into looking at the texts). A
+failing token is to lead by ``Config.lead``, one that was right by what it had, at most by that.
 """
 
 from __future__ import annotations
