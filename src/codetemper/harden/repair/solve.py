@@ -23,6 +23,8 @@ from codetemper.harden.repair.metrics import Metric
 DIRECT: Final = 1024
 #: How far the latter may be off, in what is wanted: logits, where gaps are.
 NEAR: Final = 0.01
+#: Most steps of conjugate gradients; some hundred are common.
+_STEPS: Final = 1000
 #: Exchanges of a whole block without progress before rows are exchanged one by one.
 _PATIENCE: Final = 10
 #: Most exchanges, in rows of the system.
@@ -89,8 +91,9 @@ def solve_nonnegative(
 
     :math:`\lambda \ge 0`, :math:`(G + \rho I)\lambda \ge r + \rho\lambda_0`, and equal wherever
     :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
-    side together, and after ten exchanges without progress one by one (the last), so that it ends.
-    A tensor of up to ``DIRECT`` rows is solved exactly, anything else to within ``NEAR``.
+    side together. A tensor of up to ``DIRECT`` rows is solved exactly: after ten exchanges without
+    progress rows are exchanged one by one (the last), so that it ends. Anything else is solved to
+    within ``NEAR``, and what ten exchanges have not brought is left.
 
     Args:
         gram: G [N, N]. What is not a tensor is only multiplied by.
@@ -99,12 +102,13 @@ def solve_nonnegative(
         before: multipliers that the ridge ties to, [N].
     """
     size = len(gram)
+    exact = False
     if isinstance(gram, torch.Tensor) and size <= DIRECT:
+        exact, wanted, before = True, wanted.double(), before.double()
         whole = gram.double() + ridge * torch.eye(size, dtype=torch.float64, device=gram.device)
-        wanted, before = wanted.double(), before.double()
-        right, tight = wanted + ridge * before, wanted + ridge * before > 0
         solved: _Solver = _Elimination(whole)
-        tolerance = 1e-10 * float(right.abs().max().clamp_min(1e-30))
+        right = wanted + ridge * before
+        tight, tolerance = right > 0, 1e-10 * float(right.abs().max().clamp_min(1e-30))
     else:
         right, tolerance = wanted + ridge * before, 2 * NEAR
         # Of many rows next to all of those that were needed before are needed again.
@@ -123,6 +127,8 @@ def solve_nonnegative(
             fewest, patience = count, _PATIENCE
         elif patience:
             patience -= 1
+        elif not exact:
+            break
         else:
             last = int(wrong.nonzero().max())
             wrong = torch.zeros_like(wrong)
@@ -176,7 +182,7 @@ class _Gradients:
         left = torch.where(tight, right - self.times(found), 0)
         way = scale * left
         length = left @ way
-        for _ in range(len(right)):
+        for _ in range(_STEPS):
             if float(left.abs().max()) <= NEAR:
                 break
             ahead = torch.where(tight, self.times(way), 0)
