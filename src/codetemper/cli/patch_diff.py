@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from codetemper.models.patch_diff import PatchDiff
 
 #: Longest value of a setting that is shown, in characters.
-_VALUE = 40
+_VALUE = 24
 #: Most names of failures that are shown of each kind.
 _NAMES = 5
 
@@ -59,7 +59,7 @@ def _show(found: PatchDiff, *, repairs: bool) -> None:
         for name, values in part.items()
     ]
     if rows:
-        screen.table(("setting", found.first, found.second), rows)
+        screen.table(("setting", "first", "second"), rows)
     if found.weights:
         screen.table(
             ("weight", "first", "second", "both", "equal", "cosine"),
