@@ -61,11 +61,13 @@ class Material:
         train: suite of the training prompts, as ``refine`` takes it.
         validation: suite that rounds are compared on.
         left_out: families of which neither holds a case.
+        also: suites of prompts of the worlds that must not lose, half as many each.
     """
 
     train: str
     validation: str
     left_out: frozenset[str]
+    also: tuple[str, ...] = ()
 
 
 def left_out(world: str, seed: int) -> frozenset[str]:
@@ -85,30 +87,39 @@ def write(track: Track, seed: int, folder: Path) -> Material:
         folder: gets ``train`` and ``validation``; what lies there already is written again, the
             bytes depend on track and seed alone.
     """
-    without = left_out(track.world, seed)
-    whole = WORLDS[track.world]
+    without, found = _drawn(track.world, seed, track.train + track.validation)
+    return Material(
+        _written(track.world, "train", found[: track.train], folder),
+        _written(track.world, "validation", found[track.train :], folder),
+        without,
+        tuple(
+            _written(world, "train", _drawn(world, seed, track.train // 2)[1], folder)
+            for world in track.also
+        ),
+    )
+
+
+def _drawn(world: str, seed: int, wanted: int) -> tuple[frozenset[str], list[Case]]:
+    """Return the families that are left out, and cases of the others, in any order."""
+    without, whole = left_out(world, seed), WORLDS[world]
     kept = {name: family for name, family in whole.families.items() if name not in without}
-    rng = random.Random(f"{seed}/refine/{track.world}")  # noqa: S311
-    wanted = track.train + track.validation
+    rng = random.Random(f"{seed}/refine/{world}")  # noqa: S311
     found = [
         case_of(task) for task in tasks(replace(whole, families=kept), "repository", wanted, rng)
     ]
     if len(found) < wanted:
-        raise ValueError(f"{track.world} has {len(found)} cases of the repository, not {wanted}")
+        raise ValueError(f"{world} has {len(found)} cases of the repository, not {wanted}")
     rng.shuffle(found)
-    card = suites.load(track.world, limit=1).card
-    parts = {"train": found[: track.train], "validation": found[track.train :]}
-    names = {}
-    for part, cases in parts.items():
-        name = f"{track.world}-{part}"
-        changes = {
-            "name": name,
-            "cases": f"{name}.jsonl.gz",
-            "source": f"{card.source}, repository",
-        }
-        suites.write(card.model_copy(update=changes), cases, folder, by="benchmarks/refine")
-        names[part] = f"suite:{folder / name}.yaml"
-    return Material(names["train"], names["validation"], without)
+    return without, found
+
+
+def _written(world: str, part: str, cases: Sequence[Case], folder: Path) -> str:
+    card, name = suites.load(world, limit=1).card, f"{world}-{part}"
+    changes = {
+        "name": name, "cases": f"{name}.jsonl.gz", "source": f"{card.source}, repository",
+    }  # fmt: skip
+    suites.write(card.model_copy(update=changes), cases, folder, by="benchmarks/refine")
+    return f"suite:{folder / name}.yaml"
 
 
 def few(world: str, folder: Path) -> str:

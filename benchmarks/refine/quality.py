@@ -3,7 +3,8 @@
 
 Arms: ``full``, the default; ``winners only``, the better answers without the worse ones;
 ``no likelihood``, DPO alone; ``one round``, what the full arm's first round made. On the security
-tracks the control is ``blind``, pairs that know nothing of security. Every seed has its own
+tracks the control is ``blind``, pairs that know nothing of security, and ``with functions`` pools
+half as many prompts of the world that must not lose. Every seed has its own
 training and validation cases, draws and training; all seeds are asked the same shipped suite, four
 samples a case at temperature 0.8, and greedily once, since sharpening alone raises the former.
 Differences are paired over cases, of means over the seeds, as ``codetemper.core.stats`` has them.
@@ -46,6 +47,8 @@ CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "blind": {"security": False},
 }
 ONE: Final = "one round"
+#: The arm that also learns from prompts of the suites that must not lose.
+POOLED: Final = "with functions"
 
 PerCase = dict[str, float]
 #: Metric by case, by suite and by how it was asked.
@@ -83,7 +86,7 @@ QUICK: Final = Size(
 def arms_of(name: str) -> tuple[str, ...]:
     """Return the arms of a track beside the base."""
     if material.TRACKS[name].also:
-        return ("full", "blind")
+        return ("full", "blind", POOLED)
     return ("full", ONE, "winners only", "no likelihood")
 
 
@@ -123,12 +126,14 @@ class Bench:
         given = self.material(seed)
         config = Config(seed=seed, **(self.size.changes | CONTROLS.get(arm, {})))
         facts = [self.name, self.track.train, self.track.validation, config.model_dump(mode="json")]
+        pooled = given.also if arm == POOLED else ()
+        facts += [POOLED] if pooled else []
         note = self.home / f"{digest_json(facts)[:16]}.id"
         if not note.is_file():
             made = refining.refine(
                 self.workspace,
                 "seedling",
-                [given.train],
+                [given.train, *pooled],
                 config,
                 validate_on=given.validation,
                 test_on=material.few(self.track.world, self.home),
@@ -264,13 +269,20 @@ def _gains(bench: Bench, arms: dict[str, list[Asked]]) -> dict[str, Figure]:
             against("base", "full", *main, cases),
             "interval above 0", lambda d: d.low > 0)  # fmt: skip
     for arm in arms_of(bench.name)[1:]:
+        if arm == POOLED:
+            continue
         add(f"full against {arm}: {' '.join(main)}", against(arm, "full", *main),
             "interval above 0", lambda d: d.low > 0)  # fmt: skip
         add(f"{arm} against base: {' '.join(main)}", against("base", arm, *main),
             "shown", lambda d: True)  # fmt: skip
-    for suite in track.also:
-        add(f"full against base: {suite} pass@1", against("base", "full", suite, "pass@1"),
-            f"interval above {-LOSS:+.2f}", lambda d: d.low > -LOSS)  # fmt: skip
+    for arm in ("full", POOLED) if track.also else ():
+        for suite in track.also:
+            add(f"{arm} against base: {suite} pass@1", against("base", arm, suite, "pass@1"),
+                f"interval above {-LOSS:+.2f}", lambda d: d.low > -LOSS)  # fmt: skip
+    if track.also:
+        add(f"{POOLED} against base: {' '.join(main)}", against("base", POOLED, *main),
+            f"gain >= {gain:+.2f}, interval above {floor:+.2f}",
+            lambda d: d.difference >= gain and d.low > floor)  # fmt: skip
     return found
 
 
