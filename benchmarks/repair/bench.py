@@ -66,7 +66,7 @@ class Size:
     large: int = 400
     texts: int = 300
     timed: int = 16
-    counts: tuple[int, ...] = (1, 10, 100, 1000)
+    counts: tuple[int, ...] = (1, 10, 100, 400)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     recipe: material.Recipe = field(default_factory=material.Recipe)
 

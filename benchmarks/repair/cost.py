@@ -3,7 +3,7 @@
 
     python -m benchmarks.repair.cost JOB.json          # one repair; prints one JSON line
 
-By number: 1, 10, 100 and 1,000 failures of the small model, solved together, with guards from
+By number: 1, 10, 100 and 400 failures of the small model, solved together, with guards from
 eight on. By width: random Llamas of four blocks, 64 to 512 wide (FFN three times that), 16 planted
 failures, guards too. ``setup`` is what is done once for a model and its reference texts: the head's
 Gram factor and key statistics. Memory is what the process grew by at its most while it solved. A
