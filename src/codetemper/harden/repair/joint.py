@@ -19,15 +19,13 @@ moments of reference keys (where they move, ``metrics``). Its solution is
 The direct path is not all, so the model is looked at again under the change and the *whole* change
 is solved again, with what is foretold of the present change taken from :math:`b`: the change stays
 the cheapest one and its rank at most the number of tokens. A ridge ties multipliers to those of the
-round before, so it steadies the rounds and leaves nothing unsolved at their end; it is looser after
-rounds that put nothing right, else answers to nearly the same prompt would be long in coming. A
-round that makes it worse is taken back, and the next goes half as far: to a blend of both changes,
-whose rank is the sum of theirs. Every token that once had less lead than it should stays a
-constraint, against every other token that was ever too close (else two rivals take turns); so do
-predictions in reference texts that a round flipped (guards, once all failures are right or rounds
-put no more of them right; of few failures none: they move little, and most of the time would go
-into looking at the texts). A failing token is to lead by ``Config.lead``, one that was right by
-what it had, at most by that.
+round before, so it steadies the rounds and leaves nothing unsolved at their end. A round that makes
+it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
+sum of theirs. Every token that once had less lead than it should stays a constraint, against every
+other token that was ever too close (else two rivals take turns); so do predictions in reference
+texts that a round flipped (guards, once all failures are right or rounds put no more of them right;
+of few failures none: they move little, and most of the time would go into looking at the texts). A
+failing token is to lead by ``Config.lead``, one that was right by what it had, at most by that.
 """
 
 from __future__ import annotations
@@ -60,8 +58,6 @@ _RIVALS = 2
 _PATIENCE = 10
 #: Rounds that put no further token right after which the others are not waited for with guards.
 _STUCK = 3
-#: What is left of the ridge for each of these rounds.
-_LOOSER = 0.25
 #: How a round that made it worse changes the length of the next, and one that did not.
 _SHORTER, _LONGER = 0.5, 2.0
 
@@ -191,9 +187,7 @@ class _State:
         # the round makes it short, it is among those of the next.
         tight = (before > 0) | (wanted - now > -self._margin)
         gram = system.gram(tight)
-        ridge = (
-            self._task.config.ridge * gram.diagonal().mean() * _LOOSER ** min(self._stuck, _STUCK)
-        )
+        ridge = self._task.config.ridge * gram.diagonal().mean()
         solved = torch.zeros_like(wanted)
         solved[tight] = solve_nonnegative(gram, wanted[tight], ridge, before[tight]).to(wanted)
         found = before + self._length * (solved - before)
