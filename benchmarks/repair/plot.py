@@ -60,7 +60,7 @@ def panels(figures: dict[str, Any]) -> list[Panel]:
             points = read(figures, at, what)
             # Below eight failures nothing is guarded, which is another task.
             guarded = next((n for n, (x, _) in enumerate(points) if x >= 10), None)
-            made.append(Panel(what, below, points, guarded))
+            made.append(Panel(what, below, points, guarded if below == "failures" else None))
     return [panel for panel in made if len(panel.points) > 1]
 
 
