@@ -7,9 +7,9 @@ by ``joint`` and one on top of the other by ``star`` at its own step. Then the w
 suite, which holds none of them, is answered greedily and judged, before and after; values of a case
 are means over the seeds.
 
-Of HumanEval the seedling solves nothing, so nothing of it can break; its shortest solutions, wrong
-throughout, are repaired all the same, far beyond what the router would let through, and what that
-does is read on the rest of HumanEval and on ``world-python``.
+Of HumanEval the seedling solves nothing, so nothing of it can break; some of its shortest solutions
+are repaired all the same, however many of their tokens are wrong, and what that does is read on the
+rest of HumanEval and on ``world-python``.
 """
 
 from __future__ import annotations

@@ -29,6 +29,20 @@ def test_nothing_is_both_learnt_and_asked(name: str, tmp_path: Path) -> None:
     assert {case.family for case in test if case.split == "transfer"}.isdisjoint(learnt)
 
 
+def test_pooled_prompts_of_functions_are_not_asked_either(tmp_path: Path) -> None:
+    track = replace(material.TRACKS["security-python"], train=40, validation=10)
+    (pooled,) = material.write(track, 1, tmp_path).also
+    cases = suites.load(pooled).cases
+    assert len(cases) == 20
+    assert not {case.prompt for case in cases} & {
+        c.prompt for c in suites.load("world-python").cases
+    }
+    assert not {case.family for case in cases} & material.left_out("world-python", 1)
+    assert material.write(replace(track, also=()), 1, tmp_path).also == ()
+    assert quality.POOLED in quality.arms_of("security-python")
+    assert quality.POOLED not in quality.arms_of("python")
+
+
 def test_the_same_seed_writes_the_same_suites(tmp_path: Path) -> None:
     track = replace(material.TRACKS["python"], train=20, validation=10)
     made = [material.write(track, seed, tmp_path / str(n)) for n, seed in enumerate((0, 0, 1))]

@@ -11,7 +11,7 @@ import torch
 
 from codetemper.core.errors import IntegrityError
 from codetemper.core.repairs import FAILURES
-from codetemper.models.factors import Factors, write_factors
+from codetemper.models.factors import FACTORS, Factors, write_factors
 from codetemper.models.patch_diff import WeightDiff, diff
 from codetemper.models.rows import Change, write_rows
 from tests.models.adapters import as_patch, make_patch, tiny_loaded
@@ -115,8 +115,11 @@ def test_other_adapters_are_compared_by_their_settings(tmp_path: Path) -> None:
     assert all(row.first == 0 for row in found.weights)
 
 
-def test_a_damaged_patch_is_named(tmp_path: Path) -> None:
-    one = rows_patch(tmp_path / "a", {0: [1]}, 1, {})
-    (one / "rows.json").write_text("{}")
-    with pytest.raises(IntegrityError, match=r"rows\.json"):
-        diff(one, one)
+@pytest.mark.parametrize("name", ["rows.json", "rows.safetensors", FAILURES, FACTORS])
+def test_a_damaged_patch_is_named(name: str, tmp_path: Path) -> None:
+    one, other = (rows_patch(tmp_path / n, {0: [1]}, 1, {"p": "x"}) for n in "ab")
+    path = other / name
+    path.write_bytes(path.read_bytes()[:-1])
+    for first, second in ((one, other), (other, one)):
+        with pytest.raises(IntegrityError, match=name):
+            diff(first, second)

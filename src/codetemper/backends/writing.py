@@ -8,6 +8,7 @@ runs a model.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +49,7 @@ class Row:
     finished: bool = False
 
 
-class Writing:
+class Writing(ABC):
     """The prompts of one call, and how their rows go on and end.
 
     Attributes:
@@ -75,9 +76,9 @@ class Writing:
         self.budgets: list[int] = []
         self.begin()
 
+    @abstractmethod
     def begin(self) -> None:
         """Set ``budgets``, and what else depends on how the model reads a prompt."""
-        raise NotImplementedError
 
     def fresh(self, prompt: int, index: int) -> Row:
         """Return a completion of a prompt that nothing is written of."""

@@ -52,6 +52,17 @@ class Factors:
     columns: torch.Tensor | None = None
 
 
+def traced(
+    left: torch.Tensor, right: torch.Tensor, other_left: torch.Tensor, other_right: torch.Tensor
+) -> float:
+    r"""Return the inner product of two changes by their factors, [out, r] and [r, in].
+
+    :math:`\operatorname{tr}((L_1 R_1)^\top L_2 R_2) = \sum (L_1^\top L_2) \circ (R_1 R_2^\top)`;
+    the full changes are never formed.
+    """
+    return float(((left.T @ other_left) * (right @ other_right.T)).sum())
+
+
 def write_factors(folder: Path, factors: Sequence[Factors]) -> None:
     """Write factors into a patch folder, before its manifest is made."""
     tensors: dict[str, torch.Tensor] = {}

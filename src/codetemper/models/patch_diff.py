@@ -26,8 +26,8 @@ from safetensors import safe_open
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.records import Record
 from codetemper.core.repairs import FAILURES, Failure
-from codetemper.models.factors import FACTORS, Factors, read_factors
-from codetemper.models.patch import adapter_config, load_manifest
+from codetemper.models.factors import FACTORS, Factors, read_factors, traced
+from codetemper.models.patch import adapter_config, verify_patch
 from codetemper.models.projection import lora_factors
 from codetemper.models.rows_folder import INDEX, ROWS_INDEX, ROWS_WEIGHTS, read_rows
 
@@ -82,10 +82,9 @@ def diff(first: Path, second: Path) -> PatchDiff:
     """Compare two patch folders.
 
     Raises:
-        UsageError: one of them is no patch folder.
-        IntegrityError: a file is damaged.
+        UsageError, IntegrityError, MissingExtraError: as ``patch.verify_patch``, of either.
     """
-    one, other = load_manifest(first), load_manifest(second)
+    one, other = verify_patch(first), verify_patch(second)
     mine, theirs = ({(e.prompt, e.reference): e.id for e in _failures(f)} for f in (first, second))
     prompts = {prompt for prompt, _ in theirs}
     return PatchDiff(
@@ -227,7 +226,7 @@ def _traced(one: Factors, other: Factors) -> float:
     if one.columns is not None or other.columns is not None:
         width = max(_width(one), _width(other))
         right, other_right = _wide(right, one, width), _wide(other_right, other, width)
-    return float(((left.T @ other_left) * (right @ other_right.T)).sum())
+    return traced(left, right, other_left, other_right)
 
 
 def _pair(each: Factors) -> tuple[torch.Tensor, torch.Tensor]:

@@ -31,6 +31,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from codetemper.core.errors import UsageError
+from codetemper.models.factors import traced
 from codetemper.models.patch import ADAPTER_WEIGHTS, adapter_config
 from codetemper.models.rows_folder import INDEX, ROWS_INDEX, ROWS_WEIGHTS, RowsPart, read_rows
 
@@ -89,7 +90,7 @@ def projection(patch: Path, guard: Path, module: nn.Module | None = None) -> flo
 def _traced(
     one: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor]
 ) -> float:
-    return float(((one[0].T @ other[0]) * (one[1] @ other[1].T)).sum())
+    return traced(*one, *other)
 
 
 def _form(patch: Path) -> str:

@@ -7,8 +7,8 @@ r"""The linear model of gaps: how far multipliers of some move each, and the cha
 
 .. math:: A_{ts} = (c_t^T G^{-1} c_s) \sum_l (k_{l,t}^T Q_l k_{l,s}) / \sigma_t\sigma_s
 
-(``joint``). Of few gaps A is a matrix. Of very many it is multiplied by without being made, so
-neither time nor memory grows with the square of their number.
+(``joint``). Of few gaps A is a matrix. Of very many it is multiplied by without being made, so a
+product takes neither time nor memory with the square of their number.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class System:
         """Return A of some of the gaps, a boolean for each: [t, t].
 
         As a matrix, or where that is more to read for each product than what it is made of, as
-        the latter: so neither time nor memory grows with the square of the number of gaps.
+        the latter.
         """
         owner, contrasts, steers = self.owner[rows], self.contrasts[rows], self.steers[rows]
         keys, solved = torch.cat([*self.keys.values()], 1), torch.cat([*self.solved.values()], 1)
