@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from benchmarks.repair import material
 from benchmarks.repair.cells import Cells
-from benchmarks.repair.subject import Problem, Subject, solver
+from benchmarks.repair.subject import Problem, Subject, sources
 from codetemper.backends.hf_load import load_base
 from codetemper.core.repairs import Failure
 from codetemper.harden.repair.failures import Passage
@@ -66,7 +66,7 @@ class Size:
     large: int = 400
     texts: int = 300
     timed: int = 16
-    counts: tuple[int, ...] = (1, 10, 100, 400)
+    counts: tuple[int, ...] = (1, 10, 100, 400, 1000)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     recipe: material.Recipe = field(default_factory=material.Recipe)
 
@@ -156,7 +156,7 @@ class Bench:
                 self.facts(seed, method) | {"what": "single", "setting": setting,
                                     "failure": problem.failure.id, "views": views},
                 lambda problem=problem: measure(problem),  # type: ignore[misc]
-                solver(method),
+                *sources(method),
             )
             for problem in self.problems(seed, part, count)
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 
     record = cells.of({"method": "star", ...}, lambda: measure(), star)
 
-A cell is named by the digest of its facts and of the module of the method it measures, so that a
+A cell is named by the digest of its facts and of the modules of the method it measures, so that a
 changed method is measured anew and its rivals are not.
 """
 
@@ -31,15 +31,16 @@ class Cells:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
-    def of(self, facts: dict[str, Any], make: Callable[[], Any], source: ModuleType) -> Any:
+    def of(self, facts: dict[str, Any], make: Callable[[], Any], *sources: ModuleType) -> Any:
         """Return what was measured, or measure it.
 
         Args:
             facts: plain data that says what is measured.
             make: measures it; returns plain data.
-            source: module whose source counts: where that has changed, it is measured again.
+            sources: modules whose source counts: where that has changed, it is measured again.
         """
-        path = self._folder / f"{digest_json([facts, _source(str(source.__file__))])[:20]}.json"
+        read = "".join(_source(str(source.__file__)) for source in sources)
+        path = self._folder / f"{digest_json([facts, read])[:20]}.json"
         if path.is_file():
             return json.loads(path.read_text("utf-8"))["found"]
         found = make()

@@ -27,7 +27,7 @@ from benchmarks.figures import Figure
 from benchmarks.refine.material import case_of
 from benchmarks.repair.bench import WRONG, Size, failing
 from benchmarks.repair.cells import Cells
-from benchmarks.repair.subject import Problem, Subject, solver
+from benchmarks.repair.subject import Problem, Subject, sources
 from codetemper.backends.generation import generate
 from codetemper.backends.hf_load import load_base
 from codetemper.core import stats
@@ -151,7 +151,7 @@ def figures(home: Path, size: Size) -> dict[str, Figure]:
         for seed in size.seeds:
             facts = {"what": "executed", "world": world, "seed": seed, "count": REPAIRED}
             runs.append(
-                cells.of(facts, lambda w=world, s=seed: measure(home, w, s), solver("joint"))
+                cells.of(facts, lambda w=world, s=seed: measure(home, w, s), *sources("joint"))
             )  # type: ignore[misc]
         for method in ("joint", "star"):
             for part, words in (

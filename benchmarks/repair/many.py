@@ -20,7 +20,7 @@ import torch
 from benchmarks.figures import Figure
 from benchmarks.repair.bench import Bench, Setting
 from benchmarks.repair.single import tuned
-from benchmarks.repair.subject import Problem, Subject, solver
+from benchmarks.repair.subject import Problem, Subject, sources
 from codetemper.harden.repair.deltas import Delta
 from codetemper.harden.repair.monitor import Monitor, put
 
@@ -56,7 +56,7 @@ def run(bench: Bench, policy: str, seed: int, count: int) -> dict[str, Any]:
         subject, problems = bench.subject(seed), bench.problems(seed, "failing", count)
         return _run(subject, problems, bench.held_out(seed), method, together, setting)
 
-    found: dict[str, Any] = bench.cells.of(facts, make, solver(method))
+    found: dict[str, Any] = bench.cells.of(facts, make, *sources(method))
     return found
 
 

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.figures import Figure
 from benchmarks.repair.bench import Bench
-from benchmarks.repair.subject import Problem, Subject
+from benchmarks.repair.subject import Problem, Subject, sources
 from codetemper.core import detection
 from codetemper.core.repairs import RepairRoute
 from codetemper.harden.repair import route as routing
@@ -50,7 +50,9 @@ def rows_of(bench: Bench, seed: int, part: str) -> list[Row]:
         "part": part,
         "count": bench.size.routed,
     }
-    found: list[Row] = bench.cells.of(facts, lambda: _rows(bench, seed, part), wear)
+    found: list[Row] = bench.cells.of(
+        facts, lambda: _rows(bench, seed, part), wear, *sources("joint")
+    )
     return found
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from codetemper.core.repairs import Failure
+from codetemper.harden.repair import solve, system
 from codetemper.harden.repair.deltas import Edit
 from codetemper.harden.repair.engine import Engine
 from codetemper.harden.repair.failures import Passage, tokens_of
@@ -58,6 +59,11 @@ class Problem:
 def solver(method: str) -> ModuleType:
     """Return the module of a method."""
     return importlib.import_module(f"codetemper.harden.repair.{METHODS[method]}")
+
+
+def sources(method: str) -> tuple[ModuleType, ...]:
+    """Return the modules that decide what a method's repairs are."""
+    return solver(method), *((solve, system) if method == "joint" else ())
 
 
 class Subject:

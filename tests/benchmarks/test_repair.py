@@ -107,6 +107,8 @@ def test_a_cell_is_measured_once_for_each_source(tmp_path: Path) -> None:
     assert cells.of({"a": 1}, make, module("x")) == {"n": 1}
     assert cells.of({"a": 1}, make, module("y")) == {"n": 2}
     assert cells.of({"a": 2}, make, module("x")) == {"n": 3}
+    assert cells.of({"a": 1}, make, module("x"), module("y")) == {"n": 4}
+    assert cells.of({"a": 1}, make, module("x")) == {"n": 1}
     assert solver("memit") is solver("alphaedit")
 
 

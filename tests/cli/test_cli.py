@@ -46,6 +46,24 @@ def test_each_verb_has_examples_and_json(verb: str) -> None:
     assert "--json" in text
 
 
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_threads_that_wait_sleep_unless_the_user_says_otherwise(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read by torch's threads when torch is loaded, so it has to be there before."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    code = (
+        "import os, sys, codetemper.cli as cli, codetemper.cli.app as app\n"
+        "assert 'torch' not in sys.modules\n"
+        "app.main = lambda: print(os.environ['OMP_WAIT_POLICY'])\n"
+        "cli.main()"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == (given or "PASSIVE")
+
+
 def test_help_loads_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "pydantic", "scipy", "numpy", "pyarrow")
     assert imported("from codetemper.cli import app", heavy) == []

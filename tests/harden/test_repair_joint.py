@@ -12,7 +12,7 @@ import torch
 
 from codetemper.core.errors import UsageError
 from codetemper.core.repairs import Failure
-from codetemper.harden.repair import Config, joint, repair, solve, system
+from codetemper.harden.repair import Config, joint, repair, system
 from codetemper.harden.repair.locate import chosen_columns, occlusion, pick
 from codetemper.harden.repair.run import failures_of
 from codetemper.harden.repair.settings import MANY
@@ -117,22 +117,19 @@ def test_guards_keep_what_the_repair_would_flip() -> None:
     assert joint.solve(engine, few).notes["guards"] == 0
 
 
-@pytest.mark.parametrize("made", [True, False])
 def test_systems_too_large_to_eliminate_are_repaired_alike(
-    made: bool, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = tiny_engine()
     task = task_of(engine, planted(engine, MANY, rank=150))
     exact = joint.solve(engine, task)
-    for module in (solve, system):
-        monkeypatch.setattr(module, "DIRECT", 0)
-    monkeypatch.setattr(system, "_READ", 1e9 if made else 0.0)
+    monkeypatch.setattr(system, "DIRECT", 0)
     found = joint.solve(engine, task)
     assert found.solved
     for layer, delta in exact.deltas.items():
         assert torch.nn.functional.cosine_similarity(
             delta.dense().flatten(), found.deltas[layer].dense().flatten(), dim=0
-        ) == pytest.approx(1, abs=1e-3)
+        ) == pytest.approx(1, abs=5e-3)
         assert not torch.equal(delta.dense(), found.deltas[layer].dense())
 
 

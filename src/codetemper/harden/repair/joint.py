@@ -23,9 +23,11 @@ round before, so it steadies the rounds and leaves nothing unsolved at their end
 it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
 sum of theirs. Every token that once had less lead than it should stays a constraint, against every
 other token that was ever too close (else two rivals take turns); so do predictions in reference
-texts that a round flipped (guards, once all failures are right or rounds put no more of them right;
-of few failures none: they move little, and most of the time would go into looking at the texts). A
-failing token is to lead by ``Config.lead``, one that was right by what it had, at most by that.
+texts that a round flipped (guards, once next to all failures are right or rounds put no more of
+them right; of few failures none: they move little, and most of the time would go into looking at
+the texts). A failing token is to lead by ``Config.lead``, one that was right by what it had, at
+most by that. More constraints than are eliminated are not solved much nearer than the linear model
+was in the round before.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from codetemper.harden.repair.deltas import Delta, Edit
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.engine import Engine, Observation
 from codetemper.harden.repair.settings import MANY
-from codetemper.harden.repair.solve import solve_nonnegative
+from codetemper.harden.repair.solve import NEAR, solve_nonnegative
 from codetemper.harden.repair.system import System
 from codetemper.harden.repair.task import Task, gaps_by_failure
 
@@ -58,6 +60,12 @@ _RIVALS = 2
 _PATIENCE = 10
 #: Rounds that put no further token right after which the others are not waited for with guards.
 _STUCK = 3
+#: Share of the failing tokens that the others are not waited for with guards either.
+_FEW = 0.002
+#: What many constraints are solved to, as a share of what the round before was off by.
+_NEAR = 0.3
+#: Share by which constraints are to be missed by less than in any round before.
+_LESS = 0.05
 #: How a round that made it worse changes the length of the next, and one that did not.
 _SHORTER, _LONGER = 0.5, 2.0
 
@@ -112,7 +120,8 @@ class _State:
         before: gaps of their tokens before anything changed, by passage.
         after: the same under the best change.
         rounds: what each round did.
-        idle: rounds since one had fewer failing tokens, or as few and fewer flips.
+        idle: rounds since one had fewer failing tokens, or as few and fewer flips, or missed its
+            constraints by less.
     """
 
     def __init__(self, engine: Engine, task: Task) -> None:
@@ -122,12 +131,13 @@ class _State:
         self._rivals: dict[_Place, dict[int, float]] = {}
         self._deltas: dict[int, Delta] = {}
         self._length = 1.0
-        self._violation = float("inf")
+        self._violation = self._least = float("inf")
+        self._off = 1.0
         self._held: _Held | None = None
         self._best_score: tuple[float, ...] = ()
         self._asked: list[_Place] = []
         self._guarding = False
-        self._fewest, self._stuck = sys.maxsize, 0
+        self._most, self._fewest, self._stuck = 0, sys.maxsize, 0
         self.best: dict[int, Delta] = {}
         self.solved = False
         self.before: tuple[tuple[float, ...], ...] = ()
@@ -152,10 +162,11 @@ class _State:
         wide = bool(self._task.reference) and self._own >= MANY
         short = self.short(seen)
         self._stuck = 0 if short < self._fewest or not short else self._stuck + 1
-        self._fewest = min(short, self._fewest)
-        if wide and not self._guarding and (not short or self._stuck == _STUCK):
+        self._most, self._fewest = max(short, self._most), min(short, self._fewest)
+        if wide and not self._guarding and (short <= _FEW * self._most or self._stuck == _STUCK):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
+            self._length, self._least = 1.0, float("inf")
             seen = self._observe()
         self._judge(seen)
         return seen
@@ -165,9 +176,10 @@ class _State:
         return int((seen.wrong & (seen.passage < self._own)).sum())
 
     def done(self, seen: Observation) -> bool:
-        """Whether every constraint is met, with enough lead."""
+        """Whether all is predicted as it should be, the answers with enough lead."""
         enough = seen.gap + _ENOUGH * self._leads(seen) <= 0
-        return bool(enough.all()) and not bool(seen.wrong.any())
+        own = seen.passage < self._own
+        return bool(enough[own].all()) and not bool(seen.wrong.any())
 
     def step(self, seen: Observation, draft: Draft) -> None:
         """Solve the whole change again where the model is now, and put it on."""
@@ -189,7 +201,9 @@ class _State:
         gram = system.gram(tight)
         ridge = self._task.config.ridge * gram.diagonal().mean()
         solved = torch.zeros_like(wanted)
-        solved[tight] = solve_nonnegative(gram, wanted[tight], ridge, before[tight]).to(wanted)
+        near = max(NEAR, _NEAR * self._off)
+        cheapest = solve_nonnegative(gram, wanted[tight], ridge, before[tight], near)
+        solved[tight] = cheapest.to(wanted)
         found = before + self._length * (solved - before)
         for (point, token, _), multiplier in zip(rows, found.tolist(), strict=True):
             self._rivals[seen.places[point]][token] = multiplier
@@ -232,10 +246,18 @@ class _State:
             known = dict(zip(seen.places, seen.gap.tolist(), strict=True))
             achieved = tuple(known[place] for place in self._asked)
             self.rounds[-1] = self.rounds[-1].model_copy(update={"achieved": achieved})
+            off = torch.tensor(achieved) - torch.tensor(self.rounds[-1].predicted)
+            # Of constraints that are new nothing is known.
+            new = not self._best_score
+            self._off = 1.0 if new else float(off[off.isfinite()].square().mean().sqrt())
         own = seen.passage < self._own
         flips = float((seen.wrong & ~own).sum()) if self._guarding else float("inf")
-        score = (float(self.short(seen)), flips, self._violated(seen))
-        self.idle = 0 if not self._best_score or score[:2] < self._best_score[:2] else self.idle + 1
+        violated = self._violated(seen)
+        score = (float(self.short(seen)), flips, violated)
+        brought = not self._best_score or score[:2] < self._best_score[:2]
+        if violated < (1 - _LESS) * self._least:
+            self._least, brought = violated, True
+        self.idle = 0 if brought else self.idle + 1
         if not self._best_score or score < self._best_score:
             self._best_score, self.best = score, self._deltas
             self.solved, self.after = all(seen.right[: self._own]), seen.gaps[: self._own]

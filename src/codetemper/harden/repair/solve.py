@@ -19,20 +19,24 @@ import torch
 
 from codetemper.harden.repair.metrics import Metric
 
-#: Rows up to which a system is solved by elimination; of more by conjugate gradients.
-DIRECT: Final = 1024
-#: How far the latter may be off, in what is wanted: logits, where gaps are.
+#: How far conjugate gradients may be off, in what is wanted: logits, where gaps are.
 NEAR: Final = 0.01
-#: Most steps of conjugate gradients; some hundred are common.
+#: The same in the first exchange where next to nothing is known; halved in each that follows.
+_ROUGH: Final = 0.32
+#: Most steps of conjugate gradients; some dozen are common.
 _STEPS: Final = 1000
+#: Rows that are eliminated together to shorten the way of conjugate gradients.
+_BLOCK: Final = 512
 #: Exchanges of a whole block without progress before rows are exchanged one by one.
 _PATIENCE: Final = 10
+#: Share of rows that may be left on the wrong side where more than ``NEAR`` may be missing.
+_STRAY: Final = 0.001
 #: Most exchanges, in rows of the system.
 _EXCHANGES: Final = 3
 
 
 class Gram(Protocol):
-    """A positive semi-definite matrix [N, N], or what acts like one."""
+    """What acts like a positive semi-definite matrix [N, N], in float32."""
 
     def __len__(self) -> int: ...
 
@@ -40,8 +44,16 @@ class Gram(Protocol):
         """Return its product with a vector [N]."""
         ...
 
-    def diagonal(self) -> torch.Tensor:
-        """Return its diagonal, [N]."""
+    def part(self, rows: torch.Tensor, /) -> Gram:
+        """Return what is left of it with some rows and their columns, a boolean for each."""
+        ...
+
+    def entries(self, rows: torch.Tensor, /) -> torch.Tensor:
+        """Return what is left of it with a few rows and their columns, by number."""
+        ...
+
+    def order(self) -> torch.Tensor:
+        """Return numbers of all rows, those side by side that have most to do with each other."""
         ...
 
 
@@ -85,44 +97,52 @@ def solve_gram(gram: torch.Tensor, wanted: torch.Tensor, ridge: float) -> torch.
 
 
 def solve_nonnegative(
-    gram: Gram, wanted: torch.Tensor, ridge: torch.Tensor, before: torch.Tensor
+    gram: torch.Tensor | Gram,
+    wanted: torch.Tensor,
+    ridge: torch.Tensor,
+    before: torch.Tensor,
+    near: float = NEAR,
 ) -> torch.Tensor:
     r"""Return multipliers of the cheapest change that does at least what is wanted.
 
     :math:`\lambda \ge 0`, :math:`(G + \rho I)\lambda \ge r + \rho\lambda_0`, and equal wherever
     :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
-    side together. A tensor of up to ``DIRECT`` rows is solved exactly: after ten exchanges without
-    progress rows are exchanged one by one (the last), so that it ends. Anything else is solved to
-    within ``NEAR``, and what ten exchanges have not brought is left.
+    side together. A tensor is solved exactly: after ten exchanges without progress rows are
+    exchanged one by one (the last), so that it ends. What only acts like one is solved to within
+    ``near``, and what ten exchanges have not brought is left.
 
     Args:
-        gram: G [N, N]. What is not a tensor is only multiplied by.
-        wanted: r, [N], of its type.
+        gram: G [N, N].
+        wanted: r, [N].
         ridge: rho > 0.
         before: multipliers that the ridge ties to, [N].
+        near: at least ``NEAR``.
     """
-    size = len(gram)
-    exact = False
-    if isinstance(gram, torch.Tensor) and size <= DIRECT:
-        exact, wanted, before = True, wanted.double(), before.double()
-        whole = gram.double() + ridge * torch.eye(size, dtype=torch.float64, device=gram.device)
-        solved: _Solver = _Elimination(whole)
-        right = wanted + ridge * before
-        tight, tolerance = right > 0, 1e-10 * float(right.abs().max().clamp_min(1e-30))
+    size, known = len(gram), before > 0
+    if exact := isinstance(gram, torch.Tensor):
+        wanted, before = wanted.double(), before.double()
+        solved: _Solver = _Elimination(gram.double(), ridge)
     else:
-        right, tolerance = wanted + ridge * before, 2 * NEAR
-        # Of many rows next to all of those that were needed before are needed again.
-        tight = before > 0 if bool((before > 0).any()) else right > 0
         solved = _Gradients(gram, ridge)
+    right = wanted + ridge * before
+    tight, close = right > 0, 0.5e-10 * float(right.abs().max().clamp_min(1e-30))
+    if not exact:
+        # Nothing has to be near while most rows still change sides.
+        close = max(near, _ROUGH) if 2 * int(known.sum()) < int(tight.sum()) else near
+        # Of many rows next to all of those that were needed before are needed again.
+        tight = known if bool(known.any()) else tight
     fewest, patience = size + 1, _PATIENCE
     found = torch.where(tight, before, 0)
     for _ in range(_EXCHANGES * size + _PATIENCE):
-        found = solved.of(right, tight, found)
+        found = solved.of(right, tight, found, close)
         missing = solved.times(found) - right
-        wrong = (tight & (found < 0)) | (~tight & (missing < -tolerance))
+        wrong = (tight & (found < 0)) | (~tight & (missing < -2 * close))
         count = int(wrong.sum())
-        if not count:
+        few = 0 if exact or near <= NEAR else _STRAY * size
+        if count <= few and (exact or close <= near):
             break
+        if not exact:
+            close = max(near, close / 2)
         if count < fewest:
             fewest, patience = count, _PATIENCE
         elif patience:
@@ -144,21 +164,25 @@ class _Solver(Protocol):
         """Return the system times multipliers."""
         ...
 
-    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
-        """Return the multipliers; ``near`` them is where to begin."""
+    def of(
+        self, right: torch.Tensor, tight: torch.Tensor, first: torch.Tensor, close: float
+    ) -> torch.Tensor:
+        """Return the multipliers; ``first`` is where to begin, ``close`` what may be missing."""
         ...
 
 
 class _Elimination:
-    """By Cholesky's factor of the rows that are tight."""
+    """By Cholesky's factor of the rows that are tight; nothing is missing."""
 
-    def __init__(self, system: torch.Tensor) -> None:
-        self._system = system
+    def __init__(self, gram: torch.Tensor, ridge: torch.Tensor) -> None:
+        self._system = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
 
     def times(self, found: torch.Tensor) -> torch.Tensor:
         return self._system @ found
 
-    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+    def of(
+        self, right: torch.Tensor, tight: torch.Tensor, first: torch.Tensor, close: float
+    ) -> torch.Tensor:
         found = torch.zeros_like(right)
         if bool(tight.any()):
             factor = torch.linalg.cholesky(self._system[tight][:, tight])
@@ -167,28 +191,56 @@ class _Elimination:
 
 
 class _Gradients:
-    """By conjugate gradients, scaled by the diagonal. The ridge keeps their number small."""
+    """By conjugate gradients, preconditioned by blocks of rows with most to do with each other.
+
+    The ridge bounds the number of steps; blocks of like rows make it about a third.
+    """
 
     def __init__(self, gram: Gram, ridge: torch.Tensor) -> None:
         self._gram, self._ridge = gram, ridge
-        self._scale = 1 / (gram.diagonal() + ridge)
+        order = gram.order()
+        blocks = -(-len(gram) // _BLOCK)
+        self._blocks = torch.zeros(blocks, _BLOCK, _BLOCK, device=order.device)
+        for block, rows in zip(self._blocks, order.split(_BLOCK), strict=True):
+            block[: len(rows), : len(rows)] = gram.entries(rows)
+        self._slots = torch.empty_like(order)
+        self._slots[order] = torch.arange(len(order), device=order.device)
 
     def times(self, found: torch.Tensor) -> torch.Tensor:
         return self._gram @ found + self._ridge * found
 
-    def of(self, right: torch.Tensor, tight: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
-        scale = torch.where(tight, self._scale, 0)
-        found = torch.where(tight, near, 0)
-        left = torch.where(tight, right - self.times(found), 0)
-        way = scale * left
+    def of(
+        self, right: torch.Tensor, tight: torch.Tensor, first: torch.Tensor, close: float
+    ) -> torch.Tensor:
+        gram, ridge, found = self._gram.part(tight), self._ridge, first[tight]
+        slots, factors = self._slots[tight], self._factors(tight)
+        space = torch.zeros(factors.shape[:2], device=factors.device)
+
+        def scaled(left: torch.Tensor) -> torch.Tensor:
+            space.view(-1)[slots] = left
+            return torch.cholesky_solve(space[..., None], factors).view(-1)[slots]
+
+        left = right[tight] - gram @ found - ridge * found
+        way = scaled(left)
         length = left @ way
         for _ in range(_STEPS):
-            if float(left.abs().max()) <= NEAR:
+            if not len(left) or float(left.abs().max()) <= close:
                 break
-            ahead = torch.where(tight, self.times(way), 0)
+            ahead = gram @ way + ridge * way
             step = length / (way @ ahead)
             found, left = found + step * way, left - step * ahead
-            steep = scale * left
+            steep = scaled(left)
             before, length = length, left @ steep
             way = steep + length / before * way
-        return found
+        return torch.zeros_like(first).masked_scatter(tight, found)
+
+    def _factors(self, tight: torch.Tensor) -> torch.Tensor:
+        """Return Cholesky's factor of each block, as if it had no rows but those that are tight."""
+        used = torch.zeros(self._blocks.shape[:2], device=self._blocks.device)
+        used.view(-1)[self._slots[tight]] = 1.0
+        blocks = self._blocks * used[:, :, None] * used[:, None, :]
+        blocks.diagonal(dim1=1, dim2=2).add_(self._ridge * used + (1 - used))
+        factors, failed = torch.linalg.cholesky_ex(blocks)
+        # Rounding may undo a block whose ridge is next to nothing; then its diagonal has to do.
+        plain = torch.diag_embed(blocks.diagonal(dim1=1, dim2=2).clamp_min(1e-30).sqrt())
+        return torch.where((failed > 0)[:, None, None], plain, factors)

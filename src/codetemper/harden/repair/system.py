@@ -7,8 +7,8 @@ r"""The linear model of gaps: how far multipliers of some move each, and the cha
 
 .. math:: A_{ts} = (c_t^T G^{-1} c_s) \sum_l (k_{l,t}^T Q_l k_{l,s}) / \sigma_t\sigma_s
 
-(``joint``). Of few gaps A is a matrix. Of very many it is multiplied by without being made, so a
-product takes neither time nor memory with the square of their number.
+(``joint``). Of few gaps A is a matrix. Of more it is multiplied by without being made, so a product
+takes neither time nor memory with the square of their number.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+from torch import nn
 
 from codetemper.harden.repair.deltas import Delta
 from codetemper.harden.repair.engine import Engine, Observation
-from codetemper.harden.repair.solve import DIRECT
 from codetemper.harden.repair.task import Task
 
-#: Rows of a matrix that are made together.
-_BLOCK: Final = 1024
-#: Entries of a matrix that are read in the time of one multiplication of what it is made of.
-_READ: Final = 0.25
+#: Gaps up to which A is made, in float64; of more it is multiplied by alone.
+DIRECT: Final = 1024
+#: Groups of like keys that points are ordered by.
+_GROUPS: Final = 128
+#: Times that points are assigned to them.
+_LOOKS: Final = 5
 
 
 class System:
@@ -63,21 +65,12 @@ class System:
         self._gains, self._columns = engine.gains, task.columns
 
     def gram(self, rows: torch.Tensor) -> torch.Tensor | Product:
-        """Return A of some of the gaps, a boolean for each: [t, t].
-
-        As a matrix, or where that is more to read for each product than what it is made of, as
-        the latter.
-        """
-        owner, contrasts, steers = self.owner[rows], self.contrasts[rows], self.steers[rows]
-        keys, solved = torch.cat([*self.keys.values()], 1), torch.cat([*self.solved.values()], 1)
-        dense = max(DIRECT**2, int(_READ * keys.numel() * contrasts.shape[1]))
-        if len(owner) ** 2 > dense:
-            return Product(owner, contrasts, steers, keys, solved)
-        inner = keys.to(contrasts) @ solved.to(contrasts).T
-        made = contrasts @ steers.T
-        for some, points in zip(made.split(_BLOCK), owner.split(_BLOCK), strict=True):
-            some *= inner[points][:, owner]
-        return made
+        """Return A of some of the gaps, a boolean for each: [t, t]. Of few as a matrix."""
+        keys, solved = (torch.cat([*each.values()], 1) for each in (self.keys, self.solved))
+        whole = Product(self.owner, self.contrasts, self.steers, keys, solved).part(rows)
+        if len(whole) > DIRECT:
+            return whole
+        return whole.entries(torch.arange(len(whole), device=keys.device))
 
     def effect(self, deltas: dict[int, Delta]) -> torch.Tensor:
         """Return how far a change closes each gap, [T]."""
@@ -133,6 +126,50 @@ class Product:
         """Return what each gap's own multiplier moves it by, [T]."""
         points = (self.keys * self.solved).sum(-1)
         return (self.contrasts * self.steers).sum(-1) * points[self.owner]
+
+    def part(self, rows: torch.Tensor) -> Product:
+        """Return A of some of the gaps, a boolean for each, and of their points alone."""
+        points, owner = torch.unique(self.owner[rows], return_inverse=True)
+        return Product(
+            owner, self.contrasts[rows], self.steers[rows], self.keys[points], self.solved[points]
+        )
+
+    def entries(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return A of a few gaps, by number, as a matrix."""
+        points = self.owner[rows]
+        inner = self.keys[points].to(self.contrasts) @ self.solved[points].to(self.contrasts).T
+        return (self.contrasts[rows] @ self.steers[rows].T) * inner
+
+    def order(self) -> torch.Tensor:
+        """Return numbers of all gaps, those of points whose keys are alike side by side."""
+        group, centres = _groups(nn.functional.normalize(self.solved))
+        rank = torch.empty_like(group)
+        rank[_halved(centres)] = torch.arange(len(centres), device=group.device)
+        return torch.argsort(rank[group][self.owner], stable=True)
+
+
+def _groups(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the group of each point [P, n] and centres [g, n]: spherical k-means."""
+    begin = torch.linspace(0, len(points) - 1, min(_GROUPS, len(points)), device=points.device)
+    centres = points[begin.long()]
+    for _ in range(_LOOKS):
+        group = (points @ centres.T).argmax(1)
+        centres = nn.functional.normalize(torch.zeros_like(centres).index_add_(0, group, points))
+    return group, centres
+
+
+def _halved(centres: torch.Tensor) -> torch.Tensor:
+    """Return an order of centres [g, n]: by halves along their widest direction, and so on."""
+
+    def order(some: torch.Tensor) -> torch.Tensor:
+        if len(some) < 3:
+            return some
+        left = centres[some] - centres[some].mean(0)
+        along = torch.linalg.svd(left, full_matrices=False)[0][:, 0]
+        first, second = some[along.argsort()].tensor_split(2)
+        return torch.cat([order(first), order(second)])
+
+    return order(torch.arange(len(centres), device=centres.device))
 
 
 def _over(steers: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
