@@ -58,7 +58,8 @@ _ENOUGH = 0.5
 _RIVALS = 2
 #: Rounds that may bring nothing, one after the other.
 _PATIENCE = 10
-#: Rounds that put no further token right after which the others are not waited for with guards.
+#: The same where all is right and nothing guarded flips; and rounds that put no further token right
+#: after which the others are not waited for with guards.
 _STUCK = 3
 #: Share of the failing tokens that the others are not waited for with guards either.
 _FEW = 0.002
@@ -88,7 +89,7 @@ def solve(engine: Engine, task: Task) -> Edit:
                     note=f"{state.short(seen)} tokens to put right",
                 )
             )  # fmt: skip
-            if state.done(seen) or number == most or state.idle == _PATIENCE:
+            if state.done(seen) or number == most or state.spent:
                 break
             state.step(seen, draft)
     return Edit(
@@ -154,6 +155,12 @@ class _State:
     def guards(self) -> int:
         """Tokens of reference texts whose prediction is kept."""
         return sum(passage >= self._own for passage, _ in self._rivals)
+
+    @property
+    def spent(self) -> bool:
+        """Whether further rounds are not worth their time: of longer leads alone few are."""
+        flawless = self._best_score[:2] == (0.0, 0.0)
+        return self.idle >= (_STUCK if flawless else _PATIENCE)
 
     def look(self) -> Observation:
         """Look at all constraints, and at all else that should be predicted and is not."""
