@@ -144,6 +144,20 @@ def test_what_cannot_be_solved_ends_when_rounds_bring_nothing() -> None:
     assert len(short.rounds) == 3
 
 
+def test_of_longer_leads_alone_few_rounds_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine()
+    reference = reference_passages(engine, texts(24, seed=11))
+    task = replace(task_of(engine, planted(engine, MANY, rank=150)), reference=reference)
+    # No lead is ever enough, so nothing else ends it.
+    monkeypatch.setattr(joint, "_ENOUGH", 5.0)
+    found = joint.solve(engine, task)
+    assert found.solved
+    assert found.notes["guards"] > 0
+    patient = property(lambda state: state.idle >= joint._PATIENCE)
+    monkeypatch.setattr(joint._State, "spent", patient)
+    assert len(joint.solve(engine, task).rounds) == len(found.rounds) + 7
+
+
 def test_guards_do_not_wait_for_what_cannot_be_solved() -> None:
     engine = tiny_engine()
     passages = planted(engine, MANY, rank=150)
