@@ -46,7 +46,7 @@ class Size:
         guards: of these, what joint keeps.
         routed: failures of each pool of the router.
         many: failures that are repaired on one model.
-        large: as ``many``, without guards, in a section of its own.
+        large: as ``many``, in a section of its own.
         texts: held-out texts that many repairs are read on.
         timed: failures that every method repairs by turns.
         counts: failures solved together to see what joint takes.

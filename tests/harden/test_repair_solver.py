@@ -146,6 +146,13 @@ def test_gradients_find_what_elimination_does(
         assert float((found - exact).norm()) <= 2 * near * 60**0.5 / float(ridge)
 
 
+def test_where_nothing_is_wanted_nothing_is_done() -> None:
+    factor, none = draw(20, 5), torch.zeros(20)
+    for gram in (factor @ factor.T, acting(factor)):
+        found = solve_nonnegative(gram, none - 1, torch.tensor(0.1), none)
+        assert not bool(found.any())
+
+
 def test_blocks_of_like_rows_shorten_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without blocks of more than a row the same system takes more products."""
     monkeypatch.setattr(system, "_GROUPS", 8)

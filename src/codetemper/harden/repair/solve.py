@@ -116,7 +116,7 @@ def solve_nonnegative(
         wanted: r, [N].
         ridge: rho > 0.
         before: multipliers that the ridge ties to, [N].
-        near: at least ``NEAR``.
+        near: at least ``NEAR``. Of more, one row in a thousand may be left on the wrong side.
     """
     size, known = len(gram), before > 0
     if exact := isinstance(gram, torch.Tensor):
@@ -193,7 +193,7 @@ class _Elimination:
 class _Gradients:
     """By conjugate gradients, preconditioned by blocks of rows with most to do with each other.
 
-    The ridge bounds the number of steps; blocks of like rows make it about a third.
+    The ridge bounds the number of steps; blocks of like rows make it a third or less.
     """
 
     def __init__(self, gram: Gram, ridge: torch.Tensor) -> None:
