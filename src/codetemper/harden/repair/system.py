@@ -67,10 +67,9 @@ class System:
     def gram(self, rows: torch.Tensor) -> torch.Tensor | Product:
         """Return A of some of the gaps, a boolean for each: [t, t]. Of few as a matrix."""
         keys, solved = (torch.cat([*each.values()], 1) for each in (self.keys, self.solved))
-        whole = Product(self.owner, self.contrasts, self.steers, keys, solved).part(rows)
-        if len(whole) > DIRECT:
-            return whole
-        return whole.entries(torch.arange(len(whole), device=keys.device))
+        whole = Product(self.owner, self.contrasts, self.steers, keys, solved)
+        some = rows.nonzero()[:, 0]
+        return whole.part(rows) if len(some) > DIRECT else whole.entries(some)
 
     def effect(self, deltas: dict[int, Delta]) -> torch.Tensor:
         """Return how far a change closes each gap, [T]."""
