@@ -23,9 +23,9 @@ round before, so it steadies the rounds and leaves nothing unsolved at their end
 it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
 sum of theirs. Every token that once had less lead than it should stays a constraint, against every
 other token that was ever too close (else two rivals take turns); so do predictions in reference
-texts that a round flipped (guards, once next to all failures are right or rounds put no more of
-them right; of few failures none: they move little, and most of the time would go into looking at
-the texts). A failing token is to lead by ``Config.lead``, one that was right by what it had, at
+texts that a round flipped (guards, once all failures are right or rounds put no more of them right:
+what is held to until guards are met has to be right; of few failures none: they move little, and
+most of the time would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was right by what it had, at
 most by that. More constraints than are eliminated are not solved much nearer than the linear model
 was in the round before.
 """
@@ -61,8 +61,6 @@ _PATIENCE = 10
 #: The same where all is right and nothing guarded flips; and rounds that put no further token right
 #: after which the others are not waited for with guards.
 _STUCK = 3
-#: Share of the failing tokens that the others are not waited for with guards either.
-_FEW = 0.002
 #: What many constraints are solved to, as a share of what the round before was off by.
 _NEAR = 0.3
 #: Share by which constraints are to be missed by less than in any round before.
@@ -138,7 +136,7 @@ class _State:
         self._best_score: tuple[float, ...] = ()
         self._asked: list[_Place] = []
         self._guarding = False
-        self._most, self._fewest, self._stuck = 0, sys.maxsize, 0
+        self._fewest, self._stuck = sys.maxsize, 0
         self.best: dict[int, Delta] = {}
         self.solved = False
         self.before: tuple[tuple[float, ...], ...] = ()
@@ -169,8 +167,8 @@ class _State:
         wide = bool(self._task.reference) and self._own >= MANY
         short = self.short(seen)
         self._stuck = 0 if short < self._fewest or not short else self._stuck + 1
-        self._most, self._fewest = max(short, self._most), min(short, self._fewest)
-        if wide and not self._guarding and (short <= _FEW * self._most or self._stuck == _STUCK):
+        self._fewest = min(short, self._fewest)
+        if wide and not self._guarding and (not short or self._stuck == _STUCK):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
             self._length, self._least = 1.0, float("inf")
