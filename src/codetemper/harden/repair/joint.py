@@ -25,9 +25,9 @@ sum of theirs. Every token that once had less lead than it should stays a constr
 other token that was ever too close (else two rivals take turns); so do predictions in reference
 texts that a round flipped (guards, once all failures are right or rounds put no more of them right:
 what is held to until guards are met has to be right; of few failures none: they move little, and
-most of the time would go into looking at the texts). A failing token is to lead by ``Config.lead``, one that was right by what it had, at
-most by that. More constraints than are eliminated are not solved much nearer than the linear model
-was in the round before.
+most of the time would go into looking at the texts). A failing token is to lead by
+``Config.lead``, one that was right by what it had, at most by that. More constraints than are
+eliminated are not solved much nearer than the linear model was in the round before.
 """
 
 from __future__ import annotations
