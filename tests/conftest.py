@@ -8,9 +8,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.scenarios.proofs")
 
+# No test fails for a slow machine.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 # Set before any test imports a library that reads them: tests never look at the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Two test workers with two threads each wait for one another longer than they compute.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Content ids: named by files and facts, blind to what differs between equal makings."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codetemper.core.contents import NOT_FACTS, content_id, content_id_of
@@ -10,7 +10,6 @@ FILES = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
 DOCUMENT = {"id": "tune-0", "verb": "tune", "files": {"a": "1"}, "config": {"rank": 8}}
 
 
-@settings(deadline=None)
 @given(FILES, FILES)
 def test_an_id_follows_its_files(one: dict[str, str], two: dict[str, str]) -> None:
     assert (content_id("tune", one, {}) == content_id("tune", two, {})) == (one == two)

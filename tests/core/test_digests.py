@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codetemper.core.digests import (
@@ -26,7 +26,6 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(PLAIN)
 def test_canonical_json_is_json_and_stable(value: object) -> None:
     data = canonical_json(value)
@@ -35,7 +34,6 @@ def test_canonical_json_is_json_and_stable(value: object) -> None:
     assert b"\n" not in data
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=4), st.integers(), min_size=2))
 def test_order_of_keys_does_not_count(value: dict[str, int]) -> None:
     assert digest_json(value) == digest_json(dict(reversed(value.items())))

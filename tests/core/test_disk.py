@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codetemper.core import disk
@@ -17,7 +17,6 @@ from codetemper.core.disk import mendable, sync_tree, write_atomic
 from codetemper.core.errors import UsageError
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "new/folder/file"

@@ -73,7 +73,7 @@ def test_entries_come_back_chained(tmp_path: Path) -> None:
     assert Ledger(os.fspath(ledger)).entries() == written
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_changed_byte_is_found(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def test_any_changed_byte_is_found(data: st.DataObject) -> None:
         assert ledger.verify(), f"byte {at} of {path.name}"
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_missing_bytes_and_lines_are_found(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

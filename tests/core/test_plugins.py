@@ -6,7 +6,7 @@ import types
 from importlib.metadata import EntryPoint
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codetemper.core import plugins
@@ -60,7 +60,6 @@ def test_installed_plugins_are_found_and_never_shadow(monkeypatch: pytest.Monkey
         plugins.resolve("harden", "attribute", BUILTIN)
 
 
-@settings(deadline=None)
 @given(st.text(), st.lists(st.text(min_size=1), max_size=5))
 def test_did_you_mean_always_answers_in_one_breath(name: str, known: list[str]) -> None:
     answer = plugins.did_you_mean(name, known)

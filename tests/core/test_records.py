@@ -4,7 +4,7 @@
 import inspect
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -28,7 +28,6 @@ def test_every_record_is_frozen_strict_and_documented(kind: type[Record]) -> Non
         assert field.description, f"{kind.__name__}.{name} has no docstring"
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(0, 9), st.none() | st.floats(allow_nan=False, allow_infinity=False))
 def test_round_trip_keeps_value_and_digest(text: str, index: int, logprob: float | None) -> None:
     completion = Completion(case="c", index=index, text=text, logprob=logprob)

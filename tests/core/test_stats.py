@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 
@@ -24,7 +24,6 @@ from codetemper.core.stats import (
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 7), st.data())
 def test_pass_at_k_is_the_share_of_draws_with_a_pass(n: int, data: st.DataObject) -> None:
     c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
@@ -102,7 +101,6 @@ def test_nothing_to_estimate_from_is_said() -> None:
         cluster_bootstrap([1.0], weights=[-1.0])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_mcnemar_is_a_binomial_test_of_the_discordant(b: int, c: int) -> None:
     p = mcnemar_exact(b, c)
@@ -172,7 +170,6 @@ def test_holm_on_the_textbook_example() -> None:
     assert holm({}) == {}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=8))
 def test_holm_only_raises_and_keeps_order(pvalues: dict[str, float]) -> None:
     adjusted = holm(pvalues)

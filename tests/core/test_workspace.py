@@ -109,7 +109,7 @@ def test_ids_follow_content_not_time(tmp_path: Path) -> None:
     assert workspace.verify() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_changed_byte_of_anything_settled_is_found(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +226,6 @@ def test_resolve_by_id_prefix_and_nearness(tmp_path: Path) -> None:
             workspace.resolve("patches", none)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_the_cache_gives_back_what_it_took(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +237,7 @@ def test_the_cache_gives_back_what_it_took(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_damaged_cache_entry_is_a_miss(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.create(Path(folder))

@@ -87,7 +87,7 @@ def test_the_same_rows_have_the_same_id_whatever_it_took(tmp_path: Path) -> None
     assert other.data_digest != cards[0].data_digest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=st.lists(st.text(), min_size=1, max_size=4))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("corpus")
@@ -124,7 +124,7 @@ def test_no_rows_or_mixed_rows_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_every_changed_byte_of_the_data_is_found(
     tmp_path_factory: pytest.TempPathFactory, place: float, flip: int

@@ -130,7 +130,7 @@ def test_texts_too_short_for_a_shingle() -> None:
     assert find([]).copies == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
 def test_jaccard(left: set[int], right: set[int]) -> None:
     arrays = [np.array(sorted(one), np.uint32) for one in (left, right)]
@@ -138,7 +138,7 @@ def test_jaccard(left: set[int], right: set[int]) -> None:
     assert jaccard(*arrays) == pytest.approx(len(left & right) / len(whole) if whole else 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
 def test_groups_are_what_links_connect(links: list[tuple[int, int]]) -> None:
     found = groups(links)

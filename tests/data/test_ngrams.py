@@ -64,7 +64,7 @@ def test_numbers_do_not_depend_on_the_process() -> None:
     assert told.strip() == str(ngrams(list("abc"), 2).tolist())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["a", "b", "cc", "if", "(", "1"]), max_size=40), st.integers(1, 8))
 def test_equal_numbers_are_equal_runs(found: list[str], length: int) -> None:
     def place(run: list[str]) -> tuple[object, ...]:

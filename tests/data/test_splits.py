@@ -34,7 +34,7 @@ def test_seeds_choose_other_repositories() -> None:
     assert by_repository(names, SHARES, seed=0) != by_repository(names, SHARES, seed=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.sampled_from([f"r{i}" for i in range(12)]), min_size=1, max_size=80),
     st.floats(0, 0.45), st.floats(0, 0.45), st.randoms(),
@@ -72,7 +72,7 @@ def test_what_has_no_date_is_old_and_one_moment_is_not_cut() -> None:
     assert set(by_date(["2020-01-01"] * 10, SHARES)) == {"train"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(SPLITS), min_size=1, max_size=20), st.integers(1, 6))
 def test_no_cluster_straddles_and_the_fewest_go(splits: list[str], size: int) -> None:
     clusters = [range(i, min(i + size, len(splits))) for i in range(0, len(splits), size)]

@@ -112,7 +112,7 @@ def test_lengths_that_make_no_sense() -> None:
         windows("a", [(0, 1)], [], max_length=1, keep=2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_every_changed_token_counts_once_and_no_window_is_too_long(data: st.DataObject) -> None:
     text = data.draw(st.text("ab \n", max_size=300))

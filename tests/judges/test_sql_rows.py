@@ -73,7 +73,7 @@ def test_columns_move_together_or_not_at_all() -> None:
 VALUES = st.sampled_from([None, 0, 1, "a"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.integers(1, 4), st.integers(0, 5))
 def test_permuted_columns_are_found_exactly_where_they_are(
     data: st.DataObject, width: int, height: int
