@@ -64,13 +64,13 @@ def projection(patch: Path, guard: Path, module: nn.Module | None = None) -> flo
         UsageError: the weights are needed and not given, or do not fit the guard.
     """
     factors = lora_factors(guard)
-    whole = sum(_traced(pair, pair) for pair in factors.values())
+    whole = sum(traced(*pair, *pair) for pair in factors.values())
     if not whole:
         return 0.0
     if not needs_weights(patch):
         own = lora_factors(patch) if _form(patch) == "LORA" else {}
         shared = factors.keys() & own.keys()
-        return sum(_traced(own[layer], factors[layer]) for layer in sorted(shared)) / whole
+        return sum(traced(*own[layer], *factors[layer]) for layer in sorted(shared)) / whole
     if module is None:
         raise UsageError(
             f"the change that {patch.name} makes cannot be told from its files",
@@ -85,12 +85,6 @@ def projection(patch: Path, guard: Path, module: nn.Module | None = None) -> flo
             outer, inner = factors[layer]
             total += float(((outer.T @ change.cpu().double()) * inner).sum())
     return total / whole
-
-
-def _traced(
-    one: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor]
-) -> float:
-    return traced(*one, *other)
 
 
 def _form(patch: Path) -> str:

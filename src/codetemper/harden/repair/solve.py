@@ -131,6 +131,7 @@ def solve_nonnegative(
         close = max(near, _ROUGH) if 2 * int(known.sum()) < int(tight.sum()) else near
         # Of many rows next to all of those that were needed before are needed again.
         tight = known if bool(known.any()) else tight
+    few = 0 if exact or near <= NEAR else _STRAY * size
     fewest, patience = size + 1, _PATIENCE
     found = torch.where(tight, before, 0)
     for _ in range(_EXCHANGES * size + _PATIENCE):
@@ -138,7 +139,6 @@ def solve_nonnegative(
         missing = solved.times(found) - right
         wrong = (tight & (found < 0)) | (~tight & (missing < -2 * close))
         count = int(wrong.sum())
-        few = 0 if exact or near <= NEAR else _STRAY * size
         if count <= few and (exact or close <= near):
             break
         if not exact:
@@ -193,7 +193,7 @@ class _Elimination:
 class _Gradients:
     """By conjugate gradients, preconditioned by blocks of rows with most to do with each other.
 
-    The ridge bounds the number of steps; blocks of like rows make it a third or less.
+    The ridge bounds the number of steps; blocks of like rows make it smaller.
     """
 
     def __init__(self, gram: Gram, ridge: torch.Tensor) -> None:
