@@ -204,6 +204,50 @@ def test_few_answers_get_a_longer_lead_than_many() -> None:
     assert least[1] < Config().lead(1) / 2
 
 
+def test_of_many_answers_no_lead_is_too_short_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that was barely right is asked for what a guard is; of few for what it had."""
+    monkeypatch.setattr(joint, "_GUARD_LEAD", 0.15)
+    engine = tiny_engine()
+    passages = planted(engine, MANY, rank=150)
+    for some, least in ((passages[:1], 0.0), (passages, 0.15)):
+        state = joint._State(engine, task_of(engine, some, margin=0.2))
+        state.look()
+        barely, leads = [], []
+        for number, (passage, gaps) in enumerate(zip(some, state.before, strict=True)):
+            for token, before in enumerate(gaps):
+                lead = state._lead(number, passage.first + token)
+                leads.append(lead)
+                if before < 0:
+                    barely.append(-before < 0.15)
+                    assert lead == min(0.2, max(-before, least))
+                else:
+                    assert lead == 0.2
+        assert min(leads) >= least
+        assert any(barely) or len(some) == 1
+
+
+@pytest.mark.parametrize("little", [False, True])
+def test_where_little_is_off_a_row_is_tied_by_a_share_of_its_own(
+    little: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of small keys then gets as far in a round as the others."""
+    engine, ties = tiny_engine(), []
+
+    def spied(gram: torch.Tensor, *others: Any) -> torch.Tensor:
+        ties.append((gram.diagonal(), others[1]))
+        return solve.solve_nonnegative(gram, *others)
+
+    monkeypatch.setattr(joint, "solve_nonnegative", spied)
+    monkeypatch.setattr(joint, "_FAR", 1e9 if little else 1e-9)
+    task = task_of(engine, planted(engine, MANY, rank=150), ridge=0.1)
+    assert joint.solve(engine, task).solved
+    assert len(ties) > 1
+    for own, ridge in ties:
+        most = own.mean().expand(len(own))
+        assert float(own.min()) < 0.9 * float(most[0])
+        assert torch.allclose(ridge, 0.1 * (own.clamp_max(float(most[0])) if little else most))
+
+
 def test_a_model_is_looked_at_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = tiny_engine()
     passages = planted(engine, 1, rank=150)

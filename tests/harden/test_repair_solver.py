@@ -131,7 +131,7 @@ def test_gradients_find_what_elimination_does(
 ) -> None:
     monkeypatch.setattr(solver, "_BLOCK", 7)  # the last block is not full
     factor, wanted = draw(60, 30, seed=seed), 3 * draw(60, seed=seed + 50)
-    gram, ridge = factor @ factor.T, torch.tensor(0.3)
+    gram, ridge = factor @ factor.T, 0.3 + draw(60, seed=seed + 70).float().abs()
     before = draw(60, seed=seed + 90).clamp_min(0) if warm else torch.zeros(60).double()
     exact = solve_nonnegative(gram, wanted, ridge, before)
     assert 0 < int((exact > 0).sum()) < 60
@@ -139,11 +139,12 @@ def test_gradients_find_what_elimination_does(
         found = solve_nonnegative(acting(factor), wanted.float(), ridge, before.float(), near)
         slack = gram @ found.double() + ridge * found - wanted - ridge * before
         assert float(found.min()) >= 0
-        assert float(slack.min()) >= -2 * near - 2e-5
-        assert float(slack[found > 0].max()) <= near + 2e-5
+        used = found > 0
+        assert float(slack[used].square().mean().sqrt()) <= near + 2e-5
+        assert float(slack[~used].min()) >= -2 * near - 2e-5
         assert not torch.equal(found.double(), exact)
         # The ridge bounds how far multipliers can be off for what gaps are.
-        assert float((found - exact).norm()) <= 2 * near * 60**0.5 / float(ridge)
+        assert float((found - exact).norm()) <= 2 * near * 60**0.5 / float(ridge.min())
 
 
 def test_where_nothing_is_wanted_nothing_is_done() -> None:
@@ -184,7 +185,7 @@ def test_blocks_of_like_rows_shorten_the_way(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_block_that_rounding_undoes_is_its_diagonal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_BLOCK", 10)
     factor, wanted = 1e3 * draw(30, 2), draw(30, seed=1).float()
-    ridge = torch.tensor(1e-6)
+    ridge = torch.full((30,), 1e-6)
     solved = solver._Gradients(acting(factor), ridge)
     tight = torch.ones(30, dtype=torch.bool)
     factors = solved._factors(tight)

@@ -19,14 +19,16 @@ moments of reference keys (where they move, ``metrics``). Its solution is
 The direct path is not all, so the model is looked at again under the change and the *whole* change
 is solved again, with what is foretold of the present change taken from :math:`b`: the change stays
 the cheapest one and its rank at most the number of tokens. A ridge ties multipliers to those of the
-round before, so it steadies the rounds and leaves nothing unsolved at their end. A round that makes
-it worse is taken back, and the next goes half as far: to a blend of both changes, whose rank is the
-sum of theirs. Every token that once had less lead than it should stays a constraint, against every
-other token that was ever too close (else two rivals take turns); so do predictions in reference
-texts that a round flipped (guards, once all failures are right or rounds put no more of them right:
-what is held to until guards are met has to be right; of few failures none: they move little, and
-most of the time would go into looking at the texts). A failing token is to lead by
-``Config.lead``, one that was right by what it had, at most by that. More constraints than are
+round before, so it steadies the rounds and leaves nothing unsolved at their end: a share of what
+multipliers do on average, and of what each does itself once the linear model is off by little, or
+tokens of small keys would come last by far. A round that makes it worse is taken back, and the next
+goes half as far: to a blend of both changes, whose rank is the sum of theirs. Every token that once
+had less lead than it should stays a constraint, against every other token that was ever too close
+(else two rivals take turns); so do predictions in reference texts that a round flipped (guards,
+once all failures are right or rounds put no more of them right: what is held to until guards are
+met has to be right; of few failures none: they move little, and most of the time would go into
+looking at the texts). A failing token is to lead by ``Config.lead``, one that was right by what it
+had, at most by that, of many answers at least by what guards are. More constraints than are
 eliminated are not solved much nearer than the linear model was in the round before.
 """
 
@@ -62,7 +64,9 @@ _PATIENCE = 10
 #: after which the others are not waited for with guards.
 _STUCK = 3
 #: What many constraints are solved to, as a share of what the round before was off by.
-_NEAR = 0.3
+_NEAR = 0.2
+#: The same in logits, at most; and what the linear model is off by where it is off by little.
+_FAR = 0.05
 #: Share by which constraints are to be missed by less than in any round before.
 _LESS = 0.05
 #: How a round that made it worse changes the length of the next, and one that did not.
@@ -166,8 +170,9 @@ class _State:
         # Few move little, and guards are most of what a repair costs.
         wide = bool(self._task.reference) and self._own >= MANY
         short = self.short(seen)
-        self._stuck = 0 if short < self._fewest or not short else self._stuck + 1
-        self._fewest = min(short, self._fewest)
+        if self.rounds:  # The first of many answers may cost some that were right.
+            self._stuck = 0 if short < self._fewest or not short else self._stuck + 1
+            self._fewest = min(short, self._fewest)
         if wide and not self._guarding and (not short or self._stuck == _STUCK):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
@@ -204,9 +209,12 @@ class _State:
         # the round makes it short, it is among those of the next.
         tight = (before > 0) | (wanted - now > -self._margin)
         gram = system.gram(tight)
-        ridge = self._task.config.ridge * gram.diagonal().mean()
+        own = gram.diagonal()
+        mean = own.mean()
+        ties = torch.minimum(own.clamp_min(mean * min(1.0, self._off / _FAR)), mean)
+        ridge = self._task.config.ridge * ties
         solved = torch.zeros_like(wanted)
-        near = max(NEAR, _NEAR * self._off)
+        near = max(NEAR, min(_NEAR * self._off, _FAR))
         cheapest = solve_nonnegative(gram, wanted[tight], ridge, before[tight], near)
         solved[tight] = cheapest.to(wanted)
         found = before + self._length * (solved - before)
@@ -302,7 +310,9 @@ class _State:
         if passage >= self._own:
             return _GUARD_LEAD
         before = self.before[passage][position - self._passages[passage].first]
-        return self._margin if before >= 0 else min(self._margin, -before)
+        # Of many answers, less is not told apart from what a round is off by.
+        least = _GUARD_LEAD if self._own >= MANY else 0.0
+        return self._margin if before >= 0 else min(self._margin, max(-before, least))
 
     def _leads(self, seen: Observation) -> torch.Tensor:
         return torch.tensor([self._lead(*place) for place in seen.places]).to(seen.gap)

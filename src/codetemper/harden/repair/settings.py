@@ -38,7 +38,8 @@ class Config(Record):
     few answers, so that other wordings follow; 0.2 of many, which cost the rest as little as can
     be (docs/repair.md)."""
     ridge: float = Field(default=0.01, ge=0)
-    """Softness of the solve, as a share of the system's mean diagonal."""
+    """Softness of the solve, as a share of the system's mean diagonal (joint: in the last rounds of
+    each row's own, where that is less)."""
     guard: bool = True
     """joint: keep what the model predicts in reference texts, wherever the repair would flip it."""
 

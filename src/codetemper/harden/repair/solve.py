@@ -19,10 +19,11 @@ import torch
 
 from codetemper.harden.repair.metrics import Metric
 
-#: How far conjugate gradients may be off, in what is wanted: logits, where gaps are.
-NEAR: Final = 0.01
+#: How far conjugate gradients may be off, as the root of the mean square over rows, in what is
+#: wanted: logits, where gaps are.
+NEAR: Final = 0.002
 #: The same in the first exchange where next to nothing is known; halved in each that follows.
-_ROUGH: Final = 0.32
+_ROUGH: Final = 0.1
 #: Most steps of conjugate gradients; some dozen are common.
 _STEPS: Final = 1000
 #: Rows that are eliminated together to shorten the way of conjugate gradients.
@@ -108,17 +109,19 @@ def solve_nonnegative(
     :math:`\lambda \ge 0`, :math:`(G + \rho I)\lambda \ge r + \rho\lambda_0`, and equal wherever
     :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
     side together. A tensor is solved exactly: after ten exchanges without progress rows are
-    exchanged one by one (the last), so that it ends. What only acts like one is solved to within
-    ``near``, and what ten exchanges have not brought is left.
+    exchanged one by one (the last), so that it ends. What only acts like one is solved until rows
+    are missed by ``near`` in the root mean square, others at most by twice that, and what ten
+    exchanges have not brought is left.
 
     Args:
         gram: G [N, N].
         wanted: r, [N].
-        ridge: rho > 0.
+        ridge: rho > 0, one or one of each row, [N].
         before: multipliers that the ridge ties to, [N].
         near: at least ``NEAR``. Of more, one row in a thousand may be left on the wrong side.
     """
     size, known = len(gram), before > 0
+    ridge = ridge.expand(size)
     if exact := isinstance(gram, torch.Tensor):
         wanted, before = wanted.double(), before.double()
         solved: _Solver = _Elimination(gram.double(), ridge)
@@ -175,7 +178,7 @@ class _Elimination:
     """By Cholesky's factor of the rows that are tight; nothing is missing."""
 
     def __init__(self, gram: torch.Tensor, ridge: torch.Tensor) -> None:
-        self._system = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        self._system = gram + torch.diag(ridge.to(gram))
 
     def times(self, found: torch.Tensor) -> torch.Tensor:
         return self._system @ found
@@ -212,7 +215,7 @@ class _Gradients:
     def of(
         self, right: torch.Tensor, tight: torch.Tensor, first: torch.Tensor, close: float
     ) -> torch.Tensor:
-        gram, ridge, found = self._gram.part(tight), self._ridge, first[tight]
+        gram, ridge, found = self._gram.part(tight), self._ridge[tight], first[tight]
         slots, factors = self._slots[tight], self._factors(tight)
         space = torch.zeros(factors.shape[:2], device=factors.device)
 
@@ -224,7 +227,7 @@ class _Gradients:
         way = scaled(left)
         length = left @ way
         for _ in range(_STEPS):
-            if not len(left) or float(left.abs().max()) <= close:
+            if not len(left) or float(left.square().mean().sqrt()) <= close:
                 break
             ahead = gram @ way + ridge * way
             step = length / (way @ ahead)
@@ -239,7 +242,9 @@ class _Gradients:
         used = torch.zeros(self._blocks.shape[:2], device=self._blocks.device)
         used.view(-1)[self._slots[tight]] = 1.0
         blocks = self._blocks * used[:, :, None] * used[:, None, :]
-        blocks.diagonal(dim1=1, dim2=2).add_(self._ridge * used + (1 - used))
+        ridge = torch.ones_like(used)
+        ridge.view(-1)[self._slots[tight]] = self._ridge[tight]
+        blocks.diagonal(dim1=1, dim2=2).add_(ridge)
         factors, failed = torch.linalg.cholesky_ex(blocks)
         # Rounding may undo a block whose ridge is next to nothing; then its diagonal has to do.
         plain = torch.diag_embed(blocks.diagonal(dim1=1, dim2=2).clamp_min(1e-30).sqrt())
