@@ -211,7 +211,8 @@ class _State:
         gram = system.gram(tight)
         own = gram.diagonal()
         mean = own.mean()
-        ties = torch.minimum(own.clamp_min(mean * min(1.0, self._off / _FAR)), mean)
+        least = mean * min(1.0, max(NEAR, self._off) / _FAR)
+        ties = torch.minimum(own.clamp_min(least), mean)
         ridge = self._task.config.ridge * ties
         solved = torch.zeros_like(wanted)
         near = max(NEAR, min(_NEAR * self._off, _FAR))
