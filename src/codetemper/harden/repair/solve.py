@@ -22,6 +22,8 @@ from codetemper.harden.repair.metrics import Metric
 #: How far conjugate gradients may be off, as the root of the mean square over rows, in what is
 #: wanted: logits, where gaps are.
 NEAR: Final = 0.002
+#: How much further off a single row may be.
+_WORST: Final = 5
 #: The same in the first exchange where next to nothing is known; halved in each that follows.
 _ROUGH: Final = 0.1
 #: Most steps of conjugate gradients; some dozen are common.
@@ -110,8 +112,8 @@ def solve_nonnegative(
     :math:`\lambda > 0`: block principal pivoting, which exchanges all rows that are on the wrong
     side together. A tensor is solved exactly: after ten exchanges without progress rows are
     exchanged one by one (the last), so that it ends. What only acts like one is solved until rows
-    are missed by ``near`` in the root mean square, others at most by twice that, and what ten
-    exchanges have not brought is left.
+    are missed by ``near`` in the root mean square and none by five times that, others at most by
+    twice that, and what ten exchanges have not brought is left.
 
     Args:
         gram: G [N, N].
@@ -227,7 +229,7 @@ class _Gradients:
         way = scaled(left)
         length = left @ way
         for _ in range(_STEPS):
-            if not len(left) or float(left.square().mean().sqrt()) <= close:
+            if _missed(left) <= close:
                 break
             ahead = gram @ way + ridge * way
             step = length / (way @ ahead)
@@ -249,3 +251,10 @@ class _Gradients:
         # Rounding may undo a block whose ridge is next to nothing; then its diagonal has to do.
         plain = torch.diag_embed(blocks.diagonal(dim1=1, dim2=2).clamp_min(1e-30).sqrt())
         return torch.where((failed > 0)[:, None, None], plain, factors)
+
+
+def _missed(left: torch.Tensor) -> float:
+    """Return by how much rows are missed: the root mean square, or a fifth of the worst."""
+    if not len(left):
+        return 0.0
+    return max(float(left.square().mean().sqrt()), float(left.abs().max()) / _WORST)
