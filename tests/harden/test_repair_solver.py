@@ -148,6 +148,13 @@ def test_gradients_find_what_elimination_does(
         assert float((found - exact).norm()) <= 2 * near * 60**0.5 / float(ridge.min())
 
 
+def test_a_row_is_not_left_because_many_others_are_met() -> None:
+    wanted, before = torch.ones(400), torch.ones(400)
+    wanted[7] += 10 * NEAR  # in the root mean square that is half of what may be missing
+    found = solve_nonnegative(acting(torch.eye(400)), wanted, torch.tensor(0.1), before)
+    assert float(found[7]) == pytest.approx(float(wanted[7]), abs=2 * NEAR)
+
+
 def test_where_nothing_is_wanted_nothing_is_done() -> None:
     factor, none = draw(20, 5), torch.zeros(20)
     for gram in (factor @ factor.T, acting(factor)):
