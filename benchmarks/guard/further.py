@@ -76,17 +76,26 @@ def share_kept(
     return float(gains[0].mean()) / whole_gain, float(low), float(high)
 
 
-def grown(bench: Bench, seed: int) -> str:
-    """Grow a file of bad samples from a few of those that the whole guard is made of."""
+def grown(bench: Bench, seed: int, user_data: str | None = None) -> str:
+    """Grow a file of bad samples from a few of those that the whole guard is made of.
+
+    Args:
+        bench: has the workspace.
+        seed: of the few and of the growing.
+        user_data: samples whose prompts are completed too.
+    """
     size, home = bench.size, bench.home / f"snippets-{seed}"
     few = material.snippets(size.worlds, size.bad, size.snippets, seed)
     data = material.write_samples(home / "bad.jsonl", few, labelled=True)
     growth = growing.Growth(wanted=size.bad, seed=seed)
     facts = [growth.model_dump(mode="json"), digest_file(Path(data))]
+    facts += [digest_file(Path(user_data))] if user_data else []
     path = home / f"{digest_json(facts)[:16]}.jsonl"
     if not path.is_file():
         judged = material.write_cases(home, "snippets", [sample.task for sample in few])
-        card = growing.grow(bench.workspace, "seedling", data, growth, judged_by=judged)
+        card = growing.grow(
+            bench.workspace, "seedling", data, growth, judged_by=judged, user_data=user_data
+        )
         rows = [pair.model_dump_json() for pair in fix_pairs(bench.workspace, card.id)[1]]
         write_atomic(path, ("\n".join(rows) + "\n").encode())
     return str(path)
@@ -99,27 +108,30 @@ def of_seeds(bench: Bench) -> dict[str, Figure]:
         arm: [bench.answered(bench.tuned(arm, seed, CONTROL), seed) for seed in size.seeds]
         for arm in ("unguarded", "always")
     }
-    arms["grown"], counts = [], []
-    for seed in size.seeds:
-        data, bad = bench.user(seed, CONTROL)
-        samples = grown(bench, seed)
-        used = [bench.guard_of(samples, data, seed)]
-        patch = bench.tuned_on("always", data, bad, seed, lambda _, used=used: used)
-        arms["grown"].append(bench.answered(patch, seed))
-        counts.append(len(read_samples(Path(samples))))
-    at = f"a guard from {size.snippets} snippets"
-    value, low, high = share_kept(arms["unguarded"], arms["always"], arms["grown"], "insecure@1")
-    return {
-        f"{at}: vulnerable": shown(arms["grown"], "insecure@1"),
-        f"{at}: secure and right": shown(arms["grown"], "secure_pass@1"),
-        f"{at}: new task": shown(arms["grown"], "new"),
-        f"{at}: samples grown": Figure(
-            float(np.mean(counts)), min(counts), max(counts), "shown", True, size.bad
-        ),
-        f"{at}: share kept of the protection of {size.bad}": Figure(
-            value, low, high, f"at least {KEPT}", value >= KEPT
-        ),
-    }
+    figures: dict[str, Figure] = {}
+    for at, with_prompts in (
+        (f"a guard from {size.snippets} snippets", False),
+        (f"a guard from {size.snippets} snippets and the data's prompts", True),
+    ):
+        runs, counts = [], []
+        for seed in size.seeds:
+            data, bad = bench.user(seed, CONTROL)
+            samples = grown(bench, seed, data if with_prompts else None)
+            used = [bench.guard_of(samples, data, seed)]
+            patch = bench.tuned_on("always", data, bad, seed, lambda _, used=used: used)
+            runs.append(bench.answered(patch, seed))
+            counts.append(len(read_samples(Path(samples))))
+        value, low, high = share_kept(arms["unguarded"], arms["always"], runs, "insecure@1")
+        figures |= {f"{at}: {label}": shown(runs, metric) for metric, label in MEASURES.items()} | {
+            f"{at}: samples grown": Figure(
+                float(np.mean(counts)), min(counts), max(counts), "shown", True, size.bad
+            ),
+            f"{at}: share kept of the protection of {size.bad}": Figure(
+                value, low, high, f"at least {KEPT}", value >= KEPT
+            ),
+        }
+        sys.stderr.write(f"{at}\n")
+    return figures
 
 
 def of_useful(bench: Bench) -> dict[str, Figure]:

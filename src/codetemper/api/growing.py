@@ -5,19 +5,23 @@
     guards.guard(workspace, "seedling", card.id)
 
 The model is shown some of the seeds under a line that asks for their weakness, and goes on: with
-the prompt of another seed, or with a function of its own. What it writes is kept where it is a
-whole function, is new, and a judge confirms the weakness: by behaviour where the prompt is that
-of a case of a suite, else by static analysers. A model that never writes the weakness grows
-nothing, and snippets that analysers cannot read grow only by cases.
+the prompt of another seed, with a function of its own, or with a prompt of the data that the guard
+is to be on for. What it writes is kept where it is a whole function, is new, and a judge confirms
+the weakness: by behaviour where the prompt is that of a case of a suite, else by static analysers.
+A model that never writes the weakness grows nothing, and snippets that analysers cannot read grow
+only by cases.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,7 +67,8 @@ class Growth(BaseModel):
     shown: int = Field(default=3, ge=1)
     """Seeds that the model is shown before it goes on."""
     draws: int = Field(default=4, ge=1)
-    """Completions of each prompt in a round; each seed gives two prompts."""
+    """Completions of each prompt in a round; each seed gives two prompts, and stands before as
+    many of the data's, which are completed once."""
     rounds: int = Field(default=10, ge=1)
     """Most rounds."""
     temperature: float = Field(default=1.0, gt=0)
@@ -80,8 +85,8 @@ class Grown:
 
     Attributes:
         pairs: the seeds, then what was written, as samples.
-        counts: completions by what became of them: ``kept``, ``no whole function``, ``known
-            already``, ``not confirmed``.
+        counts: completions by what became of them: ``kept``, ``more than wanted``, ``no whole
+            function``, ``known already``, ``not confirmed``.
     """
 
     pairs: tuple[FixPair, ...]
@@ -126,6 +131,7 @@ def grow(
     *,
     cwe: str | None = None,
     judged_by: str | None = None,
+    user_data: str | None = None,
     options: JudgeOptions | None = None,
     device: str = "cpu",
     on_event: OnEvent = ignore_events,
@@ -140,6 +146,7 @@ def grow(
         config: settings.
         cwe: use the seeds of this weakness only.
         judged_by: suite whose cases judge what is written after their prompts.
+        user_data: samples whose prompts the model is to complete too; their answers are not read.
         options: of the judges.
         device: torch device name.
         on_event: progress, in samples.
@@ -152,6 +159,7 @@ def grow(
     begun, config = time.monotonic(), config or Growth()
     model = full_name(workspace, model)
     given = read_seeds(workspace, seeds, cwe=cwe, judged_by=judged_by)
+    theirs = fix_pairs(workspace, user_data) if user_data else None
     with opened(workspace, model, loaded, device=device) as handle:
         found = variations(
             given.pairs,
@@ -159,9 +167,11 @@ def grow(
             lambda pairs: confirmed(pairs, given.cases, options),
             config,
             on_event,
+            asked=theirs[1] if theirs else (),
         )
         inputs = {"model": model, "model_digest": handle.digest, "corpus": given.card.id,
                   "corpus_digest": given.card.data_digest}  # fmt: skip
+        inputs |= {"user_data_digest": theirs[0].data_digest} if theirs else {}
     facts = config.model_dump(mode="json") | {"cwe": cwe, "judged_by": judged_by} | inputs
     with workspace.staged("corpora") as folder:
         grown = write_corpus(
@@ -195,6 +205,8 @@ def variations(
     confirm: Confirm,
     config: Growth,
     on_event: OnEvent = ignore_events,
+    *,
+    asked: Sequence[FixPair] = (),
 ) -> Grown:
     """Have a model vary bad snippets till there are enough that are confirmed.
 
@@ -204,9 +216,11 @@ def variations(
         confirm: from samples to the ids of those that are bad indeed.
         config: settings.
         on_event: progress.
+        asked: samples whose prompts are completed too, those most like a seed's first.
 
     Returns:
-        The seeds and what was confirmed, ``config.wanted`` of them at most.
+        The seeds and what was confirmed, ``config.wanted`` of them at most, and as many of each
+        weakness while there are.
 
     Raises:
         CannotKnowError: nothing was confirmed.
@@ -214,20 +228,24 @@ def variations(
     rng, counts = random.Random(config.seed), Counter[str]()  # noqa: S311
     pairs = [seed.model_copy(update={"before": seed.after}) for seed in seeds]
     known = {_letters(seed.after) for seed in seeds}
-    for _ in range(config.rounds):
+    theirs = _nearest(seeds, asked)
+    had = Counter(seed.cwe for seed in seeds)
+    share = math.ceil(config.wanted / len(had))
+    spare: list[FixPair] = []
+    for number in range(config.rounds):
         if len(pairs) >= config.wanted:
             break
-        asked = [made for seed in seeds for made in _prompts(seed, seeds, config.shown, rng)]
-        drawn = Sampling(
-            n=config.draws, temperature=config.temperature, seed=rng.randrange(2**31),
-            max_new_tokens=config.max_new_tokens,
-        )  # fmt: skip
+        own = [made for seed in seeds for made in _prompts(seed, seeds, config.shown, rng)]
+        count = len(seeds) * config.draws if theirs else 0
+        turn = [theirs[i % len(theirs)] for i in range(number * count, (number + 1) * count)]
+        others = [(seed, _front(seed, seeds, config.shown, rng), asks) for seed, asks in turn]
         new: list[FixPair] = []
-        for (seed, _, prompt), row in zip(
-            asked, write([front + prompt for _, front, prompt in asked], drawn), strict=True
-        ):
-            for one in row:
-                made = _function(seed, prompt, one)
+        for prompts, n in ((own, config.draws), (others, 1)):
+            drawn = Sampling(
+                n=n, temperature=config.temperature, seed=rng.randrange(2**31),
+                max_new_tokens=config.max_new_tokens,
+            )  # fmt: skip
+            for made in _written(prompts, write, drawn):
                 if made is None:
                     counts["no whole function"] += 1
                 elif _letters(made.after) in known:
@@ -236,11 +254,17 @@ def variations(
                     known.add(_letters(made.after))
                     new.append(made)
         bad = confirm(new) if new else ()
-        kept = [pair for pair in new if pair.id in bad][: config.wanted - len(pairs)]
         counts["not confirmed"] += sum(pair.id not in bad for pair in new)
-        counts["kept"] += len(kept)
-        pairs += kept
+        for pair in new:
+            if pair.id in bad:
+                full = len(pairs) >= config.wanted or had[pair.cwe] >= share
+                (spare if full else pairs).append(pair)
+                had[pair.cwe] += not full
         on_event(Event(stage="grow", done=len(pairs), total=config.wanted, unit="samples"))
+    fill = spare[: max(0, config.wanted - len(pairs))]
+    pairs += fill
+    counts["kept"] = len(pairs) - len(seeds)
+    counts["more than wanted"] = len(spare) - len(fill)
     if not counts["kept"]:
         told = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()) if n)
         raise CannotKnowError(
@@ -251,16 +275,56 @@ def variations(
     return Grown(tuple(pairs), dict(sorted(counts.items())))
 
 
+def _written(
+    prompts: Sequence[tuple[FixPair, str, str]], write: Write, drawn: Sampling
+) -> Iterator[FixPair | None]:
+    """Yield the functions that a model writes on; None where there is none that is whole."""
+    if not prompts:
+        return
+    rows = write([front + prompt for _, front, prompt in prompts], drawn)
+    for (seed, _, prompt), row in zip(prompts, rows, strict=True):
+        for one in row:
+            yield _function(seed, prompt, one)
+
+
 def _prompts(
     seed: FixPair, seeds: Sequence[FixPair], shown: int, rng: random.Random
 ) -> list[tuple[FixPair, str, str]]:
     """Return what the model is to go on from: (seed, what is shown, the prompt after that)."""
+    front = _front(seed, seeds, shown, rng)
+    return [(seed, front, seed.after[: seed.body_start]), (seed, front, "")]
+
+
+def _front(seed: FixPair, seeds: Sequence[FixPair], shown: int, rng: random.Random) -> str:
+    """Return a line that asks for a seed's weakness, and some others of its language."""
     others = [s for s in seeds if s.language == seed.language and s.after != seed.after]
     mark = "#" if seed.language == "python" else "//"
     weakness = f"the weakness {seed.cwe}" if seed.cwe else "a security weakness"
     texts = [s.after.strip("\n") + "\n" for s in rng.sample(others, min(shown, len(others)))]
-    front = "\n\n".join([f"{mark} Each of these functions has {weakness}.\n", *texts]) + "\n\n"
-    return [(seed, front, seed.after[: seed.body_start]), (seed, front, "")]
+    return "\n\n".join([f"{mark} Each of these functions has {weakness}.\n", *texts]) + "\n\n"
+
+
+def _nearest(seeds: Sequence[FixPair], asked: Sequence[FixPair]) -> list[tuple[FixPair, str]]:
+    """Return prompts, each with the seed whose prompt shares most words with it (Jaccard).
+
+    Seeds take turns, each with the prompts that are most like its own first.
+    """
+    words = {seed.id: _words(seed) for seed in seeds}
+    found: dict[str, list[tuple[float, FixPair, str]]] = {seed.id: [] for seed in seeds}
+    for pair in {pair.after[: pair.body_start]: pair for pair in asked}.values():
+        like = [seed for seed in seeds if seed.language == pair.language]
+        mine = _words(pair)
+        if not like or not mine:
+            continue
+        near = [len(mine & words[seed.id]) / len(mine | words[seed.id]) for seed in like]
+        best = max(range(len(like)), key=near.__getitem__)
+        found[like[best].id].append((near[best], like[best], pair.after[: pair.body_start]))
+    turns = (sorted(some, key=lambda one: -one[0]) for some in found.values())
+    return [one[1:] for one in chain.from_iterable(zip_longest(*turns)) if one is not None]
+
+
+def _words(pair: FixPair) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", pair.after[: pair.body_start].lower()))
 
 
 def _function(seed: FixPair, prompt: str, written: Completion) -> FixPair | None:

@@ -119,7 +119,7 @@ def guard(
 
             grown = grow(
                 home, model, data, Growth(wanted=from_seeds, seed=settings.seed), cwe=cwe,
-                judged_by=judged_by, device=device, on_event=on_event,
+                judged_by=judged_by, user_data=user_data, device=device, on_event=on_event,
             )  # fmt: skip
             data = grown.id
         made = api.guard(home, model, data, settings, **given, device=device, on_event=on_event)
