@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,6 +87,63 @@ def test_the_model_is_shown_other_seeds_and_their_weakness() -> None:
     other = Writer()
     variations(SEEDS, other, bad, Growth(wanted=8, shown=2, draws=1, rounds=1))
     assert (other.asked, other.sampling) == (writer.asked, writer.sampling)
+
+
+def test_prompts_of_the_data_are_completed_those_most_like_a_seeds_first() -> None:
+    theirs = [
+        sample("t0", "def other(y):\n", "    return 1\n"),
+        sample("t1", "def run_number(x):\n", "    return 2\n"),
+        sample("t2", "def run_number(x):\n", "    return 3\n"),
+        sample("t3", "int f(int x) {\n", "    return x;\n}\n", language="c"),
+    ]
+    writer = Writer()
+    found = variations(
+        SEEDS[:5], writer, bad, Growth(wanted=60, shown=1, draws=2, rounds=2), asked=theirs
+    )
+    of_theirs = [one for one in writer.asked if "def run_number(x):\n" in one]
+    others = [one for one in writer.asked if one.endswith("\n\ndef other(y):\n")]
+    # 5 seeds, 2 draws, 2 rounds, once each: in turn, a prompt that comes twice being one.
+    assert (len(of_theirs), len(others)) == (10, 10)
+    assert writer.asked.index(of_theirs[0]) < writer.asked.index(others[0])
+    assert of_theirs[0].startswith("# Each of these functions has the weakness CWE-95.\n")
+    assert [sampling.n for sampling in writer.sampling] == [2, 1, 2, 1]
+    assert not any("int f" in one or "return 2" in one for one in writer.asked)
+    names = {pair.name for pair in found.pairs}
+    assert {"run_number", "other"} <= names
+    assert len({pair.after for pair in found.pairs}) == len(found.pairs)
+
+
+def test_no_weakness_has_the_place_of_another() -> None:
+    rare = [
+        sample(f"r{n}", f"def ask_{n}(x):\n", f"    return os.system(x + {n})\n", cwe="CWE-78")
+        for n in range(2)
+    ]
+
+    numbers, rounds = count(), list[int]()
+
+    def write(prompts: Sequence[str], sampling: Sampling) -> list[list[Completion]]:
+        rounds.append(len(prompts))
+        texts = [f"    return eval(x) * {next(numbers)}\n" for _ in range(sampling.n)]
+        return [
+            [Completion(case="", index=n, text=text) for n, text in enumerate(texts)]
+            for _ in prompts
+        ]
+
+    seeds = [*SEEDS[:4], *rare]
+    often = Growth(wanted=20, draws=2, rounds=3)
+
+    def half(pairs: Sequence[FixPair]) -> set[str]:
+        """Confirm all of the first weakness, and of the other one in a round."""
+        rares = [pair.id for pair in pairs if pair.cwe == "CWE-78"]
+        return {pair.id for pair in pairs if pair.cwe == "CWE-95"} | set(rares[:1])
+
+    found = variations(seeds, write, half, often)
+    # Ten of each are wanted; the other gives two and one a round, and the rest is filled up.
+    assert [pair.cwe for pair in found.pairs].count("CWE-78") == 5
+    assert [pair.cwe for pair in found.pairs].count("CWE-95") == 15
+    assert rounds == [12] * 3, "the room of the other is kept till the last round"
+    assert found.counts["kept"] == 14
+    assert found.counts["more than wanted"] == 3 * 8 - 11
 
 
 def test_what_is_known_is_not_grown_again() -> None:
@@ -174,7 +232,9 @@ def test_the_command_grows_before_it_guards(
     monkeypatch.setattr(guards, "guard", guard)
     Workspace.create(tmp_path)
     seeds = str(written(tmp_path / "s.jsonl", SEEDS, cwe="CWE-95", language="python"))
-    args = ["guard", "hf:x", "--data", seeds, "-w", str(tmp_path), "--judged-by", "world-python"]
+    user = str(written(tmp_path / "u.jsonl", SEEDS, language="python"))
+    args = ["guard", "hf:x", "--data", seeds, "-w", str(tmp_path), "--judged-by", "world-python",
+            "--user-data", user]  # fmt: skip
     grows = [*args, "--from-seeds", "50", "--seed", "3"]
 
     plan = CliRunner().invoke(app, [*grows, "--by-cwe", "--dry-run", "--json"])
@@ -196,6 +256,7 @@ def test_the_command_grows_before_it_guards(
     assert asked.pop("made_of") == "grow-1234"
     assert (asked["seeds"], asked["wanted"], asked["seed"]) == (seeds, 50, 3)
     assert (asked["cwe"], asked["judged_by"]) == ("CWE-95", "world-python")
+    assert asked["user_data"] == user
     alone = CliRunner().invoke(app, args)
     assert isinstance(alone.exception, UsageError)
     assert "nothing to judge" in alone.exception.what
