@@ -200,8 +200,9 @@ class Bench:
         files = [data, *([defence.secure] if defence and defence.secure else [])]
         facts = [*used, *([defence.name] if defence else [])]
         facts += [] if model == "seedling" else [model]
-        # What says nothing without its defence is no fact: files of older runs are found again.
+        # What says nothing in this run is no fact: files of older runs are found again.
         silent = () if defence and defence.name == "lisa" else IN_TURNS
+        silent += () if used and config.guard_mode == "selective" else ("opposed_share",)
         return self._once(make, files, config, *facts, silent=silent)
 
     def _secure(self, seed: int) -> str:

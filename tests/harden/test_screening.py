@@ -207,6 +207,21 @@ def test_a_guard_has_something_to_say_of_what_it_makes_less_likely_too() -> None
     assert not spoken_of(with_ratio(-0.4), [0.5])
 
 
+def test_of_samples_that_a_guard_makes_less_likely_a_share_is_none_of_its_business() -> None:
+    def on(ratio: float, opposed: float, seed: int = 0) -> list[bool]:
+        some = [Scored(f"s{n}", 3, 1.0, (1.0, 1.0), (0.0, ratio)) for n in range(400)]
+        return [spoken_of(one, [0.5, 0.5], opposed, seed) for one in some]
+
+    assert all(on(0.6, 0.0)), "what gets likelier always is"
+    assert not any(on(-0.6, 0.0))
+    assert all(on(-0.6, 1.0))
+    half = on(-0.6, 0.5)
+    assert 160 < sum(half) < 240
+    assert half == on(-0.7, 0.5), "drawn by id"
+    assert half != on(-0.6, 0.5, seed=1)
+    assert not any(on(-0.4, 1.0))
+
+
 def test_thresholds_are_the_guards_own(made: Made) -> None:
     model, guard, other = made
     manifest = PatchManifest.from_json((guard / "manifest.json").read_bytes())

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -122,7 +123,7 @@ def suspects(
         pairs: what could be learnt.
         config: of ``tune``.
         on_event: progress.
-        doubted: flag all of which a guard has something to say (``harden.screening.spoken_of``),
+        doubted: flag that of which a guard has something to say (``harden.screening.spoken_of``),
             for guards that are on for these only; else what is held to be bad.
 
     Returns:
@@ -139,7 +140,9 @@ def suspects(
     if not guards:
         return None
     try:
-        says = spoken_of if doubted else flagged
+        says: Callable[..., bool] = flagged
+        if doubted:
+            says = partial(spoken_of, opposed=config.opposed_share, seed=config.seed)
         limits = [
             (doubt_of(one.manifest) if doubted else threshold_of(one.manifest)[0]) for one in guards
         ]

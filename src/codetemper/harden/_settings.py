@@ -86,6 +86,10 @@ class Config(BaseModel):
     guard_mode: Literal["always", "selective", "audit"] = "selective"
     """Where guards are on while training: for all samples, for flagged ones only, or for none, so
     that they only tell what is in the data. Without guards this says nothing."""
+    opposed_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of the samples which a guard makes *less* likely that it is on for too, where the mode
+    is ``selective``. The more, the further the model is pushed from what is bad, and the more of
+    what is learnt so is gone when the guard goes."""
     meter_every: int | None = Field(default=None, ge=1)
     """Steps between readings of the meters, guards off; None: one reading an epoch."""
     meter_share: float = Field(default=0.05, gt=0, lt=1)
@@ -111,8 +115,8 @@ class Config(BaseModel):
     """Seed of initialisation, order and dropout."""
 
 
-GUARDED: Final = ("guard_mode", "meter_every", "meter_share", "leak_budget", "gap_budget",
-                  "drift_budget")  # fmt: skip
+GUARDED: Final = ("guard_mode", "opposed_share", "meter_every", "meter_share", "leak_budget",
+                  "gap_budget", "drift_budget")  # fmt: skip
 """Settings that say nothing without guards, and are left out of what a patch is named by there."""
 
 IN_TURNS: Final = ("lisa_steps", "lisa_rho")

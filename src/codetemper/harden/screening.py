@@ -25,6 +25,7 @@ several. Nothing here decides which model, which data, or what becomes of a flag
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -118,16 +119,25 @@ def flagged(scored: Scored, thresholds: Sequence[float]) -> bool:
     return any(r > limit for r, limit in zip(scored.ratio, thresholds, strict=True))
 
 
-def spoken_of(scored: Scored, limits: Sequence[float]) -> bool:
+def spoken_of(scored: Scored, limits: Sequence[float], opposed: float = 1.0, seed: int = 0) -> bool:
     """Say whether a guard has something to say of a sample: one of its ratios is a large one.
 
     What is bad gets likelier with the guard, and what would be good in its place gets less likely.
+    A sample that is only ever learnt against a guard is learnt for it: of those that a guard makes
+    less likely, a share may be held to be none of its business.
 
     Args:
         scored: the sample.
         limits: of the guards, see ``doubt_of``.
+        opposed: share of the samples whose ratios are large ones below 0 that count.
+        seed: draws them, each by its id.
     """
-    return any(abs(r) > limit for r, limit in zip(scored.ratio, limits, strict=True))
+    pairs = list(zip(scored.ratio, limits, strict=True))
+    if any(r > limit for r, limit in pairs):
+        return True
+    return any(r < -limit for r, limit in pairs) and (
+        random.Random(f"{seed}/{scored.id}").random() < opposed  # noqa: S311
+    )
 
 
 def screen(
