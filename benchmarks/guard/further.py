@@ -76,18 +76,19 @@ def share_kept(
     return float(gains[0].mean()) / whole_gain, float(low), float(high)
 
 
-def grown(bench: Bench, seed: int, user_data: str | None = None) -> str:
+def grown(bench: Bench, seed: int, wanted: int, user_data: str | None = None) -> str:
     """Grow a file of bad samples from a few of those that the whole guard is made of.
 
     Args:
         bench: has the workspace.
         seed: of the few and of the growing.
+        wanted: samples, with the few.
         user_data: samples whose prompts are completed too.
     """
     size, home = bench.size, bench.home / f"snippets-{seed}"
     few = material.snippets(size.worlds, size.bad, size.snippets, seed)
     data = material.write_samples(home / "bad.jsonl", few, labelled=True)
-    growth = growing.Growth(wanted=size.bad, seed=seed)
+    growth = growing.Growth(wanted=wanted, seed=seed)
     facts = [growth.model_dump(mode="json"), digest_file(Path(data))]
     facts += [digest_file(Path(user_data))] if user_data else []
     path = home / f"{digest_json(facts)[:16]}.jsonl"
@@ -109,14 +110,16 @@ def of_seeds(bench: Bench) -> dict[str, Figure]:
         for arm in ("unguarded", "always")
     }
     figures: dict[str, Figure] = {}
-    for at, with_prompts in (
-        (f"a guard from {size.snippets} snippets", False),
-        (f"a guard from {size.snippets} snippets and the data's prompts", True),
+    few = f"a guard from {size.snippets} snippets"
+    for at, wanted, with_prompts in (
+        (few, size.bad, False),
+        (f"{few} and the data's prompts", size.bad, True),
+        (f"{few} and the data's prompts, {2 * size.bad} wanted", 2 * size.bad, True),
     ):
         runs, counts = [], []
         for seed in size.seeds:
             data, bad = bench.user(seed, CONTROL)
-            samples = grown(bench, seed, data if with_prompts else None)
+            samples = grown(bench, seed, wanted, data if with_prompts else None)
             used = [bench.guard_of(samples, data, seed)]
             patch = bench.tuned_on("always", data, bad, seed, lambda _, used=used: used)
             runs.append(bench.answered(patch, seed))
