@@ -195,6 +195,17 @@ def test_a_corpus_is_grown_once_and_recorded(
     )
     assert one.id == two.id
     assert one.id.startswith("grow-")
+    theirs = written(
+        tmp_path / "user.jsonl", [sample("u", "def theirs(x):\n", "    return 1\n")],
+        language="python",
+    )  # fmt: skip
+    writer = Writer()
+    model = SimpleNamespace(generate=writer, digest="d")
+    other = grow(
+        workspace, f"hf:{tiny_model_dir}", str(path), config, loaded=model, user_data=str(theirs)
+    )
+    assert other.id != one.id
+    assert any(prompt.endswith("\n\ndef theirs(x):\n") for prompt in writer.asked)
     card, rows = read_corpus(workspace.resolve("corpora", one.id))
     assert (card.rows, len(rows)) == (12, 12)
     assert card.counts["written"]["kept"] == 6

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,18 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from codetemper.api import account, exporting, models, treatments
+from codetemper.api import account, exporting, models, screening_parts, treatments, tuning
 from codetemper.cli.app import app
 from codetemper.core.accounts import PatchManifest
 from codetemper.core.digests import digest_folder
 from codetemper.core.errors import CannotKnowError, UsageError
+from codetemper.core.records import FixPair, ignore_events
 from codetemper.core.workspace import Workspace
 from codetemper.data.samples import Canaries, write_canaries
+from codetemper.harden.screening import Scored
 from codetemper.harden.tune import Config
 from codetemper.models.rows import Change, write_rows
-from tests.harden.guards import BAD, CLEAN, make_guard
+from tests.harden.guards import BAD, CLEAN, make_guard, sample
 from tests.models.adapters import as_patch
 
 SETTINGS: dict[str, Any] = {
@@ -110,6 +114,43 @@ def test_flags_need_a_threshold_and_looking_does_not(home: Home) -> None:
     looked = config.model_copy(update={"guard_mode": "audit"})
     manifest = treatments.tune(home.workspace, home.base, home.data, looked, guards=[home.blunt.id])
     assert manifest.report["guarded"]["flagged"] is None
+
+
+def test_a_guard_is_on_for_a_share_of_what_it_makes_less_likely(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Against:
+        def score(self, block: Sequence[FixPair]) -> list[Scored]:
+            return [Scored(one.id, 1, 1.0, (2.0,), (-0.7,)) for one in block]
+
+    @contextmanager
+    def scored_blocks(*_: Any) -> Iterator[Against]:
+        yield Against()
+
+    monkeypatch.setattr(screening_parts, "scored_blocks", scored_blocks)
+    pairs = [sample(f"s{n}", "def f(x):\n", f"    return x + {n}\n") for n in range(100)]
+    known = tuning.guards_named(home.workspace, [home.guard.id])
+
+    def on(*, doubted: bool = True, **changes: Any) -> frozenset[str] | None:
+        config = Config(**SETTINGS, **changes)
+        return tuning.suspects(
+            home.workspace,
+            None,
+            known,
+            [],
+            pairs,
+            config,
+            ignore_events,
+            doubted=doubted,  # type: ignore[arg-type]
+        )
+
+    half = on()
+    assert half is not None
+    assert 30 < len(half) < 70
+    assert len(on(opposed_share=1.0) or ()) == 100
+    assert on(opposed_share=0.0) == frozenset()
+    assert on(seed=1) != half
+    assert on(doubted=False) == frozenset(), "none of them is held to be bad"
 
 
 def test_two_processes_learn_under_a_guard_what_one_learns(

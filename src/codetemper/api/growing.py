@@ -146,7 +146,8 @@ def grow(
         config: settings.
         cwe: use the seeds of this weakness only.
         judged_by: suite whose cases judge what is written after their prompts.
-        user_data: samples whose prompts the model is to complete too; their answers are not read.
+        user_data: samples whose prompts the model is to complete too, where they name the language
+            of a seed and begin a function; their answers are not read.
         options: of the judges.
         device: torch device name.
         on_event: progress, in samples.

@@ -162,7 +162,9 @@ def tune(
     ] = None,
     guard_mode: Annotated[
         str | None,
-        typer.Option(help="Where guards are on: selective (flagged samples), always or audit."),
+        typer.Option(
+            help="Where guards are on: selective (where they say something), always or audit."
+        ),
     ] = None,
     defence: Annotated[
         str | None,

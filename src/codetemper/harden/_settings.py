@@ -84,8 +84,9 @@ class Config(BaseModel):
     """Steps between evaluations; None: one an epoch."""
 
     guard_mode: Literal["always", "selective", "audit"] = "selective"
-    """Where guards are on while training: for all samples, for flagged ones only, or for none, so
-    that they only tell what is in the data. Without guards this says nothing."""
+    """Where guards are on while training: for all samples, for those that they have something to
+    say of, or for none, so that they only tell what is in the data. Without guards this says
+    nothing."""
     opposed_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the samples which a guard makes *less* likely that it is on for too, where the mode
     is ``selective``. The more, the further the model is pushed from what is bad, and the more of
