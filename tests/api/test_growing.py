@@ -110,6 +110,8 @@ def test_prompts_of_the_data_are_completed_those_most_like_a_seeds_first() -> No
     assert not any("int f" in one or "return 2" in one for one in writer.asked)
     names = {pair.name for pair in found.pairs}
     assert {"run_number", "other"} <= names
+    made = [pair for pair in found.pairs[5:] if pair.name in {"run_number", "other"}]
+    assert found.of_data == len(made) > 0
     assert len({pair.after for pair in found.pairs}) == len(found.pairs)
 
 
@@ -209,6 +211,8 @@ def test_a_corpus_is_grown_once_and_recorded(
     card, rows = read_corpus(workspace.resolve("corpora", one.id))
     assert (card.rows, len(rows)) == (12, 12)
     assert card.counts["written"]["kept"] == 6
+    assert card.counts["confirmed"] == {growing.OF_DATA: 0}
+    assert other.counts["confirmed"][growing.OF_DATA] > 0
     entries = workspace.ledger.entries()
     assert [entry.verb for entry in entries][-1] == "grow"
 
@@ -230,10 +234,11 @@ def test_the_command_grows_before_it_guards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, Any] = {}
+    of_data = 0
 
     def grown(workspace: Any, model: str, seeds: str, config: Growth, **more: Any) -> Any:
         asked.update(more, seeds=seeds, wanted=config.wanted, seed=config.seed)
-        return SimpleNamespace(id="grow-1234")
+        return SimpleNamespace(id="grow-1234", counts={"confirmed": {growing.OF_DATA: of_data}})
 
     def guard(workspace: Any, model: str, data: str, *given: Any, **more: Any) -> Any:
         asked["made_of"] = data
@@ -268,6 +273,10 @@ def test_the_command_grows_before_it_guards(
     assert (asked["seeds"], asked["wanted"], asked["seed"]) == (seeds, 50, 3)
     assert (asked["cwe"], asked["judged_by"]) == ("CWE-95", "world-python")
     assert asked["user_data"] == user
+    useless = f"Nothing bad came of the prompts of {user}"
+    assert useless in " ".join(found.stderr.split("\n"))
+    of_data = 1
+    assert useless not in CliRunner().invoke(app, [*grows, "--cwe", "CWE-95"]).stderr
     alone = CliRunner().invoke(app, args)
     assert isinstance(alone.exception, UsageError)
     assert "nothing to judge" in alone.exception.what

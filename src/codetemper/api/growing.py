@@ -52,6 +52,8 @@ from codetemper.judges import JudgeOptions, judge_all
 
 #: Fewest seeds: fewer cannot be shown to the model and leave one to go on from.
 FEWEST = 5
+#: Where a corpus counts what came of the data's prompts: ``counts["confirmed"][OF_DATA]``.
+OF_DATA = "prompts of the data"
 
 Write = Callable[[Sequence[str], Sampling], list[list[Completion]]]
 Confirm = Callable[[Sequence[FixPair]], Collection[str]]
@@ -87,10 +89,12 @@ class Grown:
         pairs: the seeds, then what was written, as samples.
         counts: completions by what became of them: ``kept``, ``more than wanted``, ``no whole
             function``, ``known already``, ``not confirmed``.
+        of_data: how many were confirmed, kept or not, that go on from a prompt of the data.
     """
 
     pairs: tuple[FixPair, ...]
     counts: dict[str, int]
+    of_data: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,8 @@ def grow(
     with workspace.staged("corpora") as folder:
         grown = write_corpus(
             folder, found.pairs, verb="grow", sources=(given.card.id,), config=facts,
-            counts={"written": found.counts}, seconds=round(time.monotonic() - begun, 3),
+            counts={"written": found.counts, "confirmed": {OF_DATA: found.of_data}},
+            seconds=round(time.monotonic() - begun, 3),
         )  # fmt: skip
         note = f"{len(found.pairs)} bad samples of {len(given.pairs)} seeds"
         settle(workspace, folder, "corpora", grown.id, "grow", inputs=inputs, note=note)
@@ -233,6 +238,7 @@ def variations(
     had = Counter(seed.cwe for seed in seeds)
     share = math.ceil(config.wanted / len(had))
     spare: list[FixPair] = []
+    of_data = 0
     for number in range(config.rounds):
         if len(pairs) >= config.wanted:
             break
@@ -241,7 +247,8 @@ def variations(
         turn = [theirs[i % len(theirs)] for i in range(number * count, (number + 1) * count)]
         others = [(seed, _front(seed, seeds, config.shown, rng), asks) for seed, asks in turn]
         new: list[FixPair] = []
-        for prompts, n in ((own, config.draws), (others, 1)):
+        drawn_of_data: set[str] = set()
+        for prompts, n, is_data in ((own, config.draws, False), (others, 1, True)):
             drawn = Sampling(
                 n=n, temperature=config.temperature, seed=rng.randrange(2**31),
                 max_new_tokens=config.max_new_tokens,
@@ -254,7 +261,9 @@ def variations(
                 else:
                     known.add(_letters(made.after))
                     new.append(made)
+                    drawn_of_data |= {made.id} if is_data else set()
         bad = confirm(new) if new else ()
+        of_data += len(drawn_of_data & set(bad))
         counts["not confirmed"] += sum(pair.id not in bad for pair in new)
         for pair in new:
             if pair.id in bad:
@@ -273,7 +282,7 @@ def variations(
             why=f"nothing that the model wrote was confirmed to be bad ({told or 'no room'})",
             mend="give more seeds, or a suite that judges them: --judged-by SUITE",
         )
-    return Grown(tuple(pairs), dict(sorted(counts.items())))
+    return Grown(tuple(pairs), dict(sorted(counts.items())), of_data)
 
 
 def _written(

@@ -115,13 +115,20 @@ def guard(
         return
     with screen.progress() as on_event:
         if from_seeds is not None:
-            from codetemper.api.growing import Growth, grow
+            from codetemper.api.growing import OF_DATA, Growth, grow
 
             grown = grow(
                 home, model, data, Growth(wanted=from_seeds, seed=settings.seed), cwe=cwe,
                 judged_by=judged_by, user_data=user_data, device=device, on_event=on_event,
             )  # fmt: skip
             data = grown.id
+            if user_data and not grown.counts["confirmed"][OF_DATA]:
+                screen.err.print(
+                    f"Nothing bad came of the prompts of {user_data}; the guard is grown from the "
+                    "seeds' alone. A prompt is of use where it begins a function and its sample "
+                    "names the language of a seed.",
+                    markup=False,
+                )
         made = api.guard(home, model, data, settings, **given, device=device, on_event=on_event)
     document = {
         "guards": [treatment_document(manifest) for manifest in made.manifests],
