@@ -155,7 +155,8 @@ class Bench:
         """Tune one arm on a file.
 
         Args:
-            arm: its name, with ``+`` and a defence's where one gets secure samples beside.
+            arm: its name, with ``+`` and a defence's where one gets secure samples beside, or with
+                ``:`` and a share of the opposed.
             data: file of samples.
             bad: of each whether it is weak; only ``clean`` may know.
             seed: of the tuning.
@@ -164,6 +165,9 @@ class Bench:
         config = Config(seed=seed, epochs=self.size.epochs, max_length=512)
         used: list[str] = []
         arm, _, name = arm.partition("+")
+        arm, _, opposed = arm.partition(":")
+        if opposed:
+            config = config.model_copy(update={"opposed_share": float(opposed)})
         if arm == "clean":
             data, config = self._known(data, bad, config)
         elif arm == "drop":
