@@ -273,10 +273,11 @@ def test_the_command_grows_before_it_guards(
     assert (asked["seeds"], asked["wanted"], asked["seed"]) == (seeds, 50, 3)
     assert (asked["cwe"], asked["judged_by"]) == ("CWE-95", "world-python")
     assert asked["user_data"] == user
-    useless = f"Nothing bad came of the prompts of {user}"
-    assert useless in " ".join(found.stderr.split("\n"))
+    useless = "".join(f"Nothing bad came of the prompts of {user}".split())  # lines may break
+    assert useless in "".join(found.stderr.split())
     of_data = 1
-    assert useless not in CliRunner().invoke(app, [*grows, "--cwe", "CWE-95"]).stderr
+    useful = CliRunner().invoke(app, [*grows, "--cwe", "CWE-95"])
+    assert useless not in "".join(useful.stderr.split())
     alone = CliRunner().invoke(app, args)
     assert isinstance(alone.exception, UsageError)
     assert "nothing to judge" in alone.exception.what
