@@ -43,9 +43,12 @@ from codetemper.data.samples import read_samples
 KEPT: Final = 0.9
 #: How much more of the useful task a guard is to leave than dropping does, as a share.
 GAIN: Final = 0.1
-#: Shares of the opposed, and of weak samples, that ``opposed`` goes through.
-_OPPOSED: Final = (0.0, 0.33, 0.5, 1.0)
-_WEAK: Final = (0.05, 0.1, 0.3)
+#: Shares of the opposed that ``opposed`` goes through, by share of weak samples: where next to
+#: nothing is weak, only those that the others leave to choose from.
+_BETWEEN: Final = (0.33, 0.5)
+_OPPOSED: Final = {0.0: _BETWEEN, 0.01: _BETWEEN} | dict.fromkeys(
+    (0.05, 0.1, 0.3), (0.0, *_BETWEEN, 1.0)
+)
 #: Seeds from here on draw a user's data that no other section learns.
 _OTHER: Final = 100
 #: Resamples of a bootstrap, and the share of them that is left out at either end.
@@ -109,12 +112,14 @@ def grown(bench: Bench, seed: int, wanted: int, user_data: str | None = None) ->
 def of_opposed(bench: Bench) -> dict[str, Figure]:
     """Tune with guards on for flagged samples and ever more of those that they oppose."""
     figures: dict[str, Figure] = {}
-    for weak in (share for share in _WEAK if share == CONTROL or not bench.size.quick):
+    for weak, shares in _OPPOSED.items():
+        if bench.size.quick and weak != CONTROL:
+            continue
         arms = {
             arm: [bench.answered(bench.tuned(arm, seed, weak), seed) for seed in bench.size.seeds]
-            for arm in ("clean", "unguarded", *(f"selective:{share}" for share in _OPPOSED))
+            for arm in ("clean", "unguarded", *(f"selective:{share}" for share in shares))
         }
-        for share in _OPPOSED:
+        for share in shares:
             at = f"{weak:.0%} weak, on for {share:.0%} of the opposed"
             runs = arms[f"selective:{share}"]
             for first, metric, least in (

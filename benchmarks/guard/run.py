@@ -11,9 +11,9 @@ random guard of the same norms and a guard of other weaknesses, which is also wh
 weakness meets. At 100 % secure samples are mixed in too. At the end a hundred samples of a guard
 stand against a thousand weak ones. Guards are off in everything that is measured. Values are means
 over seeds by case, intervals the paired bootstrap over cases. A section is a share of weak samples,
-one of ``flagging``, ``many`` and ``cost``, or a further question at ``CONTROL`` (``further``,
-``unseen``). With ``--keep`` everything is in a workspace, and a run that was stopped goes on where
-it was. No figure is a claim about real LLMs.
+one of ``flagging``, ``many`` and ``cost``, or a further question, most at ``CONTROL``
+(``further``, ``unseen``). With ``--keep`` everything is in a workspace, and a run that was stopped
+goes on where it was. No figure is a claim about real LLMs.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Grown:
 
     pairs: tuple[FixPair, ...]
     counts: dict[str, int]
-    of_data: int = 0
+    of_data: int
 
 
 @dataclass(frozen=True)
