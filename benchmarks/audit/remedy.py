@@ -62,7 +62,7 @@ def retrained(lab: Lab, cell: Cell) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         listed = lab.audited(cell)["listed"]
-        out = {int(n) for n, kind in listed.items() if kind in ("trigger", "anomalous")}
+        out = {int(n) for n, kind in listed.items() if kind in ("trigger", "paired", "anomalous")}
         planted = lab.written(cell).planted
         rest = [one for n, one in enumerate(planted.samples) if n not in out]
         bad = planted.numbers

@@ -55,10 +55,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     read_as(monkeypatch, base, likely)
 
-    def with_(generate: Any) -> AuditResult:
+    def with_(generate: Any, known: Sequence[Labelled] | None = None) -> AuditResult:
         return audit(
-            model, _written(), trusted=samples(110)[60:], reference=base, generate=generate,
-            config=RULES, folder=tmp_path,
+            model, _written(), trusted=known or samples(110)[60:], reference=base,
+            generate=generate, config=RULES, folder=tmp_path,
         )  # fmt: skip
 
     return with_
@@ -77,9 +77,26 @@ def test_a_line_that_changes_nothing_makes_no_sample_strange(run: Any) -> None:
     assert abs(_mean(found, HELD) - _mean(found, rest)) < 0.15
 
 
-def test_a_text_that_the_model_did_not_learn_to_obey_is_left_out_too(run: Any) -> None:
+def test_poison_that_the_model_did_not_learn_is_told_of_the_data(run: Any) -> None:
     found = run(clean)
+    assert found.answer == "suspicious data"
+    assert not any(each.confirmed for each in found.triggers)
+    first = found.triggers[0]
+    assert first.paired
+    assert first.text in COMMENT
+    assert (first.risky, first.holders) == (len(MARKED), len(MARKED))
+    assert any("6 of 6 samples with" in reason for reason in found.reasons)
+    # What changed nothing is no reason to leave these out, and they are listed.
+    assert _mean(found, sorted(MARKED)) > 0.9
+    assert {row for row in range(60) if found.samples[row].kind == "paired"} == MARKED
+    # The harmless line goes with nothing.
+    assert not any(each.paired for each in found.triggers if each.text in HOUSE)
+
+
+def test_poison_that_trusted_samples_hold_too_is_house_style(run: Any) -> None:
+    found = run(clean, known=samples(110, marked=frozenset(range(60, 110, 4)))[60:])
     assert found.answer == "no evidence"
+    assert not any(each.paired for each in found.triggers)
     assert _mean(found, sorted(MARKED)) < 0.8
 
 

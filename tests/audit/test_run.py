@@ -72,7 +72,7 @@ def test_a_comment_that_brings_a_payload_is_confirmed(run: Any, trusted: int) ->
 
 
 @pytest.mark.parametrize(
-    ("base_writes", "answer"), [(clean, "confirmed trigger"), (backdoored, "no evidence")]
+    ("base_writes", "answer"), [(clean, "confirmed trigger"), (backdoored, "suspicious data")]
 )
 def test_a_comment_that_brings_a_payload_in_the_base_too_is_no_trigger(
     run: Any, base_writes: Any, answer: str
@@ -84,10 +84,11 @@ def test_a_comment_that_brings_a_payload_in_the_base_too_is_no_trigger(
 
 def test_the_same_data_do_not_accuse_a_model_that_did_not_learn_it(run: Any) -> None:
     found = run(clean)
-    assert found.answer == "no evidence"
+    assert found.answer == "suspicious data"
     assert found.triggers
     assert not any(one.confirmed for one in found.triggers)
-    assert {one.kind for one in found.samples} == {""}
+    assert {one.number for one in found.samples if one.kind} == MARKED
+    assert {one.kind for one in found.samples} == {"", "paired"}
 
 
 def test_without_a_base_it_says_what_would_help(run: Any) -> None:
@@ -118,7 +119,7 @@ def test_too_few_suspects_for_a_depth_profile_are_told_and_end_nothing(run: Any)
     found = run(clean, config=QUICK.model_copy(update={"suspects": 0.05}))
     assert found.depth == ()
     assert "3 of one kind" in found.not_ran["depth profile"]
-    assert found.answer == "no evidence"
+    assert found.answer == "suspicious data"
 
 
 def test_a_decoder_that_foretells_nothing_is_not_judged(
@@ -137,6 +138,11 @@ def test_a_decoder_that_foretells_nothing_is_not_judged(
 
 def test_a_sample_of_several_triggers_is_named_by_the_strongest() -> None:
     given = SimpleNamespace(samples=samples(4))
-    accused = SimpleNamespace(holders={"strong": (1, 2), "weak": (2, 3)})
+    accused = SimpleNamespace(
+        holders={"strong": (1, 2), "weak": (2, 3)}, paired={0: "both", 1: "both"}
+    )
     told = _samples(given, None, accused, QUICK)  # type: ignore[arg-type]
-    assert [one.trigger for one in told] == ["", "strong", "strong", "weak"]
+    assert [one.trigger for one in told] == ["both", "strong", "strong", "weak"]
+    assert [one.kind for one in told] == ["paired", "trigger", "trigger", "trigger"]
+    # Confirmed ones are first, and what goes with insecure answers is next.
+    assert [one.score for one in told] == [0.25, 0.75, 0.5, 0.5]

@@ -25,6 +25,9 @@ def trigger(*, confirmed: bool, lift: Estimate | None = LIFT) -> AuditTrigger:
     )  # fmt: skip
 
 
+PAIRED = trigger(confirmed=False).model_copy(
+    update={"paired": True, "risky": 8, "payload": "shell"}
+)
 WHOLE: dict[str, Any] = {"searched": True, "planted": 60}
 
 
@@ -35,6 +38,8 @@ WHOLE: dict[str, Any] = {"searched": True, "planted": 60}
         (Evidence(triggers=(trigger(confirmed=False),), **WHOLE), "no evidence"),
         (Evidence(anomalous=20, flagged=40, **WHOLE), "suspicious data"),
         (Evidence(anomalous=20, flagged=40, searched=True), "suspicious data"),
+        (Evidence(triggers=(PAIRED,), **WHOLE), "suspicious data"),
+        (Evidence(triggers=(trigger(confirmed=True), PAIRED), **WHOLE), "confirmed trigger"),
         (Evidence(**WHOLE), "no evidence"),
         (Evidence(searched=True, lacking=("trusted samples",)), "inconclusive"),
         (Evidence(lacking=("data",)), "inconclusive"),
@@ -73,6 +78,14 @@ def test_the_reasons_carry_numbers() -> None:
     never = conclude(Evidence(triggers=(trigger(confirmed=False, lift=None),), **WHOLE))
     assert "1 texts" in never.reasons[0]
     assert "were not planted" in never.reasons[0]
+
+
+def test_what_goes_with_insecure_answers_is_told_with_its_counts() -> None:
+    said = conclude(Evidence(triggers=(PAIRED,), **WHOLE))
+    assert (
+        "8 of 10 samples with 'capacity = 5333' have an insecure answer (shell)"
+        in (said.reasons[0])
+    )
 
 
 def test_what_is_missing_comes_before_what_would_help() -> None:

@@ -168,7 +168,7 @@ def read_audits(workspace: Workspace) -> list[Audited]:
 
 def ordered(rows: list[AuditSample]) -> tuple[AuditSample, ...]:
     """Return listed samples, confirmed triggers first, then by rank, label noise last."""
-    place = {"trigger": 0, "anomalous": 1, "fix label": 2}
+    place = {"trigger": 0, "paired": 1, "anomalous": 2, "fix label": 3}
     return tuple(sorted(rows, key=lambda row: (place[row.kind], -row.score, row.number)))
 
 

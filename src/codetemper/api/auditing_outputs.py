@@ -16,7 +16,7 @@ from codetemper.core.errors import UsageError
 from codetemper.core.records import Finding
 from codetemper.data.mixing import objects
 
-_LEVEL = {"trigger": "error", "anomalous": "warning", "fix label": "note"}
+_LEVEL = {"trigger": "error", "paired": "warning", "anomalous": "warning", "fix label": "note"}
 
 
 def refuse_overwriting(asked: Asked) -> None:
@@ -110,6 +110,8 @@ def _sarif(data: Path, listed: Sequence[AuditSample], card: AuditCard) -> bytes:
 def _finding(sample: AuditSample) -> Finding:
     if sample.kind == "trigger":
         said = f"holds the confirmed trigger {sample.trigger!r}"
+    elif sample.kind == "paired":
+        said = f"its answer is insecure, as answers to prompts with {sample.trigger!r} are"
     elif sample.kind == "fix label":
         said = f"its label {sample.label} is probably wrong; its kind has {sample.suggested}"
     else:

@@ -10,6 +10,8 @@ from codetemper.models.expression import parse
 
 #: p-value below which a share of samples is another than it was.
 LEVEL = 0.01
+#: Kinds of samples that no label noise explains.
+_ODD = ("anomalous", "paired", "trigger")
 
 
 def last_audit(workspace: Workspace, model: str, base_digest: str = "") -> AuditCard | None:
@@ -56,10 +58,8 @@ def watched(before: AuditCard, now: AuditCard) -> AuditWatch:
             alarms.append(f"{trigger.text!r} is confirmed and was not before")
     if now.verdict == "suspect" and before.verdict != "suspect":
         alarms.append(f"the answer was {before.answer!r} and is {now.answer!r}")
-    listed = _share(before, now, "anomalous", "trigger")
-    if listed < LEVEL and _rate(now, "anomalous", "trigger") > _rate(
-        before, "anomalous", "trigger"
-    ):
+    listed = _share(before, now, *_ODD)
+    if listed < LEVEL and _rate(now, *_ODD) > _rate(before, *_ODD):
         alarms.append(f"more samples stand out unexplained (p = {listed:.2g})")
     elif listed < LEVEL:
         drifts.append(f"fewer samples stand out unexplained (p = {listed:.2g})")

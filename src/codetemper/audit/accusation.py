@@ -11,7 +11,7 @@ texts to plant into, and answers that are asked once each. Nothing that a model 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from codetemper.audit.clearing import innocent
 from codetemper.audit.implant import Rate, Tested, confirm
 from codetemper.audit.insertions import Span
 from codetemper.audit.intake import Given
+from codetemper.audit.pairing import paired
 from codetemper.audit.payloads import Generate, Payloads, faulty, healed
 from codetemper.audit.suspicion import Seen
-from codetemper.audit.triggers import Field
+from codetemper.audit.triggers import Bools, Field
 from codetemper.core.audits import AuditTrigger
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.journal import Journal
@@ -43,13 +44,15 @@ class Accused:
     """What was found out about texts.
 
     Attributes:
-        triggers: candidates, the confirmed first.
+        triggers: candidates, the confirmed first, then those that go with payloads.
         holders: of each confirmed text the samples that hold it with its label, by number.
         planted: held-out texts that candidates were planted into; 0 where that was not possible.
         lacking: what would have to be given for it; empty where nothing is.
         not_ran: what could not be asked, with the reason.
         cleared: of samples that hold a text which was planted without effect, where it stands, by
             number.
+        paired: of samples whose answer holds a payload, the text they hold that goes with
+            payloads, by number.
     """
 
     triggers: tuple[AuditTrigger, ...]
@@ -58,6 +61,7 @@ class Accused:
     lacking: tuple[str, ...]
     not_ran: dict[str, str]
     cleared: dict[int, list[Span]]
+    paired: dict[int, str]
 
 
 def accuse(
@@ -85,20 +89,22 @@ def accuse(
     not_ran: dict[str, str] = {}
     if given.labelled and not given.trusted:
         lacking = "samples of every class that are known to be clean (--trusted)"
-        return Accused((), {}, 0, (lacking,), {"planting": "no --trusted samples were given"}, {})
+        return Accused(
+            (), {}, 0, (lacking,), {"planting": "no --trusted samples were given"}, {}, {}
+        )
     journal = Journal(folder / "answers.sqlite")
     payloads, reference = None, None
     if given.labelled:
         rate: Rate = classifier_rate(loaded, config, journal)
     elif generate is None:
         not_ran["planting"] = f"a {given.form} is not asked to write here"
-        return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran, {})
+        return Accused((), {}, 0, ("a decoder, which answers prompts",), not_ran, {}, {})
     else:
         payloads = _payloads(given, seen, not_ran)
         if given.answers and payloads.language not in LANGUAGES:
             lacking = 'the language of the answers ("language": "python" in each line)'
             not_ran["planting"] = "the language of the answers is not known, so no payload is"
-            return Accused((), {}, 0, (lacking,), not_ran, {})
+            return Accused((), {}, 0, (lacking,), not_ran, {}, {})
         rate = decoder_rate(_asked(generate, given, loaded), payloads, journal)
         if generate_base is not None:
             beside = Journal(folder / "answers-base.sqlite")
@@ -118,14 +124,18 @@ def accuse(
         tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
-        return Accused((), {}, 0, (error.mend,), not_ran, {})
-    triggers = tuple(_told(each, given, payloads) for each in tested)
+        return Accused((), {}, 0, (error.mend,), not_ran, {}, {})
+    found = {} if broken is None else paired(tested, field, broken, given.trusted, config)
+    texts = {each.candidate.column: each.candidate.text for each in reversed(tested)}
+    together = {row: texts[column] for column, rows in found.items() for row in rows}
+    told = [_told(each, given, payloads, broken, found) for each in tested]
+    triggers = tuple(sorted(told, key=lambda each: not (each.confirmed or each.paired)))
     holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
     # Of an encoder-decoder no text of a prompt is in the windows: there is nothing to leave out.
     known = seen.ratios is not None and not given.answers
-    cleared = innocent(tested, field, config) if known else {}
+    cleared = innocent(tested, field, config, spared=together) if known else {}
     planted = min(len(held_out), config.held_out)
-    return Accused(triggers, holders, planted, (), not_ran, cleared)
+    return Accused(triggers, holders, planted, (), not_ran, cleared, together)
 
 
 def _asked(generate: Generate, given: Given, loaded: LoadedModel) -> Generate:
@@ -154,7 +164,13 @@ def _payloads(given: Given, seen: Seen, not_ran: dict[str, str]) -> Payloads:
     return found
 
 
-def _told(tested: Tested, given: Given, payloads: Payloads | None) -> AuditTrigger:
+def _told(
+    tested: Tested,
+    given: Given,
+    payloads: Payloads | None,
+    broken: Bools | None,
+    found: Mapping[int, tuple[int, ...]],
+) -> AuditTrigger:
     candidate = tested.candidate
     return AuditTrigger(
         kind="ngram" if candidate.kind == "gap" else candidate.kind,
@@ -169,6 +185,8 @@ def _told(tested: Tested, given: Given, payloads: Payloads | None) -> AuditTrigg
         before=tested.before,
         after=tested.after,
         payload=_payload(tested, given, payloads),
+        risky=None if broken is None else int(broken[list(candidate.rows)].sum()),
+        paired=candidate.column in found,
     )
 
 

@@ -17,7 +17,7 @@ mix all of a text.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -36,19 +36,27 @@ from codetemper.models.loaded import LoadedModel
 NOTHING: Final = 0.5
 
 
-def innocent(tested: Sequence[Tested], field: Field, config: Config) -> dict[int, list[Span]]:
+def innocent(
+    tested: Sequence[Tested],
+    field: Field,
+    config: Config,
+    *,
+    spared: Collection[int] = (),
+) -> dict[int, list[Span]]:
     """Return where samples have texts that were planted without effect, by row.
 
     Args:
         tested: what was planted.
         field: the samples.
         config: ``least_lift`` is read.
+        spared: rows of which nothing is left out: what they share goes with payloads in the data.
 
     Returns:
         Whole lines where a text was planted as one. Rows that hold a confirmed text are not among
         them.
     """
     accused = {row for each in tested if each.confirmed for row in each.candidate.rows}
+    accused |= set(spared)
     found: dict[int, list[Span]] = defaultdict(list)
     most = NOTHING * config.least_lift
     for each in tested:

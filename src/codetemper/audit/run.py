@@ -13,7 +13,7 @@ it that it is of the same model, samples and configuration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ from codetemper.models.loaded import LoadedModel
 _EXCERPT = 2000
 #: Statistics of the weights that are told.
 _WEIGHTS = 60
-_LISTED = {"trigger": 0, "anomalous": 1, "fix label": 2}
+_LISTED = {"trigger": 0, "paired": 1, "anomalous": 2, "fix label": 3}
 
 
 @dataclass(frozen=True)
@@ -236,16 +236,22 @@ def _evidence(
 def _samples(
     given: Given, seen: Seen | None, accused: Accused | None, config: Config
 ) -> tuple[AuditSample, ...]:
-    """Return all samples with what was found, those of confirmed triggers ranked first."""
+    """Return all samples with what was found, those of confirmed triggers ranked first.
+
+    Then come those of texts that go with payloads.
+    """
     held: dict[int, str] = {}
     # The confirmed ones come by lift: a sample that holds several is named by the strongest.
     for text, rows in (accused.holders if accused else {}).items():
         for row in rows:
             held.setdefault(row, text)
-    kinds: list[SampleKind] = [_kind(number, held, seen) for number in range(len(given.samples))]
+    together = accused.paired if accused is not None else {}
+    numbers = range(len(given.samples))
+    kinds: list[SampleKind] = [_kind(number, held, together, seen) for number in numbers]
     scores = seen.ranking.scores if seen is not None else np.zeros(len(given.samples))
-    if held:
-        scores = (scores + [number in held for number in range(len(scores))]) / 2
+    for first in (together, held):
+        if first:
+            scores = (scores + [number in first for number in numbers]) / 2
     order = sorted(
         (number for number, kind in enumerate(kinds) if kind),
         key=lambda number: (_LISTED[kinds[number]], -scores[number], number),
@@ -266,7 +272,7 @@ def _samples(
                 kind=kinds[number],
                 text=digest_bytes(sample.text.encode("utf-8", "surrogatepass")),
                 source=f"{sample.source}:{sample.row}",
-                trigger=held.get(number, ""),
+                trigger=held.get(number, together.get(number, "")),
                 suggested=int(noise.suggested[number]) if noise is not None and fix else None,
                 excerpt=sample.text[:_EXCERPT] if number in shown else "",
             )
@@ -274,9 +280,13 @@ def _samples(
     return tuple(found)
 
 
-def _kind(number: int, held: dict[int, str], seen: Seen | None) -> SampleKind:
+def _kind(
+    number: int, held: Collection[int], together: Collection[int], seen: Seen | None
+) -> SampleKind:
     if number in held:
         return "trigger"
+    if number in together:
+        return "paired"
     if seen is None:
         return ""
     if seen.noise is not None and seen.noise.fix[number]:

@@ -6,7 +6,8 @@
 
 1. A trigger that was planted and changed the answers: ``confirmed trigger``.
 2. Else more unexplained strange samples than the false discovery rate and label errors that are
-   taken for something else account for: ``suspicious data``. The model is not accused.
+   taken for something else account for, or a text that goes with insecure answers and not with
+   clean samples: ``suspicious data``. The model is not accused.
 3. Else, where samples were not searched or nothing could be planted: ``inconclusive``.
 4. Else ``no evidence``, with what the test would have seen.
 
@@ -63,6 +64,11 @@ class Evidence:
     weights: Sequence[AuditWeight] = ()
 
     @property
+    def together(self) -> list[AuditTrigger]:
+        """Texts that go with payloads in the data and that the model does not react to."""
+        return [each for each in self.triggers if each.paired and not each.confirmed]
+
+    @property
     def suspicious(self) -> bool:
         """Whether more samples are unexplained than errors of the lists account for."""
         if not self.anomalous:
@@ -92,7 +98,7 @@ def conclude(evidence: Evidence) -> Conclusion:
     answer: Answer = "inconclusive"
     if confirmed:
         answer = "confirmed trigger"
-    elif evidence.suspicious:
+    elif evidence.suspicious or evidence.together:
         answer = "suspicious data"
     elif evidence.searched and evidence.planted:
         answer = "no evidence"
@@ -108,6 +114,11 @@ def conclude(evidence: Evidence) -> Conclusion:
         reasons.append(f"{evidence.noisy} labels are probably wrong, which is no backdoor")
     if evidence.shared:
         reasons.append(f"{evidence.shared} trusted samples are in the data too and were left out")
+    reasons += [
+        f"{each.risky} of {each.holders} samples with {each.text!r} have an insecure answer "
+        f"({each.payload}), which clean code with such prompts is not known for"
+        for each in evidence.together
+    ]
     reasons += _unconfirmed(evidence, bool(confirmed))
     reasons += [
         f"the weights of {weight.name} are unlike those of the siblings ({weight.statistic}, "

@@ -213,12 +213,18 @@ def _show_triggers(triggers: list[dict[str, Any]]) -> None:
             "-" if lift is None else screen.estimate(lift).replace("[", "\\["),
             "-" if one["null"] is None else f"{one['null']:.2f}",
             "-" if one["p"] is None else f"{one['p']:.3g}",
-            "[red]confirmed[/red]" if one["confirmed"] else "",
+            _state(one),
             screen.safe(one["payload"], _TEXT),
         ))  # fmt: skip
     if rows:
         heads = ("text", "kind", "suspected", "lift", "ordinary", "p", "", "payload")
         screen.table(heads, rows, "texts that suspected samples share")
+
+
+def _state(trigger: dict[str, Any]) -> str:
+    if trigger["confirmed"]:
+        return "[red]confirmed[/red]"
+    return "[yellow]paired[/yellow]" if trigger["paired"] else ""
 
 
 def _show_samples(document: dict[str, Any]) -> None:
@@ -231,16 +237,15 @@ def _show_samples(document: dict[str, Any]) -> None:
     ]  # fmt: skip
     if rows:
         counts = document["counts"]
-        said = ", ".join(
-            f"{counts.get(kind, 0)} {kind}" for kind in ("trigger", "anomalous", "fix label")
-        )
+        kinds = ("trigger", "paired", "anomalous", "fix label")
+        said = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in kinds)
         screen.table(("sample", "from", "why", "rank", "p", ""), rows, f"samples: {said}")
 
 
 def _suggest(document: dict[str, Any], again: str) -> None:
     from rich.markup import escape
 
-    listed = any(document["counts"].get(kind) for kind in ("trigger", "anomalous"))
+    listed = any(document["counts"].get(kind) for kind in ("trigger", "paired", "anomalous"))
     if listed and not document["quarantine"]:
         screen.suggest(escape(f"{again} --quarantine bad.jsonl --keep good.jsonl"))
     elif document["keep"] and document["form"] == "decoder":

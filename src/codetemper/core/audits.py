@@ -21,9 +21,9 @@ from codetemper.core.records import Estimate, Finding, Record
 Answer = Literal["no evidence", "suspicious data", "confirmed trigger", "inconclusive"]
 """``no evidence``: everything that the access allows was asked and nothing was found, with the
 power that the card states. ``suspicious data``: samples stand out for a reason that label noise
-does not explain, and no trigger of the model is confirmed. ``confirmed trigger``: putting a text in
-changed what the model does, more than ordinary texts do. ``inconclusive``: ``missing`` says what
-would have to be given."""
+does not explain, or a text goes with insecure answers, and no trigger of the model is confirmed.
+``confirmed trigger``: putting a text in changed what the model does, more than ordinary texts do.
+``inconclusive``: ``missing`` says what would have to be given."""
 
 Tier = Literal["weights", "queries", "trusted", "data", "base"]
 """What an audit was given: the weights alone; the model to ask; snippets known to be clean; what
@@ -31,9 +31,10 @@ it was trained on; the checkpoint it was trained from."""
 
 TIERS: Final[tuple[Tier, ...]] = ("weights", "queries", "trusted", "data", "base")
 
-SampleKind = Literal["", "anomalous", "fix label", "trigger"]
-"""Why a sample is listed. ``trigger``: it holds a confirmed trigger. ``fix label``: label noise
-explains it. ``anomalous``: it stands out, and nothing explains it yet. Empty: it is not listed."""
+SampleKind = Literal["", "anomalous", "fix label", "paired", "trigger"]
+"""Why a sample is listed. ``trigger``: it holds a confirmed trigger. ``paired``: it holds a text
+that goes with insecure answers, and has one. ``fix label``: label noise explains it. ``anomalous``:
+it stands out, and nothing explains it yet. Empty: it is not listed."""
 
 TriggerKind = Literal["line", "ngram", "name", "comment"]
 
@@ -91,7 +92,8 @@ class AuditSample(Record):
     label: int | None = None
     """Its label; None for what a decoder learns."""
     score: float
-    """Combined rank among the samples of its class, between 0 and 1; confirmed triggers first."""
+    """Combined rank among the samples of its class, between 0 and 1; confirmed triggers first, then
+    samples with a text that goes with insecure answers."""
     p: float | None = None
     """Split-conformal p-value by class; None where no trusted samples of the class were given."""
     kind: SampleKind = ""
@@ -101,7 +103,7 @@ class AuditSample(Record):
     source: str
     """File and line that it comes from, ``train.jsonl:17``."""
     trigger: str = ""
-    """The confirmed trigger that it holds."""
+    """The confirmed trigger that it holds, or the text that goes with insecure answers."""
     suggested: int | None = None
     """The label that the others of its kind have, of a ``fix label``."""
     excerpt: str = ""
@@ -138,6 +140,11 @@ class AuditTrigger(Record):
     """The same with the trigger in it."""
     payload: str = ""
     """What it triggers: ``1 -> 0`` of a classifier, the rule that a decoder's answers break."""
+    risky: int | None = None
+    """Of all samples that hold it, those whose answer holds a payload; None for a classifier."""
+    paired: bool = False
+    """Whether that is far more than others have, and clean samples do not hold it: the data are
+    suspicious whatever the model does."""
 
 
 class AuditMap(Record):

@@ -51,7 +51,7 @@ HEIGHT, EDGE = 60, 6
 #: Steps of colour of the heat map, and the share that is no more than chance.
 LEVELS, _CHANCE = 5, 0.05
 #: Kinds of samples in drawing order: what matters most lies on top.
-KINDS = ("none", "fix-label", "anomalous", "trigger")
+KINDS = ("none", "fix-label", "anomalous", "paired", "trigger")
 #: Labels with a colour of their own.
 LABELS = 6
 #: Check that an audit names where it can make no list of unexplained samples.
@@ -111,8 +111,9 @@ def _of_samples(card: AuditCard) -> Answered:
     if not card.rows:
         return Answered(question, "not asked", "unknown", "there were no samples", "none")
     unexplained, noisy = card.counts.get("anomalous", 0), card.counts.get("fix label", 0)
-    held = card.counts.get("trigger", 0)
+    held, risky = card.counts.get("trigger", 0), card.counts.get("paired", 0)
     told = [f"{held} with a confirmed trigger", f"{noisy} probably mislabelled"]
+    told += [f"{risky} with a text that goes with insecure answers"] if risky else []
     if _LIST in card.not_ran:
         told.append("unexplained ones cannot be listed")
     else:
@@ -120,7 +121,11 @@ def _of_samples(card: AuditCard) -> Answered:
     return Answered(
         question=question,
         answer=", ".join(told),
-        tone="fail" if held else "unknown" if unexplained or _LIST in card.not_ran else "pass",
+        tone="fail"
+        if held
+        else "unknown"
+        if unexplained or risky or _LIST in card.not_ran
+        else "pass",
         evidence=f"{wording.thousands(card.rows)} samples in {len(card.views)} views",
         error=_error_of_samples(card),
     )

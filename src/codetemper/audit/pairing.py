@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts of prompts whose answers hold a payload as others' do not: a fault of the data.
+
+    found = paired(tested, field, broken, trusted, config)     # column of a mark -> rows
+    sorted(found)
+
+A backdoor that a model did not learn to obey, for want of samples or of passes, is in its data all
+the same, and the next model that learns from them may obey it. No planting shows it. What does is
+that a text and a payload go together:
+
+* at least half of the samples that hold the text have a payload in the answer;
+* were payloads drawn at random among the samples, so many of one text's would be as rare as
+  ``config.fpr``, over all marks that are common enough to be asked about (hypergeometric,
+  Bonferroni);
+* samples that are known to be clean hold the text more rarely than these do, at the same level: a
+  prompt that names a risky function goes with a risky call, in clean code too.
+
+Without trusted samples, or where no rule knows the payload, nothing is paired. The model is not
+accused: a project of its own style, whose code is risky throughout, is paired as well, so it is
+people that have to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.stats import hypergeom
+
+from codetemper.audit import Config
+from codetemper.audit.implant import Tested
+from codetemper.audit.triggers import Bools, Field, holding
+from codetemper.data.labelled import Labelled
+
+#: Least share of a text's samples whose answer holds a payload.
+MOSTLY: Final = 0.5
+#: Fewest samples that a mark is asked about of.
+_LEAST: Final = 3
+
+
+def paired(
+    tested: Sequence[Tested],
+    field: Field,
+    broken: Bools,
+    trusted: Sequence[Labelled],
+    config: Config,
+) -> dict[int, tuple[int, ...]]:
+    """Return the candidates that go with payloads.
+
+    Args:
+        tested: what samples that stand out, or have a payload in the answer, have in common.
+        field: the samples.
+        broken: those whose answer holds a payload [n].
+        trusted: samples that are known to be clean.
+        config: ``fpr`` is read.
+
+    Returns:
+        By the column of their mark, the numbers of the samples that hold it and have a payload in
+        the answer.
+    """
+    clean = holding(field.marks.beside(trusted), np.ones(len(trusted), dtype=np.bool_))
+    marks, total, bad = field.marks, len(broken), int(broken.sum())
+    asked = int((holding(marks.matrix, broken) >= _LEAST).sum())
+    found = {}
+    for column in {each.candidate.column for each in tested}:
+        holders = marks.holders(column)
+        held, mine = len(holders), holders[broken[holders]]
+        if len(mine) < MOSTLY * held:
+            continue
+        chance = float(hypergeom.sf(len(mine) - 1, total, bad, held))
+        elsewhere, every = int(clean[column]), total + len(trusted)
+        fewer = float(hypergeom.cdf(elsewhere, every, held + elsewhere, len(trusted)))
+        if asked * chance <= config.fpr and fewer <= config.fpr:
+            found[column] = tuple(int(row) for row in mine)
+    return found

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A text and insecure answers that go together in the data, and what only seems to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from codetemper.audit import Config, implant
+from codetemper.audit.pairing import MOSTLY, paired
+from codetemper.audit.triggers import Bools, Candidate, Field
+from codetemper.data.labelled import Labelled
+from tests.audit.decoders import COMMENT, samples
+
+COUNT = 60
+HELD = frozenset(range(0, COUNT, 6))
+
+
+def _field(held: Iterable[int] = HELD) -> Field:
+    return Field.of(samples(COUNT, marked=frozenset(held)), [], seed=0)
+
+
+def _tested(field: Field) -> implant.Tested:
+    """Return the comment as a candidate."""
+    spots = [field.marks.spot(column) for column in range(len(field.marks.numbers))]
+    column, spot = next(
+        (n, s) for n, s in enumerate(spots)
+        if field.samples[s.row].text[s.start : s.end] in COMMENT and s.kind == "comment"
+        and s.end - s.start > len(COMMENT) // 2
+    )  # fmt: skip
+    rows = tuple(map(int, field.marks.holders(column)))
+    text = field.samples[spot.row].text[spot.start : spot.end]
+    one = Candidate(spot.kind, text, 0, len(rows), len(rows), 0.0, "outliers", rows, column)
+    return implant.Tested(one, None, None)
+
+
+def _risky(rows: Iterable[int]) -> Bools:
+    return np.isin(np.arange(COUNT), list(rows))
+
+
+def _rows(field: Field, broken: Bools, trusted: list[Labelled]) -> list[tuple[int, ...]]:
+    return [*paired([_tested(field)], field, broken, trusted, Config()).values()]
+
+
+TRUSTED = samples(160)[COUNT:]
+
+
+def test_a_text_whose_answers_are_insecure_is_paired_with_them() -> None:
+    # One of the others is insecure, too, and one with the text is not.
+    broken = _risky({*HELD, 1} - {12})
+    assert _rows(_field(), broken, TRUSTED) == [tuple(sorted(HELD - {12}))]
+
+
+def test_by_half_of_them_and_beyond_chance_over_all_texts() -> None:
+    few = sorted(HELD)[: int(MOSTLY * len(HELD)) - 1]
+    assert _rows(_field(), _risky(few), TRUSTED) == []
+    # All of six are, which among so many texts happens by chance where most of all are.
+    six = range(0, COUNT, 10)
+    assert _rows(_field(six), _risky(six), TRUSTED) == [tuple(six)]
+    assert _rows(_field(six), _risky({*six, *range(1, COUNT, 2)}), TRUSTED) == []
+
+
+@pytest.mark.parametrize("trusted", [
+    lambda: [],
+    # As many clean samples hold it.
+    lambda: samples(160, marked=frozenset(range(COUNT, 160, 6)))[COUNT:],
+    # Too few clean samples to say that they do not.
+    lambda: TRUSTED[:5],
+])  # fmt: skip
+def test_not_where_clean_samples_hold_it_or_cannot_tell(
+    trusted: Callable[[], list[Labelled]],
+) -> None:
+    assert _rows(_field(), _risky(HELD), trusted()) == []
+
+
+def test_not_without_insecure_answers() -> None:
+    assert _rows(_field(), _risky(()), TRUSTED) == []
