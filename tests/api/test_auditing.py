@@ -115,7 +115,7 @@ def test_it_is_settled_and_found_again(bench: Bench, monkeypatch: pytest.MonkeyP
 def test_samples_go_where_they_are_wanted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pipeline(monkeypatch, result("confirmed trigger", {3: "trigger", 9: "anomalous"}))
+    pipeline(monkeypatch, result("confirmed trigger", {3: "trigger", 5: "paired", 9: "anomalous"}))
     files = {name: tmp_path / name for name in ("quarantine", "keep", "sarif")}
     found = bench.audit(**files)
     whole = [json.loads(line) for line in bench.data.read_text().splitlines()]
@@ -123,11 +123,14 @@ def test_samples_go_where_they_are_wanted(
         [json.loads(line) for line in files[name].read_text().splitlines()]
         for name in ("quarantine", "keep")
     )
-    assert bad == [whole[3], whole[9]]
-    assert kept == [row for n, row in enumerate(whole) if n not in (3, 9)]
-    assert len(read_labelled(files["keep"])) == ROWS - 2
+    assert bad == [whole[3], whole[5], whole[9]]
+    assert kept == [row for n, row in enumerate(whole) if n not in (3, 5, 9)]
+    assert len(read_labelled(files["keep"])) == ROWS - 3
     results = json.loads(files["sarif"].read_text())["runs"][0]["results"]
-    assert [one["ruleId"] for one in results] == ["audit:trigger", "audit:anomalous"]
+    rules = ["audit:trigger", "audit:paired", "audit:anomalous"]
+    assert [one["ruleId"] for one in results] == rules
+    assert [one["level"] for one in results] == ["error", "warning", "warning"]
+    assert results[1]["message"]["text"].startswith("its answer is insecure")
     assert results[0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 4
     outputs = bench.workspace.ledger.entries()[-1].outputs
     assert {"quarantine:quarantine", "keep:keep", "sarif:sarif"} <= set(outputs)
@@ -189,9 +192,10 @@ def test_watch_tells_drift_from_alarm(bench: Bench, monkeypatch: pytest.MonkeyPa
 def test_shares_and_number_types_are_watched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline(monkeypatch, result("suspicious data", {1: "anomalous"}))
     before = bench.audit().card
-    more = before.model_copy(update={"counts": {"anomalous": 20}})
-    assert watched(before, more).state == "alarm"
-    assert watched(more, before).state == "drift"
+    for kind in ("anomalous", "paired", "trigger"):
+        more = before.model_copy(update={"counts": {kind: 20}})
+        assert watched(before, more).state == "alarm"
+        assert watched(more, before).state == "drift"
     noisy = before.model_copy(update={"counts": {"anomalous": 1, "fix label": 20}})
     assert "labels looks wrong" in watched(before, noisy).reasons[0]
     deployed = before.model_copy(update={"dtype": "bfloat16", "base_digest": "other"})

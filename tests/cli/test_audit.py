@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from codetemper.api import auditing
 from codetemper.audit.run import AuditResult
 from codetemper.cli.app import app, main
-from codetemper.core.audits import AuditSample
+from codetemper.core.audits import AuditSample, AuditTrigger
 from codetemper.core.records import Event
 from codetemper.core.tables import read_table
 from codetemper.core.workspace import Workspace
@@ -183,6 +183,21 @@ def test_what_is_not_ours_is_shown_as_text(place: Place, monkeypatch: pytest.Mon
     words = text.rpartition("next: ")[2].split()
     assert words[:-4] == ["codetemper", *place.words[:6], *place.words[-2:], *place.words[6:-2]]
     assert words[-4:] == ["--quarantine", "bad.jsonl", "--keep", "good.jsonl"]
+
+
+@pytest.mark.parametrize("known", [{"confirmed": True}, {"paired": True, "risky": 8}, {}])
+def test_what_became_of_a_text_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any]
+) -> None:
+    text = AuditTrigger(
+        kind="line", text="cap = 7", flagged=9, holders=9, enrichment_p=0.0, **known
+    )
+    said = {"answer": "suspicious data", "triggers": (text,), "counts": {"paired": 8}}
+    monkeypatch.setattr("codetemper.audit.run.audit", _told(said))
+    shown = asked(place.words)[1]
+    assert ("paired" in shown) is ("paired" in known)
+    assert ("confirmed" in shown) is ("confirmed" in known)
+    assert "--quarantine" in shown
 
 
 def test_a_first_audit_has_nothing_to_be_watched_against(

@@ -128,6 +128,24 @@ def test_a_trigger_card_has_code_before_and_after(section: str) -> None:
     assert "zoom_ratio 4 of 5 p = 0.010 not planted" in text
 
 
+def test_a_text_that_goes_with_insecure_answers_is_told_as_the_data_s() -> None:
+    told = card().triggers[1].model_copy(update={"paired": True, "risky": 30})
+    row = samples()[1].model_copy(update={"number": 0, "kind": "paired", "trigger": told.text})
+    found = dataclasses.replace(
+        result_of(
+            answer="suspicious data", triggers=(told,),
+            counts={**card().counts, "paired": 30, "trigger": 0},
+        ),
+        listed=(row,),
+    )  # fmt: skip
+    text = text_of(section_of(found))
+    assert "30 with a text that goes with insecure answers" in text
+    assert "the model does not react goes with insecure answers" in text
+    assert "9 of 31 that hold it are suspected; 30 have an insecure answer" in text
+    assert "insecure answer to a text that goes with such" in text
+    assert audit_section(found).answers[0].tone == "unknown"
+
+
 def test_listed_samples_have_their_provenance(section: str) -> None:
     text = text_of(section)
     assert "train.jsonl:51 devign-50 holds a confirmed trigger int capacity = 5333; 0" in text
