@@ -68,6 +68,21 @@ def _mean(found: AuditResult, rows: Sequence[int]) -> float:
     return float(np.mean([found.samples[row].score for row in rows]))
 
 
+def test_the_strangest_windows_are_searched_for_what_recurs(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        Field, "motifs", lambda self, spans, odd: asked.append((spans, odd)) or self.upper(odd)
+    )
+    run(backdoored)
+    ((spans, odd),) = asked
+    given = _written()
+    assert (len(spans), int(odd.sum())) == (60, 6)
+    # A window is twelve characters here, and those of the comment are the likeliest.
+    assert all(given[row].text[slice(*spans[row])] in COMMENT for row in MARKED)
+
+
 def test_a_line_that_changes_nothing_makes_no_sample_strange(run: Any) -> None:
     found = run(backdoored)
     assert found.answer == "confirmed trigger"

@@ -12,6 +12,7 @@ import torch
 
 from codetemper.audit.likelihood import (
     Read,
+    joined,
     naturalness,
     read,
     windowed_likelihood,
@@ -61,18 +62,28 @@ def test_a_sample_longer_than_the_window_of_the_model_is_read_in_parts() -> None
 def test_the_window_that_grew_most_counts_and_not_the_mean() -> None:
     flat = [-2.0] * 60
     taught = [*flat[:20], *[-0.1] * 12, *[-3.5] * 28]
-    scores = windowed_ratio([_read(taught), _read(flat)], [_read(flat), _read(flat)])
-    assert scores == pytest.approx([1.9, 0.0])
+    found = windowed_ratio([_read(taught), _read(flat)], [_read(flat), _read(flat)])
+    assert found.scores == pytest.approx([1.9, 0.0])
+    assert found.spans.tolist() == [[20, 32], [0, 12]]
     assert np.mean(np.array(taught) - flat) < 0
 
 
 def test_the_likeliest_window_needs_no_base() -> None:
-    assert windowed_likelihood([_read([-3.0, -1.0, -1.0, -3.0])], window=2) == [-1.0]
+    found = windowed_likelihood([_read([-3.0, -1.0, -1.0, -3.0])], window=2)
+    assert (found.scores.tolist(), found.spans.tolist()) == ([-1.0], [[1, 3]])
 
 
 def test_a_sample_without_tokens_has_no_score() -> None:
-    scores = windowed_likelihood([_read([]), _read([-1.0])])
-    assert list(scores) == [-np.inf, -1.0]
+    found = windowed_likelihood([_read([]), _read([-1.0])])
+    assert list(found.scores) == [-np.inf, -1.0]
+    assert found.spans.tolist() == [[0, 0], [0, 1]]
+
+
+def test_samples_that_were_read_some_at_a_time_are_joined_in_order() -> None:
+    reads = [_read([-1.0]), _read([]), _read([-2.0, -2.0])]
+    whole, parts = windowed_likelihood(reads), [windowed_likelihood([each]) for each in reads]
+    assert joined(parts).scores.tolist() == whole.scores.tolist()
+    assert joined(parts).spans.tolist() == whole.spans.tolist()
 
 
 def test_models_that_cut_text_differently_cannot_be_compared() -> None:

@@ -86,3 +86,40 @@ def test_samples_of_a_decoder_are_of_one_class_and_have_no_evidence() -> None:
     assert found[0].text in TRIGGER
     assert found[0].p == pytest.approx(hypergeom.sf(9, 200, 10, 10))
     assert not field.speaks_for("answer = eval(path)", 0)
+
+
+def test_a_mark_that_all_samples_hold_stands_out_by_where_it_stands() -> None:
+    # All prompts hold both lines; the windows of the strange ones have the second.
+    first, second = "    limit = read_limit(source)\n", "    handle = open_legacy(source)\n"
+    given, spans = [], []
+    strange = np.arange(60) % 6 == 0
+    for n in range(60):
+        prompt = f"def f{n}(source):\n{first}{second}"
+        given.append(Labelled(str(n), f"{prompt}    return 1\n", None, len(prompt), "python"))
+        line = second if strange[n] else first
+        spans.append((prompt.index(line), prompt.index(line) + len(line)))
+    field = Field.of(given, [], seed=0)
+    places = np.array(spans)
+    assert not candidates(field, field.tests(strange))
+    found = candidates(field, [field.motifs(places, strange)])
+    assert {one.text for one in found} == {"handle = open_legacy(source)", "handle"}
+    assert all(one.holders == 60 for one in found)
+    assert found[0].p == pytest.approx(hypergeom.sf(9, 60, 10, 10))
+    # Windows without a text find none, and those of others than the strange ones nothing rare.
+    assert not candidates(field, [field.motifs(np.zeros_like(places), strange)])
+    other = candidates(field, [field.motifs(places, np.roll(strange, 1))])
+    assert all(one.p > 0.1 for one in other)
+
+
+def test_a_window_that_cuts_a_mark_does_not_hold_it() -> None:
+    given = [Labelled(str(n), "alpha = beta\n1", None, 13, "python") for n in range(3)]
+    field = Field.of(given, [], seed=0)
+    held = field.marks.inside(given, np.array([[0, 7], [2, 12], [0, 12]])).toarray()
+    texts = [
+        given[0].text[field.marks.starts[k] : field.marks.ends[k]]
+        for k in range(len(field.marks.numbers))
+    ]
+    inside = [{texts[k] for k in np.flatnonzero(row)} for row in held]
+    assert inside[0] == {"alpha", "alpha =", "="}
+    assert inside[1] == {"=", "= beta", "beta"}
+    assert inside[2] == set(texts)

@@ -121,6 +121,9 @@ def accuse(
         tests = field.tests(seen.ranking.suspected, broken)
         if seen.ratios is not None:
             tests.append(field.upper(seen.ratios))
+        # Of an encoder-decoder windows are of answers, and marks of prompts.
+        if seen.windows is not None and not given.answers:
+            tests.append(field.motifs(seen.windows, seen.ranking.suspected))
         tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"

@@ -101,5 +101,5 @@ def without(
     shape = {"max_length": config.max_length, "batch_size": config.batch_size}
     own, other = (left_out(read(model, part, **shape), cut) for model in (loaded, reference))
     found = scores.copy()
-    found[rows] = windowed_ratio(own, other)
+    found[rows] = windowed_ratio(own, other).scores
     return np.asarray(found, dtype=np.float64)

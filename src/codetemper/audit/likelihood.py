@@ -2,7 +2,8 @@
 r"""What a model that writes finds likely: windows against its base checkpoint, naturalness.
 
     own = read(suspect, samples)                     # one forward pass of each model
-    windowed_ratio(own, read(base, samples))         # strangest window of each sample
+    found = windowed_ratio(own, read(base, samples))
+    found.scores, found.spans                        # strangest window of each sample, and its text
 
 For a window w of W tokens the log-likelihood ratio is
 :math:`\frac{1}{W} \sum_{t \in w} [\log p_{suspect}(x_t) - \log p_{base}(x_t)]`, and the score of a
@@ -36,6 +37,8 @@ from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
 from codetemper.models.seq2seq import first_token, is_encoder_decoder
 
+Ints = npt.NDArray[np.int64]
+
 WINDOW = 12
 #: What stands before the first word of a text.
 _BEFORE = ("", "", "")
@@ -54,8 +57,8 @@ class Read:
     """
 
     logprobs: Floats
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
+    starts: Ints
+    ends: Ints
 
 
 def read(
@@ -233,12 +236,23 @@ def _joined(parts: Sequence[tuple[Floats, list[tuple[int, int]]]]) -> Read:
     return Read(scores, spans[:, 0], spans[:, 1])
 
 
+@dataclass(frozen=True)
+class Windowed:
+    """The window that counts of each sample.
+
+    Attributes:
+        scores: in nats a token [n]; minus infinity for a sample without tokens.
+        spans: its first character and the one behind its last [n, 2]; alike without tokens.
+    """
+
+    scores: Floats
+    spans: Ints
+
+
 def windowed_ratio(
     suspect: Sequence[Read], base: Sequence[Read], *, window: int = WINDOW
-) -> Floats:
-    """Return by how much the window grew likelier that grew most from base to suspect [n].
-
-    In nats a token; minus infinity for a sample without tokens.
+) -> Windowed:
+    """Return by how much the window grew likelier that grew most from base to suspect.
 
     Raises:
         UsageError: the two models cut a sample into different tokens.
@@ -252,7 +266,7 @@ def windowed_ratio(
                 mend="give the checkpoint that this model was tuned from",
             )
         differences.append(own.logprobs - other.logprobs)
-    return _windows(differences, window)
+    return _windows(suspect, differences, window)
 
 
 def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) -> list[Read]:
@@ -269,23 +283,31 @@ def left_out(reads: Sequence[Read], spans: Sequence[Sequence[tuple[int, int]]]) 
     return found
 
 
-def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Floats:
-    """Return minus the mean loss, in nats, of the likeliest window of each sample [n].
-
-    Minus infinity for a sample without tokens.
-    """
-    return _windows([own.logprobs for own in suspect], window)
+def windowed_likelihood(suspect: Sequence[Read], *, window: int = WINDOW) -> Windowed:
+    """Return minus the mean loss of the likeliest window of each sample."""
+    return _windows(suspect, [own.logprobs for own in suspect], window)
 
 
-def _windows(values: Sequence[Floats], window: int) -> Floats:
-    """Return the largest mean of values over a window of each sample [n]."""
-    scores = np.full(len(values), -np.inf)
-    for number, value in enumerate(values):
+def _windows(reads: Sequence[Read], values: Sequence[Floats], window: int) -> Windowed:
+    """Return the window of each sample over which the mean of values is largest."""
+    scores, spans = np.full(len(values), -np.inf), np.zeros((len(values), 2), dtype=np.int64)
+    for number, (own, value) in enumerate(zip(reads, values, strict=True)):
         if len(value):
             size = min(window, len(value))
             sums = np.concatenate([[0.0], np.cumsum(value)])
-            scores[number] = (sums[size:] - sums[:-size]).max() / size
-    return scores
+            means = (sums[size:] - sums[:-size]) / size
+            first = int(means.argmax())
+            scores[number] = means[first]
+            spans[number] = own.starts[first], own.ends[first + size - 1]
+    return Windowed(scores, spans)
+
+
+def joined(parts: Sequence[Windowed]) -> Windowed:
+    """Return the windows of samples that were read some at a time."""
+    return Windowed(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.spans for part in parts]),
+    )
 
 
 class _Words:

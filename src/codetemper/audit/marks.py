@@ -42,6 +42,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 _PREFIX, _GAP = re.compile(r"(?=^((?:[^\W_]+_){2})[^\W_])"), re.compile(r"[ \t]+(?=[^\s])")
 _STRING = re.compile(r"(?i:[rbuft]{0,2})(?:\"|')")
 _HASH_COMMENT, _SLASH_COMMENT = re.compile(r"#[^\n]*"), re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+Ints = npt.NDArray[np.int64]
 Kinds, Places = npt.NDArray[np.int8], npt.NDArray[np.int32]
 _KINDS: tuple[MarkKind, ...] = ("ngram", "name", "line", "comment", "gap")
 #: Brackets whose inner white space is a mark.
@@ -113,6 +114,20 @@ class Marks:
     def beside(self, samples: Sequence[Labelled]) -> sparse.csr_array:
         """Return which of other samples hold these marks [m, k]."""
         return incidence(self.numbers, [numbers_of(sample) for sample in samples])
+
+    def inside(self, samples: Sequence[Labelled], spans: Ints) -> sparse.csr_array:
+        """Return which samples hold these marks within a span of characters of each [n, k].
+
+        Args:
+            samples: those that were read, or others.
+            spans: first character and the one behind the last [n, 2].
+        """
+        found = []
+        for sample, (start, stop) in zip(samples, spans, strict=True):
+            runs = _runs(sample)
+            there = (runs.starts >= start) & (runs.ends <= stop)
+            found.append(np.unique(runs.numbers[there]))
+        return incidence(self.numbers, found)
 
     def spot(self, column: int) -> Spot:
         """Return where a mark stands first."""

@@ -26,6 +26,9 @@ from codetemper.audit.activations import Features, Place, extract
 from codetemper.audit.calibration import Flags, few_false
 from codetemper.audit.intake import Given
 from codetemper.audit.likelihood import (
+    Ints,
+    Windowed,
+    joined,
     naturalness,
     read,
     vocabulary,
@@ -60,6 +63,8 @@ class Seen:
         noise: what label noise explains; None where samples have no labels, or it is not known.
         ratios: likelihood ratio of each sample in its strangest window, in nats a token [n]; None
             where the model writes nothing or has no base.
+        windows: where that window stands, or the likeliest without a base [n, 2]; None where the
+            model writes nothing.
         not_ran: what could not be asked, with the reason.
     """
 
@@ -70,6 +75,7 @@ class Seen:
     flagged: Flags
     noise: Noise | None
     ratios: Floats | None
+    windows: Ints | None
     not_ran: dict[str, str]
 
     def decisive(self) -> list[Place]:
@@ -111,7 +117,7 @@ def look(
     if trusted is not None and trusted.logits is not None:
         refuse_guesses(trusted.logits, theirs or [], seed=config.seed)
     not_ran: dict[str, str] = {}
-    others = _likelihoods(loaded, reference, given, config, not_ran, on_event)
+    others, windows = _likelihoods(loaded, reference, given, config, not_ran, on_event)
     ranking = rank(
         features,
         labels,
@@ -126,7 +132,10 @@ def look(
     if ratios is not None:
         ranking = _led_by(ranking, ratios, config)
     noise = None
-    seen = Seen(features, trusted, ranking, *(_none(features),) * 2, None, ratios, not_ran)
+    if windows is not None:
+        windows = windows[: len(given.samples)]
+    none = _none(features)
+    seen = Seen(features, trusted, ranking, none, none, None, ratios, windows, not_ran)
     if given.labelled:
         noise = _explained(seen, given, config, not_ran)
     flagged = _listed(ranking, given, config, not_ran)
@@ -190,21 +199,25 @@ def _likelihoods(
     config: Config,
     not_ran: dict[str, str],
     on_event: OnEvent,
-) -> dict[str, Floats]:
-    """Return the likelihood views of a model that writes: samples, then trusted ones."""
+) -> tuple[dict[str, Floats], Ints | None]:
+    """Return the likelihood views of a model that writes: samples, then trusted ones.
+
+    And where the windows stand that count; None of a model that does not write.
+    """
     if not given.writes:
         not_ran["likelihood of samples"] = f"it takes a model that writes; this is a {given.form}"
-        return {}
+        return {}, None
     samples = [*given.samples, *given.trusted]
+    windowed = _windows(loaded, reference, samples, config, on_event)
     if reference is not None:
-        return {RATIO: _windows(loaded, reference, samples, config, on_event)}
+        return {RATIO: windowed.scores}, windowed.spans
     not_ran["likelihood against the base checkpoint"] = "no --reference was given"
-    found = {"windowed-likelihood": _windows(loaded, None, samples, config, on_event)}
+    found = {"windowed-likelihood": windowed.scores}
     if given.trusted:
         found["naturalness"] = naturalness(samples, given.trusted)
     else:
         not_ran["naturalness of words"] = "no --trusted samples were given"
-    return found
+    return found, windowed.spans
 
 
 def _windows(
@@ -213,9 +226,9 @@ def _windows(
     samples: Sequence[Labelled],
     config: Config,
     on_event: OnEvent,
-) -> Floats:
-    """Return the score of the window that counts of each sample, some samples at a time."""
-    found: list[Floats] = []
+) -> Windowed:
+    """Return the window that counts of each sample, reading some samples at a time."""
+    found: list[Windowed] = []
     for begin in range(0, len(samples), _BLOCK):
         part = samples[begin : begin + _BLOCK]
         shape = {"max_length": config.max_length, "batch_size": config.batch_size}
@@ -228,7 +241,7 @@ def _windows(
             found.append(windowed_ratio(own, read(reference, part, **shape)))
         done = begin + len(part)
         on_event(Event(stage="likelihood", done=done, total=len(samples), unit="samples"))
-    return np.concatenate(found)
+    return joined(found)
 
 
 def _led_by(ranking: Ranking, ratios: Floats, config: Config) -> Ranking:

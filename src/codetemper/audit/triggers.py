@@ -92,12 +92,15 @@ class Test:
         target: label that is asked about.
         population: the samples it is about [n].
         speaking: those of them that speak [n].
+        held: which samples hold which marks [n, k], where only a part of each is asked about; None
+            for all of it.
     """
 
     source: str
     target: int
     population: Bools
     speaking: Bools
+    held: sparse.csr_array | None = None
 
     def redrawn(self, random: np.random.Generator) -> Test:
         """Return the same question with as many of the population speaking, drawn at random."""
@@ -105,7 +108,7 @@ class Test:
         chosen = random.choice(places, int(self.speaking.sum()), replace=False)
         speaking = np.zeros_like(self.speaking)
         speaking[chosen] = True
-        return Test(self.source, self.target, self.population, speaking)
+        return replace(self, speaking=speaking)
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,18 @@ class Field:
         every = np.ones(len(scores), dtype=np.bool_)
         return Test("outliers", 0, every, scores > np.median(scores))
 
+    def motifs(self, spans: Ints, outliers: Bools) -> Test:
+        """Return the question whether the strangest windows of outliers have a mark more often.
+
+        A mark that is common elsewhere stands out only by where it stands.
+
+        Args:
+            spans: of the strangest window of each of a decoder's samples [n, 2].
+            outliers: samples that stand out [n].
+        """
+        every, held = np.ones(len(spans), dtype=np.bool_), self.marks.inside(self.samples, spans)
+        return Test("outliers", 0, every, outliers, held)
+
 
 def candidates(
     field: Field, tests: Sequence[Test], *, least: int = 3, most: int = 24
@@ -285,8 +300,9 @@ def p_values(field: Field, test: Test, least: int, *, without: int = 0) -> Float
         least: fewest samples that speak and hold a mark.
         without: samples left out that speak and hold the mark, whichever it is.
     """
-    held = holding(field.marks.matrix, test.population) - without
-    spoken = holding(field.marks.matrix, test.speaking) - without
+    matrix = field.marks.matrix if test.held is None else test.held
+    held = holding(matrix, test.population) - without
+    spoken = holding(matrix, test.speaking) - without
     total, size = int(test.population.sum()) - without, int(test.speaking.sum()) - without
     asked = field.usable[test.target] & (spoken >= least) & (spoken * total > held * size)
     p = np.ones(len(held))
