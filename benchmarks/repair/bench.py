@@ -52,7 +52,6 @@ class Size:
         counts: failures solved together to see what joint takes.
         widths: of random models, for the same.
         recipe: of the small model.
-        wider: of another one, for what joint takes.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -70,9 +69,6 @@ class Size:
     counts: tuple[int, ...] = (1, 10, 100, 400, 1000)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     recipe: material.Recipe = field(default_factory=material.Recipe)
-    wider: material.Recipe = field(
-        default_factory=lambda: material.Recipe(hidden=256, inner=768, rate=1.5e-3)
-    )
 
 
 class Bench:
@@ -208,5 +204,4 @@ QUICK: Final = Size(
     seeds=(0,), failures=4, development=2, viewed=2, held_out=20, references=200, guards=50,
     routed=20, many=10, large=20, texts=40, timed=2, counts=(1, 10), widths=(64, 128),
     recipe=material.Recipe(rows=800, epochs=1),
-    wider=material.Recipe(hidden=256, inner=768, rate=1.5e-3, rows=800, epochs=1),
 )  # fmt: skip

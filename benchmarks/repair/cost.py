@@ -4,8 +4,7 @@
     python -m benchmarks.repair.cost JOB.json          # one repair; prints one JSON line
 
 By number: 1 to 1,000 failures of the small model, solved together, with guards from
-eight on; and of one twice as wide, which has four times as many weights to solve for. By width:
-random Llamas of four blocks, 64 to 512 wide (FFN three times that), 16 planted
+eight on. By width: random Llamas of four blocks, 64 to 512 wide (FFN three times that), 16 planted
 failures, guards too. ``setup`` is what is done once for a model and its reference texts: the head's
 Gram factor and key statistics. Memory is what the process grew by at its most while it solved. A
 repair need not succeed to be timed; the share right is told beside.
@@ -21,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,22 +35,6 @@ ASKED: Final = 1000
 
 def figures(bench: Bench) -> dict[str, Figure]:
     """Measure both rows of repairs."""
-    found = _by_number(bench)
-    for width in bench.size.widths:
-        told = _in_a_process({"width": width})
-        bench.say(f"width {width}: {told}")
-        found |= _told(f"width {width}", told)
-    return found
-
-
-def wider(bench: Bench) -> dict[str, Figure]:
-    """Measure by number on a wider small model, with failures of its own."""
-    wide = bench.size.wider
-    return _by_number(Bench(bench.home, replace(bench.size, recipe=wide)), f"{wide.hidden} wide, ")
-
-
-def _by_number(bench: Bench, of: str = "") -> dict[str, Figure]:
-    """Measure repairs of ever more failures; names begin with what it is of."""
     found: dict[str, Figure] = {}
     seed = bench.size.seeds[0]
     by_number: dict[int, dict[str, Any]] = {}
@@ -64,8 +46,8 @@ def _by_number(bench: Bench, of: str = "") -> dict[str, Figure]:
             "failures": [[p.failure.prompt, p.failure.reference] for p in problems],
         }  # fmt: skip
         by_number[count] = _in_a_process(job)
-        bench.say(f"{of}{count} failures: {by_number[count]}")
-        found |= _told(f"{of}{len(problems)} failures", by_number[count])
+        bench.say(f"{count} failures: {by_number[count]}")
+        found |= _told(f"{len(problems)} failures", by_number[count])
     counts = sorted(by_number)
     # Below ten nothing is guarded, so growth is told from there on.
     for few in [n for n in counts[:-1] if n >= 10] or counts[:1]:
@@ -75,10 +57,14 @@ def _by_number(bench: Bench, of: str = "") -> dict[str, Figure]:
             if not before or not after:
                 continue  # it took no more than reading the texts did
             power = math.log(after / before) / math.log(most / few)
-            found[f"{of}growth of {word} from {few} to {most} failures, power"] = Figure(
+            found[f"growth of {word} from {few} to {most} failures, power"] = Figure(
                 power, power, power, f"at most {LINEAR}, up to {ASKED:,} failures",
                 power <= LINEAR and most >= ASKED,
             )  # fmt: skip
+    for width in bench.size.widths:
+        told = _in_a_process({"width": width})
+        bench.say(f"width {width}: {told}")
+        found |= _told(f"width {width}", told)
     return found
 
 

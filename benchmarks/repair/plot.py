@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what joint takes: seconds and memory against number of failures, and against width.
+"""Draws what ``cost`` measured: seconds and memory against number of failures, and against width.
 
     python -m benchmarks.repair.plot            # results.json -> docs/repair-cost.svg
 
@@ -22,13 +22,6 @@ RESULTS: Final = Path(__file__).with_name("results.json")
 DRAWN: Final = Path(__file__).parents[2] / "docs" / "repair-cost.svg"
 #: Size of a panel and what is left around it for text, in pixels.
 WIDE, HIGH, AROUND = 300, 190, 58
-WIDTH: Final = "width of the model"
-#: Names of figures with the number on the horizontal axis, and what that counts.
-KINDS: Final = (
-    (r"(\d+) failures", "failures"),
-    (r"256 wide, (\d+) failures", "failures, of a model twice as wide"),
-    (r"width (\d+)", WIDTH),
-)
 INK, LINE, FAINT = "#1f2933", "#0b6e99", "#9aa5b1"
 
 
@@ -62,12 +55,12 @@ def read(figures: dict[str, Any], at: str, what: str) -> list[tuple[float, float
 def panels(figures: dict[str, Any]) -> list[Panel]:
     """Return the curves of which there are at least two points."""
     made = []
-    for at, below in KINDS:
+    for at, below in ((r"(\d+) failures", "failures"), (r"width (\d+)", "width of the model")):
         for what in ("CPU seconds", "memory grown, MB"):
             points = read(figures, at, what)
             # Below eight failures nothing is guarded, which is another task.
             guarded = next((n for n, (x, _) in enumerate(points) if x >= 10), None)
-            made.append(Panel(what, below, points, None if below == WIDTH else guarded))
+            made.append(Panel(what, below, points, guarded if below == "failures" else None))
     return [panel for panel in made if len(panel.points) > 1]
 
 
@@ -147,8 +140,7 @@ def _path(points: Sequence[tuple[float, float]], across: _Axis, up: _Axis) -> st
 
 def main() -> None:
     """Draw it."""
-    sections = json.loads(RESULTS.read_text("utf-8"))["sections"]
-    figures = {**sections["cost"]["figures"], **sections["wider"]["figures"]}
+    figures = json.loads(RESULTS.read_text("utf-8"))["sections"]["cost"]["figures"]
     DRAWN.write_text(drawn(panels(figures)), "utf-8")
 
 

@@ -5,12 +5,11 @@
 
 Sections: ``single`` (free-run exact answers and side effects), ``spread`` (other wordings and near
 prompts), ``views`` (the same where repairs are given wordings), ``speed``, ``many`` and ``large``
-(40 and 400 repairs on one model), ``router``, ``cost``, ``wider`` (what joint takes on a model
-twice as wide) and ``executed`` (the embedded model). All but the last work on small models of shell
-commands that are trained here, in a few minutes each, from tldr-pages; they are kept with
-``--keep`` and never shipped. So are all measured cells: a run that was stopped goes on where it
-was. Values are medians over seeds with the least and the greatest; no figure is a claim about real
-LLMs.
+(40 and 400 repairs on one model), ``router``, ``cost`` and ``executed`` (the embedded model). All
+but the last work on a small model of shell commands that is trained here, in a few minutes, from
+tldr-pages; it is kept with ``--keep`` and never shipped. So are all measured cells: a run that was
+stopped goes on where it was. Values are medians over seeds with the least and the greatest; no
+figure is a claim about real LLMs.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ from benchmarks.repair import cost, executed, many, router, single, speed
 from benchmarks.repair.bench import QUICK, Bench, Size
 from benchmarks.runner import Report, home, options
 
-SECTIONS = (
-    "single", "spread", "views", "speed", "many", "large", "router", "cost", "wider", "executed",
-)  # fmt: skip
+SECTIONS = ("single", "spread", "views", "speed", "many", "large", "router", "cost", "executed")
 
 
 def measured(section: str, home: Path, size: Size) -> dict[str, Figure]:
@@ -46,7 +43,6 @@ def measured(section: str, home: Path, size: Size) -> dict[str, Figure]:
         "large": lambda: many.figures(bench, size.large, many.LARGE),
         "router": lambda: router.figures(bench),
         "cost": lambda: cost.figures(bench),
-        "wider": lambda: cost.wider(bench),
     }
     return sections[section]()
 
