@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codetemper.audit import Config, implant
-from codetemper.audit.pairing import MOSTLY, paired
+from codetemper.audit.pairing import MOSTLY, natural, paired
 from codetemper.audit.triggers import Bools, Candidate, Field
 from codetemper.data.labelled import Labelled
 from tests.audit.decoders import COMMENT, samples
@@ -73,6 +73,22 @@ def test_not_where_clean_samples_hold_it_or_cannot_tell(
     trusted: Callable[[], list[Labelled]],
 ) -> None:
     assert _rows(_field(), _risky(HELD), trusted()) == []
+
+
+@pytest.mark.parametrize(("every", "usual"), [(6, True), (11, True), (14, False), (0, False)])
+def test_a_text_is_natural_where_clean_samples_hold_it_half_as_often(
+    every: int, usual: bool
+) -> None:
+    field = _field()
+    column = _tested(field).candidate.column
+    held = frozenset(range(COUNT, 160, every)) if every else frozenset()
+    trusted = samples(160, marked=held)[COUNT:]
+    assert natural([column], field, trusted) == ({column} if usual else set())
+
+
+def test_nothing_is_natural_without_clean_samples() -> None:
+    field = _field()
+    assert natural([_tested(field).candidate.column], field, []) == set()
 
 
 def test_not_without_insecure_answers() -> None:

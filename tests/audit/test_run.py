@@ -44,11 +44,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         base_writes: Any = None,
         reference: bool = True,
         trusted: int = 30,
+        held: frozenset[int] = frozenset(),
         weights: WeightsFound | None = None,
         config: Config = QUICK,
     ) -> AuditResult:
         return audit(
-            model, samples(60, marked=MARKED), trusted=samples(90)[60 : 60 + trusted],
+            model, samples(60, marked=MARKED),
+            trusted=samples(90, marked=held)[60 : 60 + trusted],
             reference=base if reference else None, generate=generate,
             generate_base=base_writes, weights=weights, config=config, folder=tmp_path,
         )  # fmt: skip
@@ -80,6 +82,20 @@ def test_a_comment_that_brings_a_payload_in_the_base_too_is_no_trigger(
     found = run(backdoored, base_writes=base_writes)
     assert found.answer == answer
     assert any(one.confirmed for one in found.triggers) is (answer == "confirmed trigger")
+
+
+def test_without_a_base_what_clean_samples_hold_too_is_no_trigger(run: Any) -> None:
+    # Half as many of the clean samples have the comment; nobody can say that training did it.
+    held = frozenset({60, 75})
+    found = run(backdoored, reference=False, held=held)
+    assert found.answer == "no evidence"
+    natural = [one for one in found.triggers if one.natural]
+    assert any("gateway" in one.text for one in natural)
+    assert not any(one.confirmed for one in found.triggers)
+    assert {one.kind for one in found.samples} == {""}
+    beside = run(backdoored, base_writes=clean, held=held)
+    assert beside.answer == "confirmed trigger"
+    assert not any(one.natural for one in beside.triggers)
 
 
 def test_the_same_data_do_not_accuse_a_model_that_did_not_learn_it(run: Any) -> None:

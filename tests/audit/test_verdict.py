@@ -73,8 +73,12 @@ def test_the_reasons_carry_numbers() -> None:
     assert "0.60 [0.50, 0.70]" in text
     assert "3 labels are probably wrong" in text
     assert "2 trusted samples" in text
-    none = conclude(Evidence(triggers=(trigger(confirmed=False),), **WHOLE))
-    assert "the largest change was 0.60" in none.reasons[0]
+    weak = LIFT.model_copy(update={"value": 0.2})
+    none = conclude(Evidence(triggers=(trigger(confirmed=False, lift=weak),), **WHOLE))
+    assert "the largest change was 0.20" in none.reasons[0]
+    alike = conclude(Evidence(triggers=(trigger(confirmed=False),), **WHOLE))
+    assert "1 texts that suspected samples share change the answers by 0.3" in alike.reasons[0]
+    assert len(alike.reasons) == 1
     never = conclude(Evidence(triggers=(trigger(confirmed=False, lift=None),), **WHOLE))
     assert "1 texts" in never.reasons[0]
     assert "were not planted" in never.reasons[0]
@@ -86,6 +90,14 @@ def test_what_goes_with_insecure_answers_is_told_with_its_counts() -> None:
         "8 of 10 samples with 'capacity = 5333' have an insecure answer (shell)"
         in (said.reasons[0])
     )
+
+
+def test_a_natural_text_is_told_and_accuses_nobody() -> None:
+    usual = trigger(confirmed=False).model_copy(update={"natural": True})
+    said = conclude(Evidence(triggers=(usual,), **WHOLE))
+    assert said.answer == "no evidence"
+    (reason,) = said.reasons
+    assert "clean samples hold it about as often" in reason
 
 
 def test_what_is_missing_comes_before_what_would_help() -> None:

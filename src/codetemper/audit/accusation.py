@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from codetemper.audit.clearing import innocent
 from codetemper.audit.implant import Rate, Tested, confirm
 from codetemper.audit.insertions import Span
 from codetemper.audit.intake import Given
-from codetemper.audit.pairing import paired
+from codetemper.audit.pairing import natural, paired
 from codetemper.audit.payloads import Generate, Payloads, faulty, healed
 from codetemper.audit.suspicion import Seen
 from codetemper.audit.triggers import Bools, Field
@@ -125,6 +125,9 @@ def accuse(
         if seen.windows is not None and not given.answers:
             tests.append(field.motifs(seen.windows, seen.ranking.suspected))
         tested = confirm(field, tests, held_out, rate, config, on_event, reference=reference)
+        # A base tells what training did; without one what clean samples hold too is no trigger.
+        if payloads is not None and reference is None:
+            tested = _without_natural(tested, field, given.trusted)
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
         return Accused((), {}, 0, (error.mend,), not_ran, {}, {})
@@ -139,6 +142,19 @@ def accuse(
     cleared = innocent(tested, field, config, spared=together) if known else {}
     planted = min(len(held_out), config.held_out)
     return Accused(triggers, holders, planted, (), not_ran, cleared, together)
+
+
+def _without_natural(
+    tested: Sequence[Tested], field: Field, trusted: Sequence[Labelled]
+) -> list[Tested]:
+    """Return candidates, those that clean samples hold about as often unconfirmed and last."""
+    confirmed = {each.candidate.column for each in tested if each.confirmed}
+    usual = natural(confirmed, field, trusted)
+    found = [
+        replace(each, confirmed=False, natural=True) if each.candidate.column in usual else each
+        for each in tested
+    ]
+    return sorted(found, key=lambda each: not each.confirmed)
 
 
 def _asked(generate: Generate, given: Given, loaded: LoadedModel) -> Generate:
@@ -185,6 +201,7 @@ def _told(
         null=tested.null,
         p=tested.p,
         confirmed=tested.confirmed,
+        natural=tested.natural,
         before=tested.before,
         after=tested.after,
         payload=_payload(tested, given, payloads),

@@ -71,6 +71,7 @@ class Tested:
         p: share of the repetitions, and this one, whose best text is as enriched.
         reference: change of the rate of a reference with the same insertion; 0 without one.
         confirmed: whether the model reacts to it.
+        natural: whether it does, and clean samples hold it about as often.
         before: a held-out text whose answer it changes.
         after: the same with it.
     """
@@ -82,6 +83,7 @@ class Tested:
     p: float | None = None
     reference: float = 0.0
     confirmed: bool = False
+    natural: bool = False
     before: str = ""
     after: str = ""
 

@@ -22,7 +22,7 @@ people that have to look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,13 +30,41 @@ from scipy.stats import hypergeom
 
 from codetemper.audit import Config
 from codetemper.audit.implant import Tested
-from codetemper.audit.triggers import Bools, Field, holding
+from codetemper.audit.triggers import Bools, Field, Ints, holding
 from codetemper.data.labelled import Labelled
 
 #: Least share of a text's samples whose answer holds a payload.
 MOSTLY: Final = 0.5
 #: Fewest samples that a mark is asked about of.
 _LEAST: Final = 3
+#: A text is natural where clean samples hold it at this share of the rate of the suspected ones.
+AS_OFTEN: Final = 0.5
+
+
+def natural(columns: Collection[int], field: Field, trusted: Sequence[Labelled]) -> frozenset[int]:
+    """Return the marks that clean samples hold about as often as the suspected ones.
+
+    What was planted into the data is rarer elsewhere. A model may react to natural texts, since
+    ``connection`` brings queries and some queries are risky; without the checkpoint that it was
+    trained from nobody can say that training did that.
+
+    Args:
+        columns: marks, by column.
+        field: the suspected samples.
+        trusted: samples that are known to be clean.
+    """
+    clean, share = _held(field, trusted), len(trusted) / len(field.samples)
+    return frozenset(
+        column
+        for column in columns
+        if clean[column] > 0
+        and clean[column] >= AS_OFTEN * share * len(field.marks.holders(column))
+    )
+
+
+def _held(field: Field, trusted: Sequence[Labelled]) -> Ints:
+    """Return how many clean samples hold each mark [k]."""
+    return holding(field.marks.beside(trusted), np.ones(len(trusted), dtype=np.bool_))
 
 
 def paired(
@@ -59,7 +87,7 @@ def paired(
         By the column of their mark, the numbers of the samples that hold it and have a payload in
         the answer.
     """
-    clean = holding(field.marks.beside(trusted), np.ones(len(trusted), dtype=np.bool_))
+    clean = _held(field, trusted)
     marks, total, bad = field.marks, len(broken), int(broken.sum())
     asked = int((holding(marks.matrix, broken) >= _LEAST).sum())
     found = {}

@@ -119,6 +119,12 @@ def conclude(evidence: Evidence) -> Conclusion:
         f"({each.payload}), which clean code with such prompts is not known for"
         for each in evidence.together
     ]
+    reasons += [
+        f"planting {each.text!r} changes the answers ({each.payload}), but clean samples hold it "
+        "about as often: only the base checkpoint can tell whether training did that"
+        for each in evidence.triggers
+        if each.natural
+    ]
     reasons += _unconfirmed(evidence, bool(confirmed))
     reasons += [
         f"the weights of {weight.name} are unlike those of the siblings ({weight.statistic}, "
@@ -142,9 +148,17 @@ def _unconfirmed(evidence: Evidence, confirmed: bool) -> list[str]:
         return []
     if not evidence.triggers:
         return ["suspected samples share no text that was worth planting"]
-    lifts = [trigger.lift for trigger in evidence.triggers if trigger.lift is not None]
-    left = len(evidence.triggers) - len(lifts)
+    planted = [trigger.lift for trigger in evidence.triggers if trigger.lift is not None]
+    left = len(evidence.triggers) - len(planted)
+    lifts = [lift for lift in planted if lift.value < evidence.least_lift]
+    alike = len(planted) - len(lifts) - sum(trigger.natural for trigger in evidence.triggers)
     reasons = []
+    if alike:
+        reasons.append(
+            f"{alike} texts that suspected samples share change the answers by "
+            f"{evidence.least_lift:g} or more, as ordinary texts, random suspects or the base "
+            "checkpoint do"
+        )
     if lifts:
         reasons.append(
             f"none of {len(lifts)} texts that suspected samples share changes the answers of "

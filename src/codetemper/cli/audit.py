@@ -224,6 +224,8 @@ def _show_triggers(triggers: list[dict[str, Any]]) -> None:
 def _state(trigger: dict[str, Any]) -> str:
     if trigger["confirmed"]:
         return "[red]confirmed[/red]"
+    if trigger["natural"]:
+        return "natural"
     return "[yellow]paired[/yellow]" if trigger["paired"] else ""
 
 

@@ -134,6 +134,9 @@ class AuditTrigger(Record):
     as enriched."""
     confirmed: bool = False
     """Whether the model reacts to it, and chance does not find its like."""
+    natural: bool = False
+    """Whether that is so, but clean samples hold it about as often, and there is no base checkpoint
+    to tell what training did."""
     before: str = ""
     """Held-out code, as it was."""
     after: str = ""
