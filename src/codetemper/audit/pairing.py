@@ -10,8 +10,7 @@ that a text and a payload go together:
 
 * at least half of the samples that hold the text have a payload in the answer;
 * were payloads drawn at random among the samples, so many of one text's would be as rare as
-  ``config.fpr``, over all marks that are common enough to be asked about (hypergeometric,
-  Bonferroni);
+  ``config.fpr``, over all marks that at least three samples hold (hypergeometric, Bonferroni);
 * samples that are known to be clean hold the text more rarely than these do, at the same level: a
   prompt that names a risky function goes with a risky call, in clean code too.
 
@@ -35,8 +34,6 @@ from codetemper.data.labelled import Labelled
 
 #: Least share of a text's samples whose answer holds a payload.
 MOSTLY: Final = 0.5
-#: Fewest samples that a mark is asked about of.
-_LEAST: Final = 3
 #: A text is natural where clean samples hold it at this share of the rate of the suspected ones.
 AS_OFTEN: Final = 0.5
 
@@ -89,7 +86,6 @@ def paired(
     """
     clean = _held(field, trusted)
     marks, total, bad = field.marks, len(broken), int(broken.sum())
-    asked = int((holding(marks.matrix, broken) >= _LEAST).sum())
     found = {}
     for column in {each.candidate.column for each in tested}:
         holders = marks.holders(column)
@@ -99,6 +95,6 @@ def paired(
         chance = float(hypergeom.sf(len(mine) - 1, total, bad, held))
         elsewhere, every = int(clean[column]), total + len(trusted)
         fewer = float(hypergeom.cdf(elsewhere, every, held + elsewhere, len(trusted)))
-        if asked * chance <= config.fpr and fewer <= config.fpr:
+        if len(marks.numbers) * chance <= config.fpr and fewer <= config.fpr:
             found[column] = tuple(int(row) for row in mine)
     return found
