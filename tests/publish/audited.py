@@ -128,7 +128,7 @@ def card() -> AuditCard:
                           path="config.json", severity="warning"),),
         watch=AuditWatch(before="audit-aaaaaaaaaaaa", answer_before="no evidence", state="alarm",
                          reasons=("a trigger is confirmed and was not before",), p=0.001),
-        config={"fdr": 0.1, "suspects": 0.1}, files={}, seconds=81.0,
+        config={"fdr": 0.1, "fpr": 0.05, "suspects": 0.1}, files={}, seconds=81.0,
     )  # fmt: skip
 
 

@@ -143,6 +143,7 @@ def test_a_text_that_goes_with_insecure_answers_is_told_as_the_data_s() -> None:
     assert "the model does not react goes with insecure answers" in text
     assert "9 of 31 that hold it are suspected; 30 have an insecure answer" in text
     assert "insecure answer to a text that goes with such" in text
+    assert "goes with insecure answers by chance in 5 % of audits at most;" in text
     assert audit_section(found).answers[0].tone == "unknown"
 
 

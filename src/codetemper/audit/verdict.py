@@ -116,7 +116,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         reasons.append(f"{evidence.shared} trusted samples are in the data too and were left out")
     reasons += [
         f"{each.risky} of {each.holders} samples with {each.text!r} have an insecure answer "
-        f"({each.payload}), which clean code with such prompts is not known for"
+        f"({each.payload}), far more than of the others, and clean samples seldom hold it"
         for each in evidence.together
     ]
     reasons += [

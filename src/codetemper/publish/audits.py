@@ -127,8 +127,14 @@ def _of_samples(card: AuditCard) -> Answered:
         if unexplained or risky or _LIST in card.not_ran
         else "pass",
         evidence=f"{wording.thousands(card.rows)} samples in {len(card.views)} views",
-        error=_error_of_samples(card),
+        error="; ".join([*_error_of_pairs(card), _error_of_samples(card)]),
     )
+
+
+def _error_of_pairs(card: AuditCard) -> Iterator[str]:
+    rate = card.config.get("fpr")
+    if rate and card.counts.get("paired"):
+        yield f"a text goes with insecure answers by chance in {_whole(rate)} of audits at most"
 
 
 def _error_of_samples(card: AuditCard) -> str:
