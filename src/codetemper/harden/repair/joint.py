@@ -28,8 +28,10 @@ had less lead than it should stays a constraint, against every other token that 
 once all failures are right or rounds put no more of them right: what is held to until guards are
 met has to be right; of few failures none: they move little, and most of the time would go into
 looking at the texts). A failing token is to lead by ``Config.lead``, one that was right by what it
-had, at most by that, of many answers at least by what guards are. More constraints than are
-eliminated are not solved much nearer than the linear model was in the round before.
+had, at most by that, of many answers at least by what guards are. Guards that put many answers
+wrong are given up where the rounds that are left will not put them right again, at the pace so far.
+More constraints than are eliminated are not solved much nearer than the linear model was in the
+round before.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ _STUCK = 3
 _NEAR = 0.2
 #: The same in logits, at most; and what the linear model is off by where it is off by little.
 _FAR = 0.05
+#: Rounds with guards after which their pace is known.
+_PACE = 4
 #: Share by which constraints are to be missed by less than in any round before.
 _LESS = 0.05
 #: How a round that made it worse changes the length of the next, and one that did not.
@@ -91,7 +95,7 @@ def solve(engine: Engine, task: Task) -> Edit:
                     note=f"{state.short(seen)} tokens to put right",
                 )
             )  # fmt: skip
-            if state.done(seen) or number == most or state.spent:
+            if state.done(seen) or number == most or state.spent or state.hopeless(most - number):
                 break
             state.step(seen, draft)
     return Edit(
@@ -102,7 +106,11 @@ def solve(engine: Engine, task: Task) -> Edit:
         gaps_before=gaps_by_failure(task.passages, state.before),
         gaps_after=gaps_by_failure(task.passages, state.after),
         seconds=time.monotonic() - begun,
-        notes={"constraints": state.constraints, "guards": state.guards},
+        notes={
+            "constraints": state.constraints,
+            "guards": state.guards,
+            "guards missed": state.missed,
+        },
     )
 
 
@@ -141,6 +149,7 @@ class _State:
         self._asked: list[_Place] = []
         self._guarding = False
         self._fewest, self._stuck = sys.maxsize, 0
+        self._unmet, self._wrong = 0, list[int]()
         self.best: dict[int, Delta] = {}
         self.solved = False
         self.before: tuple[tuple[float, ...], ...] = ()
@@ -164,6 +173,22 @@ class _State:
         flawless = self._best_score[:2] == (0.0, 0.0)
         return self.idle >= (_STUCK if flawless else _PATIENCE)
 
+    @property
+    def missed(self) -> int:
+        """Predictions in reference texts that the best change flips; 0 where none are guarded."""
+        return int(self._best_score[1]) if self._guarding else 0
+
+    def hopeless(self, left: int) -> bool:
+        """Whether guards cost answers that as many further rounds will not put right again.
+
+        The pace is the mean one since guards are held, and few answers are always waited for.
+        """
+        wrong = [max(0, short - self._unmet) for short in self._wrong]
+        if len(wrong) < _PACE or wrong[-1] <= MANY or not wrong[0]:
+            return False
+        pace = (wrong[-1] / wrong[0]) ** (1 / (len(wrong) - 1))
+        return bool(wrong[-1] * pace**left >= 1)
+
     def look(self) -> Observation:
         """Look at all constraints, and at all else that should be predicted and is not."""
         seen = self._observe()
@@ -171,11 +196,14 @@ class _State:
         wide = bool(self._task.reference) and self._own >= MANY
         short = self.short(seen)
         if self.rounds:  # The first of many answers may cost some that were right.
+            if self._guarding:
+                self._wrong.append(short)
             self._stuck = 0 if short < self._fewest or not short else self._stuck + 1
             self._fewest = min(short, self._fewest)
         if wide and not self._guarding and (not short or self._stuck == _STUCK):
             # What was held knew nothing of guards: the change that solved it is where they begin.
             self._guarding, self._held, self._best_score = True, None, ()
+            self._unmet = short
             self._length, self._least = 1.0, float("inf")
             seen = self._observe()
         self._judge(seen)
