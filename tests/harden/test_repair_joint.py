@@ -186,6 +186,53 @@ def test_guards_do_not_wait_for_what_cannot_be_solved() -> None:
     assert flips[1] < flips[0]
 
 
+@pytest.mark.parametrize(
+    ("unmet", "wrong", "left", "hopeless"),
+    [
+        # As measured: of a thousand answers, of four hundred, and late in the latter.
+        (0, [3230, 2598, 2092, 1681], 23, True),
+        (0, [862, 502, 205, 67], 27, False),
+        (0, [862, 502, 205, 67, 18, 12, 12, 12], 19, False),
+        # More rounds would do, fewer are no pace, and few answers are waited for.
+        (0, [3230, 2598, 2092, 1681], 60, False),
+        (0, [3230, 2598, 2092], 2, False),
+        (0, [8, 8, 8, 8, 8], 30, False),
+        (0, [9, 9, 9, 9, 9], 30, True),
+        # What could not be solved before there were guards is not their doing.
+        (400, [3230, 1240, 640, 405], 2, False),
+        (0, [0, 0, 20, 20], 30, False),
+    ],
+)  # fmt: skip
+def test_guards_are_given_up_where_rounds_will_not_do(
+    unmet: int, wrong: list[int], left: int, hopeless: bool
+) -> None:
+    state = object.__new__(joint._State)
+    state._unmet, state._wrong = unmet, wrong
+    assert state.hopeless(left) is hopeless
+
+
+def test_rounds_end_where_guards_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine()
+    reference = reference_passages(engine, texts(24, seed=11))
+    task = replace(task_of(engine, planted(engine, MANY, rank=150)), reference=reference)
+    whole = joint.solve(engine, task)
+    assert whole.solved
+    assert whole.notes["guards missed"] == 0
+    asked: list[tuple[int, int]] = []
+
+    def hopeless(state: Any, left: int) -> bool:
+        asked.append((len(state._wrong), left))
+        return len(state._wrong) == 1
+
+    monkeypatch.setattr(joint._State, "hopeless", hopeless)
+    edit = joint.solve(engine, task)
+    assert [rounds for rounds, _ in asked[-3:]] == [0, 0, 1]
+    assert asked[-1][1] == Config().most_rounds - len(edit.rounds)
+    assert len(edit.rounds) < len(whole.rounds)
+    assert edit.solved
+    assert edit.notes["guards missed"] > 0
+
+
 def test_few_answers_get_a_longer_lead_than_many() -> None:
     assert Config().lead(MANY - 1) > Config().lead(MANY) > 0
     assert Config(margin=3.0).lead(1) == Config(margin=3.0).lead(MANY) == 3.0
