@@ -109,6 +109,13 @@ def test_budgets_are_drawn_and_those_passed_are_told(section: str) -> None:
     assert "50.0 % of it was written" in text
 
 
+def test_guards_that_were_given_up_are_told(section: str) -> None:
+    assert "guarded predictions" not in text_of(section)
+    missed = repair().model_copy(update={"notes": {"guards": 90, "guards missed": 1234}})
+    text = text_of(section_of(result_of(missed)))
+    assert "1 234 guarded predictions of the reference texts flip" in text
+
+
 def test_flips_are_told_with_their_place(section: str) -> None:
     text = text_of(section)
     assert "text 6 # a <i>link</i>↵ln - ▏ ·/ ·/ → ·delta was right 0.070" in text

@@ -198,6 +198,12 @@ def _show_moved(report: dict[str, Any]) -> None:
         )
     if report["step"] < 1:
         screen.out.print(f"shrunk to {report['step']:.2f} of what was solved, for its budgets")
+    missed = report["notes"].get("guards missed", 0)
+    if missed:
+        screen.out.print(
+            f"{missed} guarded predictions of the reference texts flip: to keep them too takes "
+            "more rounds (-o rounds=...) or fewer answers"
+        )
     if moved["earlier"]:
         kept = moved["earlier"] - len(moved["broken"])
         screen.out.print(f"earlier repairs: {kept} of {moved['earlier']} still right")
