@@ -54,6 +54,7 @@ class Size:
         decoders: seeds of decoders: poisoned, clean and control.
         fresh: seeds of decoders made after rules were mended by what was seen at the others: a
             renamed variable and a control each.
+        fresh_rare: the same of which less is poisoned.
         canaries: planted for the printed power.
         repaired: poisoned encoders that are trained again after quarantine.
         samples: of a model.
@@ -69,6 +70,7 @@ class Size:
     noiseless: tuple[int, ...] = tuple(range(14, 20))
     decoders: tuple[int, ...] = (0, 1, 2)
     fresh: tuple[int, ...] = (3, 4, 5, 6)
+    fresh_rare: tuple[int, ...] = (3, 4)
     canaries: int = 5
     repaired: int = 12
     samples: world.Sizes = field(default_factory=world.Sizes)
@@ -101,7 +103,7 @@ class Size:
 
 
 QUICK: Final = Size(
-    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), clean=(0,),
+    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), fresh_rare=(), clean=(0,),
     noiseless=(), decoders=(0,), canaries=1,
     repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
     epochs={"encoder": 1, "decoder": 1},
@@ -153,13 +155,15 @@ class Run:
     def fresh(self) -> dict[str, Figure]:
         """Decoders of further seeds: what rules were mended for, once more."""
         kinds: tuple[TriggerKind, ...] = ("rename", "boilerplate")
-        wanted = [
-            Cell("decoder", kind, WRITTEN, seed) for seed in self.size.fresh for kind in kinds
-        ]
-        cells = self.cells(wanted, "audit", "success")
-        self._made(cells)
-        found = decoders.figures(self.lab, cells) if cells else {}
-        return {f"further seeds: {name}": figure for name, figure in found.items()}
+        found: dict[str, Figure] = {}
+        for rate, seeds in ((WRITTEN, self.size.fresh), (RARER[0], self.size.fresh_rare)):
+            wanted = [Cell("decoder", kind, rate, seed) for seed in seeds for kind in kinds]
+            cells = self.cells(wanted, "audit", "success")
+            self._made(cells)
+            made = decoders.figures(self.lab, cells) if cells else {}
+            at = f"further seeds, {rate:.0%}"
+            found |= {f"{at}: {name}": figure for name, figure in made.items()}
+        return found
 
     def separation(self) -> dict[str, Figure]:
         """Hidden states of poisoned and clean models."""
