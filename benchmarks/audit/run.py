@@ -103,9 +103,9 @@ class Size:
 
 
 QUICK: Final = Size(
-    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), fresh_rare=(), clean=(0,),
-    noiseless=(), decoders=(0,), canaries=1,
-    repaired=1, samples=world.Sizes(train=400, trusted=150, test=150),
+    kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), fresh_rare=(),
+    clean=(0,), noiseless=(), decoders=(0,), canaries=1, repaired=1,
+    samples=world.Sizes(train=400, trusted=150, test=150),
     epochs={"encoder": 1, "decoder": 1},
 )  # fmt: skip
 
