@@ -30,8 +30,9 @@ def test_the_embedded_decoder_is_audited_and_reported(
     words += [word for option in QUICK for word in ("-o", option)]
     asked = CliRunner().invoke(app, [*words, "-w", str(tmp_path), "--json"])
     document = json.loads(asked.stdout)
-    # The model never saw these samples, so whatever they hold it did not learn.
-    assert (asked.exit_code, document["answer"]) == (0, "no evidence")
+    # The model never saw these samples, so it did not learn what they hold: they are told of.
+    assert (asked.exit_code, document["answer"]) == (1, "suspicious data")
+    assert (document["counts"]["trigger"], document["counts"]["paired"]) == (0, 6)
     assert document["form"] == "decoder"
     assert "planting" in document["ran"]
     assert document["fpr"] == 0.2
