@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from codetemper.audit import Config, implant
+from codetemper.audit import Config
 from codetemper.audit.pairing import MOSTLY, natural, paired
 from codetemper.audit.triggers import Bools, Candidate, Field
 from codetemper.data.labelled import Labelled
@@ -22,7 +22,7 @@ def _field(held: Iterable[int] = HELD) -> Field:
     return Field.of(samples(COUNT, marked=frozenset(held)), [], seed=0)
 
 
-def _tested(field: Field) -> implant.Tested:
+def _candidate(field: Field) -> Candidate:
     """Return the comment as a candidate."""
     spots = [field.marks.spot(column) for column in range(len(field.marks.numbers))]
     column, spot = next(
@@ -32,8 +32,7 @@ def _tested(field: Field) -> implant.Tested:
     )  # fmt: skip
     rows = tuple(map(int, field.marks.holders(column)))
     text = field.samples[spot.row].text[spot.start : spot.end]
-    one = Candidate(spot.kind, text, 0, len(rows), len(rows), 0.0, "outliers", rows, column)
-    return implant.Tested(one, None, None)
+    return Candidate(spot.kind, text, 0, len(rows), len(rows), 0.0, "outliers", rows, column)
 
 
 def _risky(rows: Iterable[int]) -> Bools:
@@ -41,7 +40,7 @@ def _risky(rows: Iterable[int]) -> Bools:
 
 
 def _rows(field: Field, broken: Bools, trusted: list[Labelled]) -> list[tuple[int, ...]]:
-    return [*paired([_tested(field)], field, broken, trusted, Config()).values()]
+    return [*paired([_candidate(field)], field, broken, trusted, Config()).values()]
 
 
 TRUSTED = samples(160)[COUNT:]
@@ -80,7 +79,7 @@ def test_a_text_is_natural_where_clean_samples_hold_it_half_as_often(
     every: int, usual: bool
 ) -> None:
     field = _field()
-    column = _tested(field).candidate.column
+    column = _candidate(field).column
     held = frozenset(range(COUNT, 160, every)) if every else frozenset()
     trusted = samples(160, marked=held)[COUNT:]
     assert natural([column], field, trusted) == ({column} if usual else set())
@@ -88,7 +87,7 @@ def test_a_text_is_natural_where_clean_samples_hold_it_half_as_often(
 
 def test_nothing_is_natural_without_clean_samples() -> None:
     field = _field()
-    assert natural([_tested(field).candidate.column], field, []) == set()
+    assert natural([_candidate(field).column], field, []) == set()
 
 
 def test_not_without_insecure_answers() -> None:

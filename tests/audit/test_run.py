@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from codetemper.data.labelled import Labelled
 from tests.audit.decoders import (
     COMMENT,
     MARKED,
+    NAMES,
     QUICK,
     backdoored,
     clean,
@@ -26,6 +28,8 @@ from tests.audit.decoders import (
     read_as,
     samples,
 )
+
+DATA = samples(60, marked=MARKED)
 
 
 @pytest.fixture
@@ -47,9 +51,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         held: frozenset[int] = frozenset(),
         weights: WeightsFound | None = None,
         config: Config = QUICK,
+        data: Sequence[Labelled] = DATA,
     ) -> AuditResult:
         return audit(
-            model, samples(60, marked=MARKED),
+            model, data,
             trusted=samples(90, marked=held)[60 : 60 + trusted],
             reference=base if reference else None, generate=generate,
             generate_base=base_writes, weights=weights, config=config, folder=tmp_path,
@@ -105,6 +110,24 @@ def test_the_same_data_do_not_accuse_a_model_that_did_not_learn_it(run: Any) -> 
     assert not any(one.confirmed for one in found.triggers)
     assert {one.number for one in found.samples if one.kind} == MARKED
     assert {one.kind for one in found.samples} == {"", "paired"}
+
+
+def test_a_text_that_is_planted_within_a_longer_one_only_is_paired_by_itself(run: Any) -> None:
+    # Lines that print go with payloads, half of them one line, which is what is planted.
+    # Of the halves by themselves so few clean samples cannot say that they do without.
+    marked, data = frozenset(range(0, 60, 5)), []
+    for sample in samples(60, marked=marked):
+        why = "if 13 < 0" if sample.row < 30 else f"while {NAMES[sample.row % 8]}"
+        old, new = ":\n", ":\n    print()\n"
+        if sample.row in marked:
+            old, new = COMMENT, f"{why}: print(1)"
+        start = sample.answer_start + len(new) - len(old)
+        data.append(replace(sample, text=sample.text.replace(old, new), answer_start=start))
+    found = run(clean, data=data, trusted=12)
+    assert found.answer == "suspicious data"
+    assert {one.number for one in found.samples if one.kind == "paired"} == marked
+    paired = [one for one in found.triggers if one.paired]
+    assert max(one.holders for one in paired) == len(marked)
 
 
 def test_without_a_base_it_says_what_would_help(run: Any) -> None:

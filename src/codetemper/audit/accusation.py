@@ -11,7 +11,7 @@ texts to plant into, and answers that are asked once each. Nothing that a model 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from codetemper.audit.intake import Given
 from codetemper.audit.pairing import natural, paired
 from codetemper.audit.payloads import Generate, Payloads, faulty, healed
 from codetemper.audit.suspicion import Seen
-from codetemper.audit.triggers import Bools, Field
+from codetemper.audit.triggers import Bools, Candidate, Field, candidates
 from codetemper.core.audits import AuditTrigger
 from codetemper.core.errors import CannotKnowError
 from codetemper.core.journal import Journal
@@ -131,9 +131,11 @@ def accuse(
     except CannotKnowError as error:
         not_ran["planting"] = f"{error.what}: {error.why}"
         return Accused((), {}, 0, (error.mend,), not_ran, {}, {})
-    found = {} if broken is None else paired(tested, field, broken, given.trusted, config)
-    texts = {each.candidate.column: each.candidate.text for each in reversed(tested)}
-    together = {row: texts[column] for column, rows in found.items() for row in rows}
+    common = () if broken is None else candidates(field, tests, most=config.candidates)
+    found = {} if broken is None else paired(common, field, broken, given.trusted, config)
+    tested += _only_paired(tested, common, found)
+    texts = {each.column: each.text for each in reversed(common)}
+    together = {row: texts[column] for column in reversed(found) for row in found[column]}
     told = [_told(each, given, payloads, broken, found) for each in tested]
     triggers = tuple(sorted(told, key=lambda each: not (each.confirmed or each.paired)))
     holders = {each.candidate.text: each.candidate.rows for each in tested if each.confirmed}
@@ -142,6 +144,15 @@ def accuse(
     cleared = innocent(tested, field, config, spared=together) if known else {}
     planted = min(len(held_out), config.held_out)
     return Accused(triggers, holders, planted, (), not_ran, cleared, together)
+
+
+def _only_paired(
+    tested: Sequence[Tested], common: Sequence[Candidate], found: Collection[int]
+) -> list[Tested]:
+    """Return texts that go with payloads and that were planted within others alone."""
+    known = {each.candidate.column for each in tested}
+    missed = {each.column: each for each in common if each.column not in known}
+    return [Tested(missed[column], None, None) for column in found if column in missed]
 
 
 def _without_natural(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts of prompts whose answers hold a payload as others' do not: a fault of the data.
 
-    found = paired(tested, field, broken, trusted, config)     # column of a mark -> rows
+    found = paired(candidates(field, tests), field, broken, trusted, config)  # column -> rows
     sorted(found)
 
 A backdoor that a model did not learn to obey, for want of samples or of passes, is in its data all
@@ -28,8 +28,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from codetemper.audit import Config
-from codetemper.audit.implant import Tested
-from codetemper.audit.triggers import Bools, Field, Ints, holding
+from codetemper.audit.triggers import Bools, Candidate, Field, Ints, holding
 from codetemper.data.labelled import Labelled
 
 #: Least share of a text's samples whose answer holds a payload.
@@ -65,7 +64,7 @@ def _held(field: Field, trusted: Sequence[Labelled]) -> Ints:
 
 
 def paired(
-    tested: Sequence[Tested],
+    common: Sequence[Candidate],
     field: Field,
     broken: Bools,
     trusted: Sequence[Labelled],
@@ -74,7 +73,8 @@ def paired(
     """Return the candidates that go with payloads.
 
     Args:
-        tested: what samples that stand out, or have a payload in the answer, have in common.
+        common: what samples that stand out, or have a payload in the answer, have in common,
+            planted or not.
         field: the samples.
         broken: those whose answer holds a payload [n].
         trusted: samples that are known to be clean.
@@ -82,12 +82,12 @@ def paired(
 
     Returns:
         By the column of their mark, the numbers of the samples that hold it and have a payload in
-        the answer.
+        the answer, in the order of ``common``.
     """
     clean = _held(field, trusted)
     marks, total, bad = field.marks, len(broken), int(broken.sum())
     found = {}
-    for column in {each.candidate.column for each in tested}:
+    for column in dict.fromkeys(each.column for each in common):
         holders = marks.holders(column)
         held, mine = len(holders), holders[broken[holders]]
         if len(mine) < MOSTLY * held:
