@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from codetemper.audit import Config
 from codetemper.audit.intake import sift
 from codetemper.core.errors import UsageError
 from codetemper.data.labelled import Labelled
 from codetemper.models.loaded import LoadedModel
+from tests.tiny import tiny_tokenizer
 
 CONFIG = Config()
 
@@ -104,3 +109,36 @@ def test_trusted_samples_that_are_suspected_speak_for_nothing() -> None:
     given = sift(ENCODER, samples(60), spaced, CONFIG)
     assert given.shared == 6
     assert len(given.trusted) == 20
+
+
+def numbered(*swapped: int, added: Sequence[str] = ()) -> LoadedModel:
+    """Return a decoder whose tokenizer has two tokens change places."""
+    known = tiny_tokenizer()
+    if swapped:
+        told = json.loads(known.backend_tokenizer.to_str())
+        numbers = told["model"]["vocab"]
+        first, second = (known.convert_ids_to_tokens(number) for number in swapped)
+        numbers[first], numbers[second] = numbers[second], numbers[first]
+        known = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(told)))
+    known.add_tokens(list(added))
+    module = DECODER.module
+    return cast("LoadedModel", SimpleNamespace(module=module, tokenizer=known))
+
+
+def test_tokens_that_changed_places_are_no_tokenizer_of_the_base() -> None:
+    first, second = tiny_tokenizer().convert_tokens_to_ids(["a", "b"])
+    with pytest.raises(UsageError) as refused:
+        sift(numbered(first, second), written(60), [], CONFIG, reference=numbered())
+    told = f"2 tokens have other numbers: 'b' is {first} to the model and {second} to its base"
+    assert refused.value.why == told
+    assert sift(numbered(first, second), written(60), [], CONFIG).lacking == ()
+
+
+def test_tokens_that_a_model_was_given_are_its_own() -> None:
+    own, base = numbered(added=["<chat>", "<end>"]), numbered(added=["<end>", "<chat>"])
+    assert sift(own, written(60), [], CONFIG, reference=base).lacking == ()
+
+
+def test_a_classifier_is_not_compared_with_a_base() -> None:
+    first, second = tiny_tokenizer().convert_tokens_to_ids(["a", "b"])
+    assert sift(ENCODER, samples(60), [], CONFIG, reference=numbered(first, second)).lacking == ()

@@ -68,6 +68,8 @@ def sift(
     samples: Sequence[Labelled],
     trusted: Sequence[Labelled],
     config: Config,
+    *,
+    reference: LoadedModel | None = None,
 ) -> Given:
     """Refuse what does not belong together, and say what is too little.
 
@@ -76,12 +78,16 @@ def sift(
         samples: suspected samples; empty without data.
         trusted: samples known to be clean.
         config: ``least`` and ``least_class`` are read.
+        reference: the checkpoint that a model which writes was trained from.
 
     Raises:
         UsageError: samples of another form than the model reads, labels that it does not know, a
-            tokenizer that does not know the text, or trusted samples that are the suspected ones.
+            tokenizer that does not know the text or gives a token another number than that of the
+            reference, or trusted samples that are the suspected ones.
     """
     form = form_of(loaded.module)
+    if reference is not None and form in ("decoder", "seq2seq"):
+        _refuse_other_numbers(loaded, reference)
     for name, part in (("--data", samples), ("--trusted", trusted)):
         _refuse_form(form, part, name)
         _refuse_tokenizer(loaded, part, name)
@@ -129,6 +135,30 @@ def _refuse_tokenizer(loaded: LoadedModel, samples: Sequence[Labelled], name: st
             "the tokenizer does not belong to these samples",
             why=f"{100 * share:.0f} % of the tokens of {name} are unknown to it",
             mend="put the tokenizer that the model was trained with into its folder",
+        )
+
+
+def _refuse_other_numbers(loaded: LoadedModel, reference: LoadedModel) -> None:
+    """Refuse tokenizers that number a token differently: one model reads what is not there.
+
+    Tokens that were added, such as those of a chat, are a model's own.
+    """
+    own, other = loaded.tokenizer, reference.tokenizer
+    added = {*own.get_added_vocab(), *other.get_added_vocab()}
+    base = other.get_vocab()
+    moved = sorted(
+        (number, token)
+        for token, number in own.get_vocab().items()
+        if token not in added and base.get(token, number) != number
+    )
+    if moved:
+        number, token = moved[0]
+        raise UsageError(
+            "the tokenizer of the model is not that of its base checkpoint",
+            why=f"{len(moved)} tokens have other numbers: {token!r} is {number} to the model and "
+            f"{base[token]} to its base",
+            mend="put the tokenizer that the model was trained with into its folder, or give the "
+            "checkpoint that it was trained from",
         )
 
 

@@ -115,7 +115,7 @@ def audit(
             samples that are the suspected ones, or hidden states that are not numbers.
     """
     config = config or Config()
-    given = sift(loaded, samples, trusted, config)
+    given = sift(loaded, samples, trusted, config, reference=reference)
     seen, accused, lacking = None, None, given.lacking
     not_ran = _not_given(given, reference, weights)
     if not lacking:
