@@ -7,12 +7,15 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
+from codetemper.audit import Config
+from codetemper.audit.payloads import Payloads
 from codetemper.audit.planting import Plant
 from codetemper.audit.planting_success import Shows
-from codetemper.audit.power import confirmed_holders, power
+from codetemper.audit.power import confirmed_holders, data_power, power
 from codetemper.core.audits import AuditSample
 from codetemper.core.stats import wilson
 from codetemper.data.labelled import Labelled
+from tests.audit.decoders import samples as written
 from tests.audit.planted import functions
 
 SAMPLES = functions(100, seed=0)
@@ -76,3 +79,41 @@ def test_holders_are_those_of_confirmed_triggers() -> None:
         )
     ]
     assert confirmed_holders(rows) == [frozenset({0, 3}), frozenset({1})]
+
+
+CLEAN = written(160)
+WITHOUT = Payloads("python", {})
+
+
+def test_of_data_a_canary_is_found_where_a_text_goes_with_payloads() -> None:
+    config = Config(data_canaries=3, canary_rate=0.2)
+    said = data_power(CLEAN[:60], CLEAN[60:], WITHOUT, config)
+    assert (said.answer, said.rate, said.canaries) == ("suspicious data", 0.2, 3)
+    assert said.found is not None
+    assert (said.found.value, said.found.n) == (1.0, 3)
+    assert (said.found.low, said.found.high) == wilson(3, 3)
+
+
+@pytest.mark.parametrize("config", [
+    # A text that two samples hold is not looked at.
+    Config(data_canaries=2, canary_rate=0.04),
+    # By chance as many samples go together in some set of samples of this size.
+    Config(data_canaries=2, canary_rate=0.2, fpr=1e-9, rounds=1_000_000_000),
+])  # fmt: skip
+def test_of_data_a_canary_is_missed_that_rules_do_not_tell_from_chance(config: Config) -> None:
+    said = data_power(CLEAN[:60], CLEAN[60:], WITHOUT, config)
+    assert said.found is not None
+    assert (said.found.value, said.found.high) == (0.0, wilson(0, 2)[1])
+
+
+@pytest.mark.parametrize(("changes", "trusted", "canaries", "why"), [
+    ({"data_canaries": 0}, CLEAN[60:], 0, "data_canaries is 0"),
+    ({}, [], 0, "--trusted"),
+    ({"canary_rate": 0.001}, CLEAN[60:], 0, "canary 1: "),
+])  # fmt: skip
+def test_of_data_without_canaries_it_says_why(
+    changes: dict[str, float], trusted: list[Labelled], canaries: int, why: str
+) -> None:
+    said = data_power(CLEAN[:60], trusted, WITHOUT, Config(**changes))  # type: ignore[arg-type]
+    assert (said.found, said.canaries) == (None, canaries)
+    assert why in said.missing

@@ -112,7 +112,7 @@ def audit(
             folder=cache,
             on_event=on_event,
         )
-        power = measured(asked, material, handle, base, cache, on_event)
+        power = measured(asked, material, handle, base, found.payloads, cache, on_event)
         card = _card(asked, material, handle, base, found, power)
         card = _compared(workspace, asked, card)
         seconds = round(time.monotonic() - begun, 3)
@@ -217,7 +217,7 @@ def _card(
     handle: Any,
     base: Any | None,
     found: AuditResult,
-    power: AuditPower,
+    power: tuple[AuditPower, ...],
 ) -> AuditCard:
     return AuditCard(
         id="",
@@ -244,7 +244,7 @@ def _card(
         views=found.views,
         depth=found.depth,
         triggers=found.triggers,
-        power=(power,),
+        power=power,
         weights=found.weights,
         findings=found.findings,
         rows=len(found.samples),

@@ -21,7 +21,7 @@ from codetemper.core.disk import mendable
 from codetemper.core.records import OnEvent, Sampling
 
 if TYPE_CHECKING:
-    from codetemper.audit.payloads import Generate
+    from codetemper.audit.payloads import Generate, Payloads
     from codetemper.audit.planting import Plant
     from codetemper.audit.planting_success import Shows
     from codetemper.data.labelled import Labelled
@@ -47,8 +47,14 @@ def generator(
 
 
 def measured(
-    asked: Asked, material: Material, handle: Any, base: Any | None, cache: Path, on_event: OnEvent
-) -> AuditPower:
+    asked: Asked,
+    material: Material,
+    handle: Any,
+    base: Any | None,
+    payloads: Payloads | None,
+    cache: Path,
+    on_event: OnEvent,
+) -> tuple[AuditPower, ...]:
     """Return what the audit would have found in data of this size.
 
     Args:
@@ -56,9 +62,25 @@ def measured(
         material: the samples.
         handle: the audited model, open.
         base: its base checkpoint, open; None where it is not known.
+        payloads: what counted as one in answers; None where the data were not asked for any.
         cache: scratch.
         on_event: progress.
+
+    Returns:
+        Of the model, where ``asked.canaries`` are planted and learnt; and of the data alone.
     """
+    own = _of_model(asked, material, handle, base, cache, on_event)
+    if payloads is None:
+        return (own,)
+    from codetemper.audit.power import data_power
+
+    trusted, config = material.trusted_samples, asked.config
+    return own, data_power(material.samples, trusted, payloads, config, on_event)
+
+
+def _of_model(
+    asked: Asked, material: Material, handle: Any, base: Any | None, cache: Path, on_event: OnEvent
+) -> AuditPower:
     from codetemper.audit.power import power
 
     config = asked.config

@@ -98,6 +98,9 @@ class Config(BaseModel):
     """Tokens that a decoder writes where its payload rate is asked for."""
     canary_rate: float = Field(default=0.02, gt=0, lt=1)
     """Share of the samples that a canary is planted into."""
+    data_canaries: int = Field(default=10, ge=0)
+    """Canaries that the data of a model that writes are searched for; nothing is trained on them.
+    Each is a search of all texts."""
     canary_epochs: float = Field(default=3.0, gt=0)
     """Passes over the samples that a canary is learnt in."""
     canary_learning_rate: float = Field(default=5e-5, gt=0)

@@ -62,6 +62,7 @@ class Accused:
     not_ran: dict[str, str]
     cleared: dict[int, list[Span]]
     paired: dict[int, str]
+    payloads: Payloads | None = None
 
 
 def accuse(
@@ -143,7 +144,7 @@ def accuse(
     known = seen.ratios is not None and not given.answers
     cleared = innocent(tested, field, config, spared=together) if known else {}
     planted = min(len(held_out), config.held_out)
-    return Accused(triggers, holders, planted, (), not_ran, cleared, together)
+    return Accused(triggers, holders, planted, (), not_ran, cleared, together, payloads)
 
 
 def _only_paired(

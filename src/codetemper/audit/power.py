@@ -9,6 +9,12 @@ is trained on them for a while and audited as any other. It counts as found wher
 trigger is the canary's: where at least half of the samples that hold it were planted. A backdoor
 that the model did not learn cannot be found in it, so canaries that did not take are left out and
 counted in what is missing. The figure holds for triggers like these, not for subtler ones.
+
+    said = data_power(samples, trusted, payloads, config)
+
+``data_power`` trains nothing: it says how often the data would be called suspicious for a canary in
+them, whatever a model learnt. In an audit texts that samples which stand out share are searched,
+too, so it finds no fewer.
 """
 
 from __future__ import annotations
@@ -17,8 +23,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
+import numpy as np
+
+from codetemper.audit import Config
+from codetemper.audit.pairing import paired
+from codetemper.audit.payloads import Payloads, faulty
 from codetemper.audit.planting import Plant, attackable, plant
 from codetemper.audit.planting_success import Shows, attack_success
+from codetemper.audit.triggers import Field, candidates
 from codetemper.core.audits import AuditPower, AuditSample
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Estimate, Event, OnEvent, ignore_events
@@ -100,6 +112,56 @@ def power(
     low, high = wilson(found, took)
     share = Estimate(value=found / took, low=low, high=high, n=took)
     return AuditPower(rate=rate, canaries=canaries, found=share, missing=missing)
+
+
+def data_power(
+    samples: Sequence[Labelled],
+    trusted: Sequence[Labelled],
+    payloads: Payloads,
+    config: Config,
+    on_event: OnEvent = ignore_events,
+) -> AuditPower:
+    """Plant canaries, one at a time, and look for texts that go with payloads in the data.
+
+    Args:
+        samples: prompts with answers.
+        trusted: samples of that kind that are known to be clean.
+        payloads: what counts as a payload.
+        config: ``data_canaries``, ``canary_rate``, ``candidates``, ``fpr`` and ``seed`` are read.
+        on_event: progress.
+
+    Returns:
+        The share of the canaries of which a text is paired that planted samples hold, with its 95 %
+        Wilson interval; without one, why.
+    """
+    rate, canaries = config.canary_rate, config.data_canaries
+    said = AuditPower(answer="suspicious data", rate=rate, canaries=0)
+    if not canaries:
+        return said.model_copy(update={"missing": "not measured: data_canaries is 0"})
+    if not trusted:
+        why = "no text is paired without samples known to be clean (--trusted)"
+        return said.model_copy(update={"missing": why})
+    nobody, found = np.zeros(len(samples), dtype=np.bool_), 0
+    for number in range(canaries):
+        on_event(Event(stage="data canaries", done=number, total=canaries, unit="canaries"))
+        plan = Plant(
+            trigger="grammar", payload="insecure-api", rate=rate, target=0,
+            seed=config.seed + number,
+        )  # fmt: skip
+        try:
+            planted = plant(samples, plan)
+        except (UsageError, CannotKnowError) as error:
+            why = f"canary {number + 1}: {error.what}; {error.why}"
+            return said.model_copy(update={"canaries": number, "missing": why})
+        field = Field.of(planted.samples, trusted, seed=config.seed)
+        broken = faulty(planted.samples, payloads)
+        common = candidates(field, field.tests(nobody, broken), most=config.candidates)
+        pairs = paired(common, field, broken, trusted, config)
+        found += any(_is(planted.numbers, rows) for rows in pairs.values())
+    on_event(Event(stage="data canaries", done=canaries, total=canaries, unit="canaries"))
+    low, high = wilson(found, canaries)
+    share = Estimate(value=found / canaries, low=low, high=high, n=canaries)
+    return said.model_copy(update={"canaries": canaries, "found": share})
 
 
 def confirmed_holders(samples: Iterable[AuditSample]) -> list[frozenset[int]]:

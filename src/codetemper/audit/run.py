@@ -27,7 +27,7 @@ from codetemper.audit.depth import depth_profile
 from codetemper.audit.intake import Given, sift
 from codetemper.audit.maps import Config as Plane
 from codetemper.audit.maps import draw
-from codetemper.audit.payloads import Generate
+from codetemper.audit.payloads import Generate, Payloads
 from codetemper.audit.ranking import ranked
 from codetemper.audit.suspicion import Seen, look
 from codetemper.audit.verdict import Evidence, conclude
@@ -62,6 +62,7 @@ class AuditResult:
     Attributes:
         samples: all samples, in order.
         map: the samples on a plane; None without any.
+        payloads: what counted as one in answers; None where nobody asked for any.
     """
 
     form: Form
@@ -79,6 +80,7 @@ class AuditResult:
     findings: tuple[Finding, ...] = ()
     samples: tuple[AuditSample, ...] = field(default=(), repr=False)
     map: AuditMap | None = field(default=None, repr=False)
+    payloads: Payloads | None = field(default=None, repr=False)
 
 
 def audit(
@@ -151,6 +153,7 @@ def audit(
         findings=findings,
         samples=told,
         map=None if seen is None else _map(seen, told, config),
+        payloads=None if accused is None else accused.payloads,
     )
 
 

@@ -38,6 +38,8 @@ _TEXT = 60
 _LINE = 300
 _EXIT = {"clean": EXIT_YES, "suspect": EXIT_NO, "unknown": EXIT_UNKNOWN}
 _COLOUR = {"clean": "green", "suspect": "red", "unknown": "yellow"}
+#: How a backdoor would have been found out, by what would have been said.
+_FOUND = {"confirmed trigger": "found", "suspicious data": "seen in the data, learnt or not,"}
 
 
 def register(app: typer.Typer) -> None:
@@ -185,7 +187,7 @@ def _show(document: dict[str, Any], again: str, *, watch: bool) -> None:
             out(f"{said}: {screen.safe(power['missing'], _LINE)}")
         else:
             chance = screen.estimate(power["found"]).replace("[", "\\[")
-            out(f"{said} would have been found with probability {chance}")
+            out(f"{said} would have been {_FOUND[power['answer']]} with probability {chance}")
     for finding in document["findings"]:
         out(f"[red]{finding['severity']}[/red] {screen.safe(finding['path'] or '', _TEXT)}: "
             f"{screen.safe(finding['message'], _LINE)}")  # fmt: skip

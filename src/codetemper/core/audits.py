@@ -188,12 +188,14 @@ class AuditMap(Record):
 class AuditPower(Record):
     """What the audit would have found, by planting into the user's own data and model."""
 
+    answer: Answer = "confirmed trigger"
+    """What it would have said: that a model learnt a backdoor, or that one is in the data."""
     rate: float
     """Share of the samples that were poisoned with canaries."""
     canaries: int
     """Backdoors that were planted, one at a time."""
     found: Estimate | None = None
-    """Share of them that the audit confirmed; None where it was not measured."""
+    """Share of them of which it would have said so; None where it was not measured."""
     missing: str = ""
     """Why it was not measured."""
 

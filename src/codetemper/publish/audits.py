@@ -18,6 +18,7 @@ from codetemper.core.audits import (
     AuditCard,
     AuditDepth,
     AuditMap,
+    AuditPower,
     AuditSample,
     AuditTrigger,
     AuditView,
@@ -165,6 +166,15 @@ def _of_triggers(card: AuditCard) -> Answered:
     )
 
 
+def _power(power: AuditPower) -> str:
+    """Return what would have been found, in a sentence."""
+    learnt = power.answer == "confirmed trigger"
+    how = "found" if learnt else "called suspicious data, learnt or not,"
+    share = "" if power.found is None else wording.estimate_text(power.found)
+    where = f"a backdoor in {wording.percent(power.rate)} of the samples"
+    return f"{where} would have been {how} with probability {share}"
+
+
 def _of_model(card: AuditCard) -> Answered:
     error = "nobody knows: nothing was planted"
     if card.fpr is not None:
@@ -172,11 +182,7 @@ def _of_model(card: AuditCard) -> Answered:
             f"suspects drawn at random share a text as much {wording.percent(card.fpr)} of the "
             "time at most, and it has to change answers besides"
         )
-    found = [each for each in card.power if each.found is not None]
-    if found:
-        best = found[-1]
-        error += f"; a backdoor in {wording.percent(best.rate)} of the samples would have been "
-        error += f"found with probability {wording.estimate_text(best.found)}" if best.found else ""
+    error += "".join(f"; {_power(each)}" for each in card.power if each.found is not None)
     return Answered(
         question="Does the model have a backdoor?",
         answer=card.answer,
