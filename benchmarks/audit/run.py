@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from benchmarks.audit import bases, cost, decoders, encoders, peers, remedy, separation, world
+from benchmarks.audit import bases, cost, data, decoders, encoders, peers, remedy, separation, world
 from benchmarks.audit.cells import DEVELOPMENT, Cell, Form, Lab, clean
 from benchmarks.figures import Figure
 from benchmarks.runner import Report, home, options
@@ -35,6 +35,8 @@ USUAL: Final = 0.02
 #: Rates of decoders: the usual one, and rarer ones, whose models train longer.
 WRITTEN: Final = 0.05
 RARER: Final = (0.02, 0.01)
+#: Rates that data are searched at without any model.
+SEARCHED: Final = (0.05, 0.02, 0.01, 0.005)
 #: Kinds of triggers beside those that rules were chosen on.
 UNSEEN: Final[tuple[TriggerKind, ...]] = ("docstring", "method", "constant", "style")
 
@@ -55,6 +57,7 @@ class Size:
         fresh: seeds of decoders made after rules were mended by what was seen at the others: a
             renamed variable and a control each.
         fresh_rare: the same of which less is poisoned.
+        searched: rates of poison in data that are searched without any model.
         canaries: planted for the printed power.
         repaired: poisoned encoders that are trained again after quarantine.
         samples: of a model.
@@ -71,6 +74,7 @@ class Size:
     decoders: tuple[int, ...] = (0, 1, 2)
     fresh: tuple[int, ...] = (3, 4, 5, 6)
     fresh_rare: tuple[int, ...] = (3, 4)
+    searched: tuple[float, ...] = SEARCHED
     canaries: int = 5
     repaired: int = 12
     samples: world.Sizes = field(default_factory=world.Sizes)
@@ -104,7 +108,7 @@ class Size:
 
 QUICK: Final = Size(
     kinds=("dead-code",), seeds=(0,), rates=(), rarer=(), unseen=(), fresh=(), fresh_rare=(),
-    clean=(0,), noiseless=(), decoders=(0,), canaries=1, repaired=1,
+    clean=(0,), noiseless=(), decoders=(0,), searched=(0.05,), canaries=1, repaired=1,
     samples=world.Sizes(train=400, trusted=150, test=150),
     epochs={"encoder": 1, "decoder": 1},
 )  # fmt: skip
@@ -164,6 +168,11 @@ class Run:
             at = f"further seeds, {rate:.0%}"
             found |= {f"{at}: {name}": figure for name, figure in made.items()}
         return found
+
+    def data(self) -> dict[str, Figure]:
+        """Data of models that write, searched without one."""
+        kinds = (*self.size.kinds, *self.size.unseen)
+        return data.figures(self.lab, kinds, self.size.searched, self.size.seeds)
 
     def separation(self) -> dict[str, Figure]:
         """Hidden states of poisoned and clean models."""
@@ -245,6 +254,7 @@ SECTIONS: Final[dict[str, Callable[[Run], dict[str, Figure]]]] = {
     "decoders": Run.decoders,
     "rare": Run.rare,
     "fresh": Run.fresh,
+    "data": Run.data,
     "separation": Run.separation,
     "weights": Run.weights,
     "peer": Run.peer,

@@ -28,7 +28,8 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from codetemper.audit import Config
-from codetemper.audit.triggers import Bools, Candidate, Field, Ints, holding
+from codetemper.audit.payloads import Payloads, faulty
+from codetemper.audit.triggers import Bools, Candidate, Field, Ints, candidates, holding
 from codetemper.data.labelled import Labelled
 
 #: Least share of a text's samples whose answer holds a payload.
@@ -98,3 +99,27 @@ def paired(
         if len(marks.numbers) * chance <= config.fpr and fewer <= config.fpr:
             found[column] = tuple(int(row) for row in mine)
     return found
+
+
+def pairs_in_data(
+    samples: Sequence[Labelled],
+    trusted: Sequence[Labelled],
+    payloads: Payloads,
+    config: Config,
+) -> list[tuple[int, ...]]:
+    """Search samples for texts that go with payloads, without any model.
+
+    Args:
+        samples: prompts with answers.
+        trusted: samples of that kind that are known to be clean.
+        payloads: what counts as a payload.
+        config: ``candidates``, ``fpr`` and ``seed`` are read.
+
+    Returns:
+        Of each such text the numbers of the samples that hold it and have a payload in the answer.
+    """
+    field = Field.of(samples, trusted, seed=config.seed)
+    broken = faulty(samples, payloads)
+    tests = field.tests(np.zeros(len(samples), dtype=np.bool_), broken)
+    common = candidates(field, tests, most=config.candidates)
+    return [*paired(common, field, broken, trusted, config).values()]

@@ -23,14 +23,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from codetemper.audit import Config
-from codetemper.audit.pairing import paired
-from codetemper.audit.payloads import Payloads, faulty
+from codetemper.audit.pairing import pairs_in_data
+from codetemper.audit.payloads import Payloads
 from codetemper.audit.planting import Plant, attackable, plant
 from codetemper.audit.planting_success import Shows, attack_success
-from codetemper.audit.triggers import Field, candidates
 from codetemper.core.audits import AuditPower, AuditSample
 from codetemper.core.errors import CannotKnowError, UsageError
 from codetemper.core.records import Estimate, Event, OnEvent, ignore_events
@@ -141,7 +138,7 @@ def data_power(
     if not trusted:
         why = "no text is paired without samples known to be clean (--trusted)"
         return said.model_copy(update={"missing": why})
-    nobody, found = np.zeros(len(samples), dtype=np.bool_), 0
+    found = 0
     for number in range(canaries):
         on_event(Event(stage="data canaries", done=number, total=canaries, unit="canaries"))
         plan = Plant(
@@ -153,11 +150,8 @@ def data_power(
         except (UsageError, CannotKnowError) as error:
             why = f"canary {number + 1}: {error.what}; {error.why}"
             return said.model_copy(update={"canaries": number, "missing": why})
-        field = Field.of(planted.samples, trusted, seed=config.seed)
-        broken = faulty(planted.samples, payloads)
-        common = candidates(field, field.tests(nobody, broken), most=config.candidates)
-        pairs = paired(common, field, broken, trusted, config)
-        found += any(_is(planted.numbers, rows) for rows in pairs.values())
+        pairs = pairs_in_data(planted.samples, trusted, payloads, config)
+        found += any(_is(planted.numbers, rows) for rows in pairs)
     on_event(Event(stage="data canaries", done=canaries, total=canaries, unit="canaries"))
     low, high = wilson(found, canaries)
     share = Estimate(value=found / canaries, low=low, high=high, n=canaries)
