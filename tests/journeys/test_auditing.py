@@ -37,7 +37,11 @@ def test_the_embedded_decoder_is_audited_and_reported(
     assert "planting" in document["ran"]
     assert document["fpr"] == 0.2
     assert {"windowed-likelihood", "naturalness"} <= {view["name"] for view in document["views"]}
-    assert document["power"][0]["found"] is None
+    of_model, of_data = document["power"]
+    assert of_model["found"] is None
+    # Of 60 samples 2 % are one, and no text of one sample is searched.
+    assert (of_data["answer"], of_data["canaries"]) == ("suspicious data", 10)
+    assert of_data["found"]["value"] == 0
     report = CliRunner().invoke(app, ["report", "seedling", "-w", str(tmp_path)])
     assert report.exit_code == 0, report.stdout
     page = (tmp_path / "report.html").read_text()
