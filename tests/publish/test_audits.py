@@ -65,8 +65,8 @@ def test_three_answers_with_their_error_rates(section: str) -> None:
     assert "found with probability 0.80 [0.49, 0.94], n = 10" in text
     said = "suspicious data, learnt or not, with probability 0.90 [0.60, 0.98], n = 10"
     assert f"a backdoor in 2.0 % of the samples would have been called {said}" in text
-    assert "1.0 % of the samples: confirmed trigger no time was given" in text
-    assert "2.0 % of the samples: suspicious data 0.90" in text
+    assert "1.0 % of the samples confirmed trigger no time was given" in text
+    assert "2.0 % of the samples suspicious data 0.90" in text
     assert "Alarm since audit-aaaaaaaaaaaa , which said no evidence" in text
 
 
