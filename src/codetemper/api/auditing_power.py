@@ -73,9 +73,11 @@ def measured(
     if payloads is None:
         return (own,)
     from codetemper.audit.power import data_power
+    from codetemper.data.labelled import without_texts_of
 
-    trusted, config = material.trusted_samples, asked.config
-    return own, data_power(material.samples, trusted, payloads, config, on_event)
+    # As in the audit itself: what the data hold as well speaks for nothing.
+    trusted = without_texts_of(material.trusted_samples, material.samples)
+    return own, data_power(material.samples, trusted, payloads, asked.config, on_event)
 
 
 def _of_model(

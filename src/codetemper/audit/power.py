@@ -13,8 +13,7 @@ counted in what is missing. The figure holds for triggers like these, not for su
     said = data_power(samples, trusted, payloads, config)
 
 ``data_power`` trains nothing: it says how often the data would be called suspicious for a canary in
-them, whatever a model learnt. In an audit texts that samples which stand out share are searched,
-too, so it finds no fewer.
+them, whatever a model learnt. An audit also searches texts that samples which stand out share.
 """
 
 from __future__ import annotations
