@@ -118,8 +118,9 @@ def sides(runs: dict[str, list[list[dict[str, Any]]]], at: str) -> dict[str, Fig
 def spread(bench: Bench, *, views: bool, methods: Sequence[str] = METHODS) -> dict[str, Figure]:
     """Return generalisation, specificity and their harmonic mean of each method.
 
-    Counted are whole answers, and tokens beside: those of other wordings that were wrong and are
-    right, and those of near prompts whose prediction stays.
+    Counted are single tokens, as the protocol does (the first wrong one of another wording, and of
+    a near answer the one at the place where the repaired answer first went wrong); all tokens that
+    were wrong and are right, or whose prediction stays; and, strictest, whole answers.
     """
     what = "wordings given" if views else "no wordings given"
     runs: dict[str, list[list[dict[str, Any]]]] = {}
@@ -135,11 +136,18 @@ def spread(bench: Bench, *, views: bool, methods: Sequence[str] = METHODS) -> di
             bench.singles("joint", seed, "failing", setting, views=views)
             for seed in bench.size.seeds
         ]
-    return _spread(runs, f"{what}, answers", _answers) | _spread(runs, f"{what}, tokens", _tokens)
+    return (
+        _spread(runs, f"{what}, answers", _hits(""))
+        | _spread(runs, f"{what}, first tokens", _hits("_first"))
+        | _spread(runs, f"{what}, tokens", _tokens)
+    )
 
 
-def _answers(records: Sequence[dict[str, Any]], name: str) -> float:
-    return float(np.mean([hit for record in records for hit in record.get(name, [])]))
+def _hits(unit: str) -> Callable[[Sequence[dict[str, Any]], str], float]:
+    def share(records: Sequence[dict[str, Any]], name: str) -> float:
+        return float(np.mean([hit for record in records for hit in record.get(name + unit, [])]))
+
+    return share
 
 
 def _tokens(records: Sequence[dict[str, Any]], name: str) -> float:

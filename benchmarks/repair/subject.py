@@ -166,7 +166,7 @@ class Subject:
             "moved": max(reading.weights.values(), default=0.0),
         }
         if before is not None and after is not None:
-            found |= _spread(before, after, len(asked))
+            found |= _spread(before, after, len(asked), first=_first_wrong(self.engine, own))
         return found
 
     def free_run(self, passage: Passage) -> bool:
@@ -181,21 +181,31 @@ class Subject:
         return tuple(made[0, len(passage.prompt) :].tolist()) == passage.answer
 
 
-def _spread(before: Any, after: Any, asked: int) -> dict[str, Any]:
+def _first_wrong(engine: Engine, passage: Passage) -> int:
+    """Return which token of an answer is the first that is not predicted."""
+    return int(engine.observe([passage]).wrong.int().argmax())
+
+
+def _spread(before: Any, after: Any, asked: int, *, first: int) -> dict[str, Any]:
     """Return which asked wordings were wrong and are right, and which near answers stayed.
 
     Args:
         before: asked wordings, then near prompts, without the repair.
         after: the same with it.
         asked: how many are wordings.
+        first: which token of the repaired answer was the first wrong one; a near answer is looked
+            at there where one token of it counts, or at its end.
     """
     stayed = before.predicted == after.predicted
     tokens = {"gained": [0, 0], "kept": [0, 0]}
     answers: dict[str, list[bool]] = {"gained": [], "kept": []}
+    probes: dict[str, list[bool]] = {"gained": [], "kept": []}
     for number, was in enumerate(before.right):
         mine = before.passage == number
         if number >= asked:
-            answers["kept"].append(bool(stayed[mine].all()))
+            same = stayed[mine]
+            answers["kept"].append(bool(same.all()))
+            probes["kept"].append(bool(same[min(first, len(same) - 1)]))
             hit, all_ = int(stayed[mine].sum()), int(mine.sum())
             name = "kept"
         elif was:
@@ -203,8 +213,10 @@ def _spread(before: Any, after: Any, asked: int) -> dict[str, Any]:
         else:
             failing = mine & before.wrong
             answers["gained"].append(after.right[number])
+            probes["gained"].append(not bool(after.wrong[failing][0]))
             hit, all_ = int((~after.wrong)[failing].sum()), int(failing.sum())
             name = "gained"
         tokens[name][0] += hit
         tokens[name][1] += all_
-    return {**answers, **{f"{name}_tokens": pair for name, pair in tokens.items()}}
+    single = {f"{name}_first": hits for name, hits in probes.items()}
+    return {**answers, **single, **{f"{name}_tokens": pair for name, pair in tokens.items()}}
