@@ -19,6 +19,8 @@ from codetemper.harden.repair.sites import Opened
 
 #: Numbers of logits that are held at a time.
 LOGITS = 1 << 24
+#: Rivals of each point that are known with the wanted token's lead over them.
+NEAREST = 2
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Seen:
     predicted: torch.Tensor
     rival: torch.Tensor
     gap: torch.Tensor
+    nearest: torch.Tensor
+    leads: torch.Tensor
     sigma: torch.Tensor
     hidden: torch.Tensor
     keys: dict[int, torch.Tensor]
@@ -43,12 +47,13 @@ class Seen:
 
     def keep(self, mask: torch.Tensor) -> Seen:
         """Return the points at which a mask [T] is true."""
-        return self._map(lambda values: values[0][mask], [self])
+        places = mask.nonzero()[:, 0]
+        return self._map(lambda values: values[0].index_select(0, places), [self])
 
     @classmethod
     def join(cls, parts: Sequence[Seen]) -> Seen:
         """Put batches one after the other."""
-        return cls._map(lambda values: torch.cat(values), parts)
+        return parts[0] if len(parts) == 1 else cls._map(torch.cat, parts)
 
     @classmethod
     def _map(cls, function: Any, parts: Sequence[Seen]) -> Seen:
@@ -113,7 +118,7 @@ class Recorder:
         engine = self._engine
         rows, positions, wanted = self._places(passages)
         hidden = self._read_head()[rows, positions]
-        predicted, rival = self._best(hidden, wanted)
+        predicted, rival, nearest, leads = self._best(hidden, wanted)
         head, bias = engine.head_weight, engine.head_bias
         hidden = hidden.float()
         gap = ((head[rival].float() - head[wanted].float()) * hidden).sum(-1)
@@ -135,8 +140,9 @@ class Recorder:
                     mend="load it in float32, or check its weights",
                 )
         return Seen(
-            rows + first, positions, wanted, predicted, rival, gap, sigma, hidden, keys, divisors
-        )
+            rows + first, positions, wanted, predicted, rival, gap, nearest, leads, sigma, hidden,
+            keys, divisors,
+        )  # fmt: skip
 
     def all_keys(self, passages: Sequence[Passage]) -> dict[int, torch.Tensor]:
         """Return the keys of each recorded layer at every position of the passages, [T, f]."""
@@ -161,16 +167,23 @@ class Recorder:
 
     def _best(
         self, hidden: torch.Tensor, wanted: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the predicted token, and the best other than the wanted, of each position."""
-        predicted, rivals = [], []
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the tokens of each position that matter, [T] or [T, ``NEAREST``].
+
+        Returns:
+            The predicted token; the best other than the wanted; the best of these others, best
+            first; and by how much the wanted one leads each of them.
+        """
+        found = []
         size = max(1, LOGITS // len(self._engine.head_weight))
         for some, right in zip(hidden.split(size), wanted.split(size), strict=True):
             logits = self._engine.head(some)
-            predicted.append(logits.argmax(-1))
+            predicted, own = logits.argmax(-1), logits.gather(1, right[:, None])
             logits = logits.scatter(1, right[:, None], float("-inf"))
-            rivals.append(logits.argmax(-1))
-        return torch.cat(predicted), torch.cat(rivals)
+            values, tokens = logits.topk(min(NEAREST, logits.shape[1]), dim=1)
+            found.append((predicted, tokens[:, 0], tokens, own.float() - values.float()))
+        predicted, rival, nearest, leads = (torch.cat(each) for each in zip(*found, strict=True))
+        return predicted, rival, nearest, leads
 
     def _divisor(self, norm: str, rows: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Return what a norm divided by, [T], told from what went in and what came out.

@@ -69,11 +69,12 @@ def changed(old: torch.Tensor, delta: Delta, *, transposed: bool) -> torch.Tenso
         transposed: which of the two.
     """
     total = (old.T if transposed else old).float()
-    dense = delta.dense().to(total)
-    if delta.columns is None:
-        total = total + dense
+    if delta.columns is not None:
+        total = total.index_add(1, delta.columns.to(total.device), delta.dense().to(total))
+    elif delta.right is not None:
+        total = torch.addmm(total, delta.left.to(total), delta.right.to(total))
     else:
-        total = total.index_add(1, delta.columns.to(total.device), dense)
+        total = total + delta.left.to(total)
     return (total.T if transposed else total).to(old.dtype)
 
 

@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from codetemper.core.errors import UsageError
-from codetemper.harden.repair._forward import LOGITS, Recorder, Seen, padded
+from codetemper.harden.repair._forward import Recorder, Seen, padded
 from codetemper.harden.repair.draft import Draft
 from codetemper.harden.repair.failures import Passage
 from codetemper.harden.repair.sites import Site
@@ -65,6 +65,8 @@ class Observation:
         passages: what was looked at.
         passage, position, wanted, predicted, rival: [T], integers as in ``Point``.
         gap: [T], float32.
+        nearest: [T, k], the best tokens other than the wanted one, best first.
+        leads: [T, k], by how many logits the wanted token leads them.
         sigma: [T], divisor of the final norm.
         hidden: [T, d], what the head read, float32.
         keys: by layer number, [T, f] in float32; only layers that were asked for.
@@ -81,6 +83,8 @@ class Observation:
     predicted: torch.Tensor
     rival: torch.Tensor
     gap: torch.Tensor
+    nearest: torch.Tensor
+    leads: torch.Tensor
     sigma: torch.Tensor
     hidden: torch.Tensor
     keys: dict[int, torch.Tensor]
@@ -101,6 +105,18 @@ class Observation:
     def places(self) -> list[tuple[int, int]]:
         """Passage and position of each point."""
         return list(zip(self.passage.tolist(), self.position.tolist(), strict=True))
+
+    def rivals(self, leads: torch.Tensor) -> list[tuple[int, int]]:
+        """Return the tokens that come closer to the wanted one of a point than it should lead.
+
+        Args:
+            leads: by how many logits the wanted token of each should lead, [T].
+
+        Returns:
+            Number of the point and id of the token.
+        """
+        points, places = (self.leads < leads[:, None]).nonzero(as_tuple=True)
+        return list(zip(points.tolist(), self.nearest[points, places].tolist(), strict=True))
 
     @property
     def wrong(self) -> torch.Tensor:
@@ -257,31 +273,6 @@ class Engine:
         wanted = seen.wanted[owner]
         rows = head[rival].float() - head[wanted].float()
         return (rows * seen.hidden[owner]).double().sum(-1) + (bias[rival] - bias[wanted]).double()
-
-    def rivals(self, seen: Observation, leads: torch.Tensor, most: int) -> list[tuple[int, int]]:
-        """Return the tokens that come closer to the wanted one of a point than it should lead.
-
-        Args:
-            seen: the points.
-            leads: by how many logits the wanted token of each should lead, [T].
-            most: tokens for each point; the closest ones.
-
-        Returns:
-            Number of the point and id of the token.
-        """
-        found = []
-        size = max(1, LOGITS // len(self.head_weight))
-        for begin in range(0, len(seen), size):
-            some = slice(begin, begin + size)
-            with torch.no_grad():
-                logits = self.head(seen.hidden[some].to(self.head_weight.dtype)).float()
-            own = logits.gather(1, seen.wanted[some, None])
-            close = logits - own + leads[some, None]
-            close = close.scatter(1, seen.wanted[some, None], float("-inf"))
-            values, tokens = close.topk(min(most, close.shape[1] - 1), dim=1)
-            for point, place in (values > 0).nonzero().tolist():
-                found.append((begin + point, int(tokens[point, place])))
-        return found
 
     def padded(self, passages: Sequence[Passage]) -> torch.Tensor:
         """Return the tokens of passages as [B, S], padded on the right.

@@ -58,8 +58,6 @@ _Place = tuple[int, int]
 _GUARD_LEAD = 0.05
 #: Share of the wanted lead that is enough to stop.
 _ENOUGH = 0.5
-#: Rivals of a token that are added in a round, at most.
-_RIVALS = 2
 #: Rounds that may bring nothing, one after the other.
 _PATIENCE = 10
 #: The same where all is right and nothing guarded flips; and rounds that put no further token right
@@ -277,7 +275,7 @@ class _State:
         for place in seen.places:
             self._rivals.setdefault(place, {})
         leads = self._leads(seen)
-        for point, token in self._engine.rivals(seen, leads, _RIVALS):
+        for point, token in seen.rivals(leads):
             self._rivals[seen.places[point]].setdefault(token, 0.0)
         for place, token in zip(seen.places, seen.rival.tolist(), strict=True):
             self._rivals[place].setdefault(token, 0.0)

@@ -82,11 +82,12 @@ class Full:
         wide = covariance.double()
         blend = rho * wide.diagonal().mean().clamp_min(1e-30)
         wide = wide + blend * torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
-        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(wide))
+        # Kept in the covariance's own type: reading it is most of what few keys cost.
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(wide)).to(covariance.dtype)
 
     def apply(self, keys: torch.Tensor) -> torch.Tensor:
         """Return keys times Q: for few keys that is faster than solves by the factor."""
-        return (keys.double() @ self._inverse).to(keys)
+        return (keys.to(self._inverse) @ self._inverse).to(keys)
 
 
 class NullSpace:
