@@ -57,7 +57,7 @@ class Size:
     seeds: tuple[int, ...] = (0, 1, 2)
     failures: int = 16
     development: int = 6
-    viewed: int = 6
+    viewed: int = 16
     held_out: int = 50
     references: int = 2000
     guards: int = 1000

@@ -132,7 +132,8 @@ def test_what_cannot_be_solved_ends_when_rounds_bring_nothing() -> None:
 
 def test_few_answers_get_a_longer_lead_than_many() -> None:
     assert Config().lead(MANY - 1) > Config().lead(MANY) > 0
-    assert Config(margin=3.0).lead(1) == Config(margin=3.0).lead(MANY) == 3.0
+    assert Config().lead(1) > Config().lead(2, worded=True) > Config().lead(MANY, worded=True)
+    assert Config(margin=3.0).lead(1) == Config(margin=3.0).lead(MANY, worded=True) == 3.0
     engine = tiny_engine()
     passages = planted(engine, MANY, rank=150)
     least = []
@@ -146,6 +147,15 @@ def test_few_answers_get_a_longer_lead_than_many() -> None:
         # Half of a lead is enough to end.
         assert least[-1] >= Config().lead(len(some)) / 2
     assert least[1] < Config().lead(1) / 2
+
+
+def test_a_failure_with_a_wording_gets_a_shorter_lead() -> None:
+    engine = tiny_engine()
+    first, second = planted(engine, 2, rank=150)
+    same = replace(second, failure=first.failure, view=1)
+    for some, worded in (((first, second), False), ((first, same), True)):
+        state = joint._State(engine, task_of(engine, some))
+        assert state._margin == Config().lead(2, worded=worded)
 
 
 def test_of_many_answers_no_lead_is_too_short_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:

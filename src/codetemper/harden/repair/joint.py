@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -136,7 +137,8 @@ class _State:
     def __init__(self, engine: Engine, task: Task) -> None:
         self._engine, self._task = engine, task
         self._passages, self._own = (*task.passages, *task.reference), len(task.passages)
-        self._margin = task.config.lead(self._own)
+        views = Counter(passage.failure for passage in task.passages)
+        self._margin = task.config.lead(self._own, worded=min(views.values()) > 1)
         self._rivals: dict[_Place, dict[int, float]] = {}
         self._deltas: dict[int, Delta] = {}
         self._length = 1.0

@@ -19,8 +19,11 @@ MANY: Final = 8
 #: Most rounds of joint, and steps of the others, where nothing is said.
 _ROUNDS: Final = 40
 _STEPS: Final = 10
-#: Leads of few answers and of many.
-_LEADS: Final = (1.0, 0.2)
+#: Leads of few answers, of few with wordings, and of many: what other wordings need is asked of
+#: them where they are given, and more would flip more near prompts.
+_LEAD: Final = 1.0
+_WORDED: Final = 0.5
+_SHORT: Final = 0.2
 
 
 class Config(Record):
@@ -35,8 +38,8 @@ class Config(Record):
     of joint, which also ends after ten that brought nothing, and 10 of the others."""
     margin: float | None = Field(default=None, ge=0)
     """joint: lead in logits that the wanted token is to have over the best other one. None: 1 of
-    few answers, so that other wordings follow; 0.2 of many, which cost the rest as little as can
-    be (docs/repair.md)."""
+    few answers, so that other wordings follow; 0.5 where each failure has wordings; 0.2 of many,
+    which cost the rest as little as can be (docs/repair.md)."""
     ridge: float = Field(default=0.01, ge=0)
     """Softness of the solve, as a share of the system's mean diagonal (joint: in the last rounds of
     each row's own, where that is less)."""
@@ -100,6 +103,15 @@ class Config(Record):
         """Rounds after which the method ends."""
         return self.rounds or (_ROUNDS if self.method == "joint" else _STEPS)
 
-    def lead(self, answers: int) -> float:
-        """Return the lead in logits that is asked for where so many answers are repaired."""
-        return _LEADS[answers >= MANY] if self.margin is None else self.margin
+    def lead(self, answers: int, *, worded: bool = False) -> float:
+        """Return the lead in logits that is asked for.
+
+        Args:
+            answers: how many are repaired, those to other wordings counted.
+            worded: whether each failure has further wordings among them.
+        """
+        if self.margin is not None:
+            return self.margin
+        if answers >= MANY:
+            return _SHORT
+        return _WORDED if worded else _LEAD
