@@ -22,7 +22,7 @@ _STEPS: Final = 10
 #: Leads of few answers, of few with wordings, and of many: what other wordings need is asked of
 #: them where they are given, and more would flip more near prompts.
 _LEAD: Final = 1.0
-_WORDED: Final = 0.5
+_WORDED: Final = 0.35
 _SHORT: Final = 0.2
 
 
@@ -38,7 +38,7 @@ class Config(Record):
     of joint, which also ends after ten that brought nothing, and 10 of the others."""
     margin: float | None = Field(default=None, ge=0)
     """joint: lead in logits that the wanted token is to have over the best other one. None: 1 of
-    few answers, so that other wordings follow; 0.5 where each failure has wordings; 0.2 of many,
+    few answers, so that other wordings follow; 0.35 where each failure has wordings; 0.2 of many,
     which cost the rest as little as can be (docs/repair.md)."""
     ridge: float = Field(default=0.01, ge=0)
     """Softness of the solve, as a share of the system's mean diagonal (joint: in the last rounds of
