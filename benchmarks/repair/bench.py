@@ -146,6 +146,10 @@ class Bench:
         count = {"failing": size.viewed if views else size.failures}.get(part, size.development)
         subject = self.subject(seed)
 
+        facts = self.facts(seed, method) | {"what": "single", "setting": setting, "views": views}
+        if method == "joint":
+            facts["lead"] = Config(**setting).lead(1, worded=views)
+
         def measure(problem: Problem) -> dict[str, Any]:
             passages = subject.passages([problem], views=views)
             edit, wall, cpu = subject.solve(method, passages, **setting)
@@ -153,13 +157,12 @@ class Bench:
 
         return [
             self.cells.of(
-                self.facts(seed, method) | {"what": "single", "setting": setting,
-                                    "failure": problem.failure.id, "views": views},
+                facts | {"failure": problem.failure.id},
                 lambda problem=problem: measure(problem),  # type: ignore[misc]
                 *sources(method),
             )
             for problem in self.problems(seed, part, count)
-        ]  # fmt: skip
+        ]
 
     def facts(self, seed: int, method: str) -> dict[str, Any]:
         """Return what every cell of a seed and a method depends on."""
