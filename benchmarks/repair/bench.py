@@ -65,7 +65,7 @@ class Size:
     many: int = 40
     large: int = 400
     texts: int = 300
-    timed: int = 150
+    timed: int = 400
     counts: tuple[int, ...] = (1, 10, 100, 400, 1000)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     recipe: material.Recipe = field(default_factory=material.Recipe)
